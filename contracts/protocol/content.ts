@@ -1,0 +1,179 @@
+/**
+ * What of an answer the attestation covers, and its hash (SPEC.md, "Content hash"): the same value for a saved JSON body,
+ * for one that an SDK has re-serialised, and for an accumulated stream.
+ */
+import { z } from 'zod';
+import { canonicalJson } from './canonical.ts';
+import type { Hash } from './hash.ts';
+import { sha256, toHex, utf8 } from './hash.ts';
+
+/** Most choices of one answer; OpenAI's own limit of `n`. */
+export const CHOICES_MAX = 128;
+
+export interface ContentToolCall {
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+export interface ContentChoice {
+  readonly index: number;
+  readonly role: 'assistant';
+  /** Absent (or null) only where the choice is made of tool calls. */
+  readonly content?: string | null;
+  readonly tool_calls?: readonly ContentToolCall[];
+  readonly finish_reason: string;
+}
+
+export interface ContentUsage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+}
+
+/** The covered part of an answer. */
+export interface ResponseContent {
+  readonly model: string;
+  readonly choices: readonly ContentChoice[];
+  readonly usage: ContentUsage;
+}
+
+/**
+ * SHA-256 of the RFC 8785 form of `{model, choices:[{index, role, content, tool_calls, finish_reason}], usage}`.
+ * Null and absent are the same, an empty list of tool calls is absent, choices count in the order of their index, and
+ * fields that are not named here do not count.
+ * @throws {NotCanonicalError} when a text is not well-formed Unicode
+ */
+export function contentHash(content: ResponseContent): Hash {
+  const choices = [...content.choices]
+    .sort((a, b) => a.index - b.index)
+    .map((choice) => ({
+      index: choice.index,
+      role: choice.role,
+      content: choice.content ?? undefined,
+      tool_calls: choice.tool_calls?.length ? choice.tool_calls.map(coveredToolCall) : undefined,
+      finish_reason: choice.finish_reason,
+    }));
+  const { prompt_tokens, completion_tokens, total_tokens } = content.usage;
+  const usage = { prompt_tokens, completion_tokens, total_tokens };
+  return toHex(sha256(utf8(canonicalJson({ model: content.model, choices, usage }))));
+}
+
+function coveredToolCall(call: ContentToolCall): ContentToolCall {
+  return { id: call.id, type: call.type, function: { name: call.function.name, arguments: call.function.arguments } };
+}
+
+const countSchema = z.int().min(0);
+const usageSchema = z.object({
+  prompt_tokens: countSchema,
+  completion_tokens: countSchema,
+  total_tokens: countSchema,
+});
+const indexSchema = z
+  .int()
+  .min(0)
+  .max(CHOICES_MAX - 1);
+const toolCallSchema = z.object({
+  id: z.string(),
+  type: z.literal('function'),
+  function: z.object({ name: z.string(), arguments: z.string() }),
+});
+/** Fields that the hash does not cover and that a client would show: present, they make the answer another one. */
+const uncovered = { refusal: z.null().optional(), function_call: z.null().optional(), audio: z.null().optional() };
+/** Usage stands in `assay` where the client did not ask for it in the stream itself. */
+const assaySchema = z.looseObject({ usage: usageSchema.nullish() });
+
+const completionSchema = z.object({
+  model: z.string(),
+  choices: z
+    .array(
+      z.object({
+        index: indexSchema,
+        finish_reason: z.string(),
+        message: z.object({
+          role: z.literal('assistant'),
+          content: z.string().nullish(),
+          tool_calls: z.array(toolCallSchema).nullish(),
+          ...uncovered,
+        }),
+      }),
+    )
+    .max(CHOICES_MAX),
+  usage: usageSchema.nullish(),
+  assay: assaySchema.nullish(),
+});
+
+/**
+ * The covered content of a `chat.completion` body, also of one that the OpenAI SDK accumulated from a stream.
+ * @returns null when the value has not this shape, repeats a choice, or has no usage
+ */
+export function contentOfCompletion(body: unknown): ResponseContent | null {
+  const parsed = completionSchema.safeParse(body);
+  if (!parsed.success) return null;
+  const { model, choices, usage, assay } = parsed.data;
+  const counted = usage ?? assay?.usage;
+  if (!counted || new Set(choices.map((choice) => choice.index)).size !== choices.length) return null;
+  return {
+    model,
+    choices: choices.map(({ index, message, finish_reason }) => ({
+      index,
+      role: message.role,
+      content: message.content ?? null,
+      tool_calls: message.tool_calls ?? [],
+      finish_reason,
+    })),
+    usage: counted,
+  };
+}
+
+const chunkSchema = z.object({
+  model: z.string(),
+  choices: z
+    .array(
+      z.object({
+        index: indexSchema,
+        finish_reason: z.string().nullish(),
+        delta: z.object({
+          role: z.literal('assistant').nullish(),
+          content: z.string().nullish(),
+          // Streams of tool calls are not served yet; text smuggled into one must not verify.
+          tool_calls: z.array(z.never()).nullish(),
+          ...uncovered,
+        }),
+      }),
+    )
+    .max(CHOICES_MAX),
+  usage: usageSchema.nullish(),
+  assay: assaySchema.nullish(),
+});
+
+/**
+ * The covered content of a stream.
+ * @param chunks the parsed `data:` payloads in order, without `[DONE]`.
+ * @returns null when a chunk has not the shape of `chat.completion.chunk`, the model changes, text follows a finish
+ *   reason, a choice does not finish exactly once, or there is no usage
+ */
+export function contentOfChunks(chunks: readonly unknown[]): ResponseContent | null {
+  const open = new Map<number, { text: string; finish: string | null }>();
+  let model: string | null = null;
+  let usage: ContentUsage | null = null;
+  for (const chunk of chunks) {
+    const parsed = chunkSchema.safeParse(chunk);
+    if (!parsed.success) return null;
+    if (model !== null && model !== parsed.data.model) return null;
+    model = parsed.data.model;
+    usage = parsed.data.usage ?? parsed.data.assay?.usage ?? usage;
+    for (const { index, delta, finish_reason } of parsed.data.choices) {
+      const choice = open.get(index) ?? { text: '', finish: null };
+      if (choice.finish !== null) return null;
+      open.set(index, { text: choice.text + (delta.content ?? ''), finish: finish_reason ?? null });
+    }
+  }
+  if (model === null || usage === null) return null;
+  const choices: ContentChoice[] = [];
+  for (const [index, { text, finish }] of open) {
+    if (finish === null) return null;
+    choices.push({ index, role: 'assistant', content: text, finish_reason: finish });
+  }
+  return { model, choices, usage };
+}

@@ -1,0 +1,244 @@
+/** Verification policy: what a client may ask for, its defaults, parsing and canonical forms (SPEC.md, "Policy"). */
+import { type BareItem, parseItem, serializeItem, Token } from 'structured-headers';
+import { z } from 'zod';
+import { canonicalJson } from './canonical.ts';
+import { ProtocolError } from './errors.ts';
+import { SEATS_MAX } from './schema.ts';
+
+/** Every mode of the design; those that are not served are refused by name. */
+export const POLICY_MODES = ['single', 'audited', 'witnessed', 'quorum', 'optimistic', 'proved'] as const;
+export type PolicyMode = 'single' | 'quorum';
+export const POLICY_MODES_SERVED: readonly PolicyMode[] = ['single', 'quorum'];
+
+/** Seats of a quorum whose `n` is not given: the smallest committee in which one liar is outvoted. */
+export const QUORUM_DEFAULT_N = 3;
+/** Longest policy text, header or body; the longest canonical text is 96 characters. */
+export const POLICY_TEXT_LENGTH_MAX = 256;
+/** Thresholds count in millionths, so that every implementation rounds alike. */
+const THRESHOLD_SCALE = 1_000_000;
+/** What is taken off t·n before it is rounded up, so that 0.67 of 3 is 2 (2.01 - 0.02 < 2): 0.02 in millionths. */
+const THRESHOLD_SLACK = 20_000;
+
+export interface Policy {
+  readonly mode: PolicyMode;
+  /** Seats of the committee, 1 to 15. */
+  readonly n: number;
+  /** Seats of the final count that must stand behind the answer, 1 to n. */
+  readonly agree: number;
+  /** What the client gave in place of `agree`, (0, 1]; echoed. */
+  readonly threshold: number | null;
+  readonly release: 'verified' | 'eager';
+  readonly onInconclusive: 'error' | 'best_effort';
+  /** How seats count; `stake` is refused until it is served. */
+  readonly weight: 'seat' | 'stake';
+}
+
+/** Where a policy was asked for; the first of these that says anything decides as a whole. */
+export interface PolicySources {
+  /** The body's `verification` member; undefined and null say nothing. */
+  readonly body?: unknown;
+  /** The `Assay-Verification` header. */
+  readonly header?: string | undefined;
+  /** Default of the API key. */
+  readonly key?: Policy | null;
+  readonly gateway: Policy;
+}
+
+/** Field name of the body member and prefix of `param` for what it holds. */
+const BODY_PARAM = 'verification';
+const HEADER_PARAM = 'assay-verification';
+const FIELDS = ['mode', 'n', 'agree', 'threshold', 'release', 'on_inconclusive', 'weight'] as const;
+type Field = (typeof FIELDS)[number];
+/** Fields of the design that are not served yet: named, so that nobody takes them for granted. */
+const FIELDS_UNSERVED: readonly string[] = ['max_cost', 'allow', 'deny', 'providers', 'audit_rate'];
+
+/** ⌊2n/3⌋ + 1: more than two thirds of the seats. */
+export function defaultAgree(n: number): number {
+  return Math.floor((2 * n) / 3) + 1;
+}
+
+/** ⌈t·n − 0.02⌉, at least 1, in integer arithmetic over millionths. @param threshold (0, 1] */
+export function agreeOfThreshold(threshold: number, n: number): number {
+  const scaled = Math.round(threshold * THRESHOLD_SCALE) * n - THRESHOLD_SLACK;
+  return Math.min(n, Math.max(1, Math.ceil(scaled / THRESHOLD_SCALE)));
+}
+
+/**
+ * The policy of one request: body, then header, then key default, then gateway default.
+ * @throws {ProtocolError} `invalid_policy`, or `unsupported_parameter` for what is not served
+ */
+export function resolvePolicy(sources: PolicySources): Policy {
+  if (sources.body !== undefined && sources.body !== null) return policyOfBody(sources.body);
+  if (sources.header !== undefined && sources.header.trim() !== '') {
+    return policyOfText(sources.header, HEADER_PARAM);
+  }
+  return sources.key ?? sources.gateway;
+}
+
+/** Parses the `verification` member: an object, or a string in the header's grammar. @throws {ProtocolError} */
+export function policyOfBody(body: unknown): Policy {
+  if (typeof body === 'string') return policyOfText(body, BODY_PARAM);
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw invalid(BODY_PARAM, 'verification must be an object or a string');
+  }
+  return policyOfFields(new Map(Object.entries(body)), BODY_PARAM);
+}
+
+/**
+ * Parses an RFC 9651 item with parameters, such as `quorum; n=5; agree=4`.
+ * @param param prefix of the `param` that errors name.
+ * @throws {ProtocolError} as `resolvePolicy`
+ */
+export function policyOfText(text: string, param: string = HEADER_PARAM): Policy {
+  if (text.length > POLICY_TEXT_LENGTH_MAX) throw invalid(param, 'the policy text is too long');
+  // The parser keeps the last of repeated keys, as RFC 9651 says; a policy that contradicts itself is refused instead.
+  const keys = [...text.matchAll(/;\s*([a-z*][a-z0-9_.*-]*)/g)].map((match) => match[1]);
+  if (new Set(keys).size !== keys.length) throw invalid(param, 'a policy parameter is given twice');
+  let item: ReturnType<typeof parseItem>;
+  try {
+    item = parseItem(text);
+  } catch {
+    throw invalid(param, 'the policy text is not a structured field item such as "quorum; n=5; agree=4" (RFC 9651)');
+  }
+  const fields = new Map<string, unknown>([['mode', plain(item[0])]]);
+  for (const [key, value] of item[1]) {
+    if (key === 'mode') throw invalid(`${param}.mode`, 'the mode stands first in the policy text');
+    fields.set(key, plain(value));
+  }
+  return policyOfFields(fields, param);
+}
+
+/** The text form, all fields spelled out: an RFC 9651 item that `policyOfText` reads back. */
+export function policyText(policy: Policy): string {
+  const parameters = new Map<string, BareItem>([['n', policy.n]]);
+  if (policy.threshold === null) parameters.set('agree', policy.agree);
+  // An RFC 9651 decimal has three fraction digits; what does not fit is echoed as the count that it came to.
+  else if (Number.isInteger(policy.threshold)) parameters.set('threshold', policy.threshold);
+  else if (Number(policy.threshold.toFixed(3)) === policy.threshold) parameters.set('threshold', policy.threshold);
+  else parameters.set('agree', policy.agree);
+  parameters.set('release', new Token(policy.release));
+  parameters.set('on_inconclusive', new Token(policy.onInconclusive));
+  parameters.set('weight', new Token(policy.weight));
+  return serializeItem([new Token(policy.mode), parameters]);
+}
+
+/** The policy as it stands in the attestation: snake_case, `threshold` only where it was given. */
+export interface PolicyJson {
+  readonly mode: PolicyMode;
+  readonly n: number;
+  readonly agree: number;
+  readonly threshold?: number;
+  readonly release: 'verified' | 'eager';
+  readonly on_inconclusive: 'error' | 'best_effort';
+  readonly weight: 'seat' | 'stake';
+}
+
+export function policyJson(policy: Policy): PolicyJson {
+  return {
+    mode: policy.mode,
+    n: policy.n,
+    agree: policy.agree,
+    ...(policy.threshold === null ? {} : { threshold: policy.threshold }),
+    release: policy.release,
+    on_inconclusive: policy.onInconclusive,
+    weight: policy.weight,
+  };
+}
+
+/** The RFC 8785 text of `policyJson`. */
+export function policyCanonicalJson(policy: Policy): string {
+  return canonicalJson(policyJson(policy));
+}
+
+/** Parses the attested form; a verifier also needs that `agree` follows from `threshold`. */
+export const policyJsonSchema: z.ZodType<PolicyJson> = z
+  .strictObject({
+    mode: z.enum(POLICY_MODES_SERVED),
+    n: z.int().min(1).max(SEATS_MAX),
+    agree: z.int().min(1).max(SEATS_MAX),
+    threshold: z.number().gt(0).max(1).optional(),
+    release: z.enum(['verified', 'eager']),
+    on_inconclusive: z.enum(['error', 'best_effort']),
+    weight: z.enum(['seat', 'stake']),
+  })
+  .refine((policy) => policy.agree <= policy.n, 'agree must not be above n')
+  .refine((policy) => policy.mode !== 'single' || policy.n === 1, 'single has one seat')
+  .refine(
+    ({ threshold, agree, n }) => threshold === undefined || agreeOfThreshold(threshold, n) === agree,
+    'agree must follow from threshold',
+  );
+
+/** The policy of an attested form that `policyJsonSchema` has accepted. */
+export function policyOfJson(json: PolicyJson): Policy {
+  const { on_inconclusive, threshold, ...rest } = json;
+  return { ...rest, threshold: threshold ?? null, onInconclusive: on_inconclusive };
+}
+
+function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Policy {
+  for (const key of fields.keys()) {
+    if (FIELDS_UNSERVED.includes(key)) throw unsupported(`${param}.${key}`, `verification ${key} is not served`);
+    // A misspelt field of a security policy must not be ignored.
+    if (!(FIELDS as readonly string[]).includes(key)) throw invalid(param, 'verification has an unknown field');
+  }
+  const get = (field: Field): unknown => fields.get(field) ?? undefined;
+  const choose = <T extends string>(field: Field, values: readonly T[], fallback: T): T => {
+    const value = get(field) ?? fallback;
+    if (!(values as readonly unknown[]).includes(value)) {
+      throw invalid(`${param}.${field}`, `${field} must be one of ${values.join(', ')}`);
+    }
+    return value as T;
+  };
+  const mode = choose('mode', POLICY_MODES, 'quorum');
+  if (!isServed(mode)) throw unsupported(`${param}.mode`, `mode ${mode} is not served; use single or quorum`);
+  const weight = choose('weight', ['seat', 'stake'], 'seat');
+  if (weight === 'stake') throw unsupported(`${param}.weight`, 'weight stake is not served; use seat');
+  const n = wholeNumber(get('n'), mode === 'single' ? 1 : QUORUM_DEFAULT_N, SEATS_MAX, `${param}.n`);
+  if (mode === 'single' && n !== 1) throw invalid(`${param}.n`, 'mode single has one seat; n must be 1');
+  const threshold = parseThreshold(get('threshold'), `${param}.threshold`);
+  if (threshold !== null && get('agree') !== undefined) {
+    throw invalid(`${param}.threshold`, 'give agree or threshold, not both');
+  }
+  const fallback = threshold === null ? defaultAgree(n) : agreeOfThreshold(threshold, n);
+  return {
+    mode,
+    n,
+    agree: wholeNumber(get('agree'), Math.min(n, fallback), n, `${param}.agree`),
+    threshold,
+    release: choose('release', ['verified', 'eager'], 'verified'),
+    onInconclusive: choose('on_inconclusive', ['error', 'best_effort'], 'error'),
+    weight,
+  };
+}
+
+function isServed(mode: string): mode is PolicyMode {
+  return (POLICY_MODES_SERVED as readonly string[]).includes(mode);
+}
+
+function wholeNumber(value: unknown, fallback: number, max: number, param: string): number {
+  const number = value ?? fallback;
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < 1 || number > max) {
+    throw invalid(param, `must be a whole number from 1 to ${max}`);
+  }
+  return number;
+}
+
+function parseThreshold(value: unknown, param: string): number | null {
+  if (value === undefined) return null;
+  if (typeof value !== 'number' || !(value > 0 && value <= 1)) {
+    throw invalid(param, 'threshold must be a number above 0 and at most 1');
+  }
+  return value;
+}
+
+/** Tokens and strings count alike, so that both `release=eager` and `release="eager"` work. */
+function plain(value: BareItem): unknown {
+  return value instanceof Token ? value.toString() : value;
+}
+
+function invalid(param: string, message: string): ProtocolError {
+  return new ProtocolError('invalid_policy', message, { param });
+}
+
+function unsupported(param: string, message: string): ProtocolError {
+  return new ProtocolError('unsupported_parameter', message, { param });
+}
