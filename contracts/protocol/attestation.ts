@@ -1,0 +1,215 @@
+/** The statement that the gateway signs on every answer, its compact form, and the receipt (SPEC.md §10). */
+import { z } from 'zod';
+import { canonicalJson } from './canonical.ts';
+import type { Domain } from './eip712.ts';
+import { fromHex, type Hash, type Hex, taggedHash, toHex, u32, utf8 } from './hash.ts';
+import { zLogEntry } from './log.ts';
+import { zClaim, zTicket } from './messages.ts';
+import { samplingSchema } from './sampling.ts';
+import {
+  CHUNKS_MAX,
+  SEATS_MAX,
+  TOKENS_MAX,
+  zAddress,
+  zHash,
+  zNano,
+  zSignature,
+  zTimeMs,
+  zTokenId,
+  zU8,
+  zU32,
+  zU64,
+} from './schema.ts';
+import type { Signer } from './signer.ts';
+import { type AttestationSeal, type Claim, digests } from './typed.ts';
+import { FAULTS, STANDINGS, VERDICTS, type Verdict } from './verdict.ts';
+import { TAGS } from './version.ts';
+
+const WAVES_MAX = 4;
+const PROOF_MAX = 64;
+const zText = z.string().min(1).max(256);
+
+/** One member of a wave: what it sealed and, where it finished, its claim. */
+export const zMemberRecord = z.strictObject({
+  provider: zAddress,
+  operator: zText,
+  slot: zU8.max(15),
+  standing: z.enum(STANDINGS),
+  ticket: zTicket,
+  commitments: z.array(zHash).max(CHUNKS_MAX),
+  /** Openings of the sealed chunks, for members whose transcript was opened. */
+  openings: z
+    .array(z.strictObject({ tokenCount: zU32, last: z.boolean(), evidenceRoot: zHash, salt: zHash }))
+    .max(CHUNKS_MAX),
+  claim: z.strictObject({ value: zClaim, signature: zSignature }).nullable(),
+});
+export type MemberRecord = z.output<typeof zMemberRecord>;
+
+/** One wave: its padding, opened, and the roots of its rounds. */
+export const zWaveRecord = z.strictObject({
+  roundId: zHash,
+  padSeed: zHash,
+  roots: z.array(zHash).max(CHUNKS_MAX),
+  members: z.array(zMemberRecord).min(1).max(SEATS_MAX),
+});
+export type WaveRecord = z.output<typeof zWaveRecord>;
+
+/** A fresh member's or the referee's signed score of one claimed transcript. */
+export const zScoreRecord = z.strictObject({
+  provider: zAddress,
+  operator: zText,
+  role: z.enum(['member', 'referee']),
+  /** The member whose transcript was scored. */
+  about: zAddress,
+  accepted: z.boolean().nullable(),
+  score: z.strictObject({
+    jobId: zHash,
+    ticketHash: zHash,
+    provider: zAddress,
+    transcriptHash: zHash,
+    evidenceRoot: zHash,
+    outputTokens: zU32,
+  }),
+  signature: zSignature,
+});
+
+export const zStatement = z.strictObject({
+  version: z.literal(1),
+  requestId: zText,
+  attempt: zU32,
+  gateway: zAddress,
+  request: z.strictObject({
+    model: zText,
+    modelDigest: zHash,
+    promptHash: zHash,
+    promptTokens: zU32,
+    sampling: samplingSchema,
+    seed: zU64,
+    maxTokens: zU32,
+    nonce: zHash,
+  }),
+  requestHash: zHash,
+  bodyHash: zHash,
+  clientNonce: z.string().max(256).nullable(),
+  policy: z.record(z.string().max(64), z.union([z.string().max(256), z.number(), z.boolean(), z.null()])),
+  draw: z.strictObject({
+    epoch: zU32,
+    index: zU32,
+    key: zHash,
+    path: z.array(zHash).max(PROOF_MAX),
+    size: zU32,
+    snapshotHash: zHash,
+    skipped: z.array(z.strictObject({ provider: zAddress, reason: zText, logIndex: zU32 })).max(1024),
+  }),
+  waves: z.array(zWaveRecord).min(1).max(WAVES_MAX),
+  scores: z.array(zScoreRecord).max(64),
+  /** The member whose tokens were served, and those tokens. */
+  served: zAddress,
+  outputIds: z.array(zTokenId).max(TOKENS_MAX),
+  verdict: z.enum(VERDICTS),
+  agreement: z.strictObject({ needed: zU32, standing: zU32, of: zU32 }),
+  faults: z.array(z.strictObject({ provider: zAddress, fault: z.enum(FAULTS), disputeId: zHash.nullable() })).max(64),
+  unverified: z.array(zText).max(16),
+  contentHash: zHash,
+  price: z.strictObject({ quoteNano: zNano, chargedNano: zNano }),
+  logIndex: zU32,
+  issuedAtMs: zTimeMs,
+});
+export type Statement = z.output<typeof zStatement>;
+/** As it travels: bigint fields are decimal strings. */
+export type StatementWire = z.input<typeof zStatement>;
+
+/** Everything beside the attestation that an offline check needs. */
+export const zReceipt = z.strictObject({
+  attestation: z.string().max(1 << 22),
+  checkpoint: z.string().max(4096),
+  inclusion: z.array(zHash).max(PROOF_MAX),
+  epoch: z.strictObject({
+    index: zU32,
+    entry: zLogEntry,
+    inclusion: z.array(zHash).max(PROOF_MAX),
+  }),
+  snapshot: z.strictObject({
+    capNano: zNano,
+    entries: z
+      .array(
+        z.strictObject({
+          address: zAddress,
+          operator: zText,
+          stakeNano: zNano,
+          modelDigests: z.array(zHash).max(64),
+        }),
+      )
+      .max(4096),
+  }),
+});
+export type Receipt = z.output<typeof zReceipt>;
+
+/** The hash that the log's `answer` entry and the attestation carry. */
+export function statementHash(statement: StatementWire): Hash {
+  return toHex(taggedHash(TAGS.attestationBody, utf8(canonicalJson(statement))));
+}
+
+/** Hash over the digests of claims, in the order of waves and members. */
+export function claimsHash(domain: Domain, claims: readonly Claim[]): Hash {
+  return toHex(taggedHash(TAGS.claims, u32(claims.length), ...claims.map((claim) => digests.claim(domain, claim))));
+}
+
+/** All claims of a statement, in order. */
+export function claimsOf(waves: readonly Pick<WaveRecord, 'members'>[]): Claim[] {
+  return waves.flatMap((wave) => wave.members.flatMap((member) => (member.claim ? [member.claim.value] : [])));
+}
+
+/** What the signature covers, derived from the statement alone. */
+export function sealOf(domain: Domain, statement: StatementWire): AttestationSeal {
+  return {
+    requestId: statement.requestId,
+    requestHash: statement.requestHash,
+    contentHash: statement.contentHash,
+    claimsHash: claimsHash(domain, claimsOf(zStatement.shape.waves.parse(statement.waves))),
+    verdict: VERDICTS.indexOf(statement.verdict as Verdict),
+    logIndex: statement.logIndex,
+    issuedAtMs: statement.issuedAtMs,
+    statementHash: statementHash(statement),
+  };
+}
+
+/** `v1.<base64url canonical json>.<base64url signature>`. */
+export function compactAttestation(domain: Domain, signer: Signer, statement: StatementWire): string {
+  const signature = signer.sign(digests.attestation(domain, sealOf(domain, statement)));
+  return `v1.${toBase64Url(utf8(canonicalJson(statement)))}.${toBase64Url(fromHex(signature))}`;
+}
+
+/** Parses the compact form; null unless it is canonical JSON of a well-formed statement. Signature is not yet checked. */
+export function parseAttestation(
+  compact: string,
+): { wire: StatementWire; statement: Statement; signature: Hex } | null {
+  const parts = compact.split('.');
+  if (parts.length !== 3 || parts[0] !== 'v1') return null;
+  const json = fromBase64Url(parts[1]!);
+  const signature = fromBase64Url(parts[2]!);
+  if (!json || signature?.length !== 65) return null;
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(json);
+    const wire: unknown = JSON.parse(text);
+    const parsed = zStatement.safeParse(wire);
+    // A second form of one statement would be a second thing to sign: only the canonical bytes are accepted.
+    if (!parsed.success || canonicalJson(wire) !== text) return null;
+    return { wire: wire as StatementWire, statement: parsed.data, signature: toHex(signature) };
+  } catch {
+    return null;
+  }
+}
+
+function toBase64Url(bytes: Uint8Array): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
+
+function fromBase64Url(text: string): Uint8Array | null {
+  if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) return null;
+  const bytes = Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0));
+  // Rejects a last character with unused bits set: one byte string, one text.
+  return toBase64Url(bytes) === text ? bytes : null;
+}

@@ -1,0 +1,145 @@
+/** The public log: entries, and checkpoints in C2SP tlog-checkpoint note form with two signatures (SPEC.md §9). */
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { z } from 'zod';
+import { canonicalJson } from './canonical.ts';
+import type { Domain } from './eip712.ts';
+import { type Address, concat, fromHex, type Hash, sha256, toHex, u8, utf8 } from './hash.ts';
+import { leafHash } from './merkle.ts';
+import { zAddress, zHash, zTimeMs, zU32 } from './schema.ts';
+import type { Recover } from './signer.ts';
+import { digests } from './typed.ts';
+
+const zId = z.string().min(1).max(128);
+
+/** Entries of the log: ids and hashes only, never content. */
+export const zLogEntry = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('epoch'),
+    epoch: zU32,
+    drawRoot: zHash,
+    drawSize: zU32,
+    snapshotHash: zHash,
+    atMs: zTimeMs,
+  }),
+  z.strictObject({
+    type: z.literal('answer'),
+    requestId: zId,
+    epoch: zU32,
+    drawIndex: zU32,
+    statementHash: zHash,
+    atMs: zTimeMs,
+  }),
+  z.strictObject({
+    type: z.literal('aborted'),
+    requestId: zId,
+    epoch: zU32,
+    drawIndex: zU32,
+    code: zId,
+    atMs: zTimeMs,
+  }),
+  z.strictObject({ type: z.literal('skip'), provider: zAddress, reason: zId, evidenceHash: zHash, atMs: zTimeMs }),
+  z.strictObject({ type: z.literal('dispute'), disputeId: zHash, moveHash: zHash, kind: zId, atMs: zTimeMs }),
+  z.strictObject({
+    type: z.literal('key'),
+    keyId: zId,
+    use: z.enum(['gateway', 'log', 'referee']),
+    value: z.string().max(130),
+    atMs: zTimeMs,
+  }),
+]);
+export type LogEntry = z.output<typeof zLogEntry>;
+
+/** The bytes of an entry (RFC 8785). */
+export function logEntryBytes(entry: LogEntry): Uint8Array {
+  return utf8(canonicalJson(entry));
+}
+
+/** The RFC 6962 leaf hash of an entry. */
+export function logLeaf(entry: LogEntry): Hash {
+  return toHex(leafHash(logEntryBytes(entry)));
+}
+
+/** Signature type bytes of C2SP signed-note: Ed25519 is 0x01, 0xff announces a longer identifier. */
+const NOTE_ED25519 = u8(0x01);
+const NOTE_EIP712 = concat(u8(0xff), utf8('assay-eip712-secp256k1'));
+
+function keyHash(name: string, type: Uint8Array, publicPart: Uint8Array): Uint8Array {
+  return sha256(concat(utf8(`${name}\n`), type, publicPart)).subarray(0, 4);
+}
+
+/** Who may sign checkpoints of a log. */
+export interface LogKeys {
+  readonly origin: string;
+  /** 32 bytes. */
+  readonly ed25519: Hash;
+  readonly address: Address;
+}
+
+/** Both private operations of a log, injected. */
+export interface LogSigner extends LogKeys {
+  signNote(message: Uint8Array): Uint8Array;
+  signDigest(digest: Uint8Array): `0x${string}`;
+}
+
+export interface Checkpoint {
+  readonly size: number;
+  readonly root: Hash;
+}
+
+function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+function fromBase64(text: string): Uint8Array | null {
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) return null;
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
+
+function noteBody(origin: string, checkpoint: Checkpoint): string {
+  return `${origin}\n${checkpoint.size}\n${base64(fromHex(checkpoint.root))}\n`;
+}
+
+/** The signed note of a checkpoint: body, blank line, one Ed25519 and one EIP-712 signature line. */
+export function signCheckpoint(domain: Domain, signer: LogSigner, checkpoint: Checkpoint): string {
+  const body = noteBody(signer.origin, checkpoint);
+  const line = (hash: Uint8Array, signature: Uint8Array) =>
+    `\u2014 ${signer.origin} ${base64(concat(hash, signature))}\n`;
+  const noteLine = line(keyHash(signer.origin, NOTE_ED25519, fromHex(signer.ed25519)), signer.signNote(utf8(body)));
+  const digest = digests.checkpoint(domain, { origin: signer.origin, ...checkpoint });
+  const chainLine = line(
+    keyHash(signer.origin, NOTE_EIP712, fromHex(signer.address)),
+    fromHex(signer.signDigest(digest)),
+  );
+  return `${body}\n${noteLine}${chainLine}`;
+}
+
+/** Hash of a checkpoint's note body, as tickets and claims carry it. */
+export function checkpointHash(origin: string, checkpoint: Checkpoint): Hash {
+  return toHex(sha256(utf8(noteBody(origin, checkpoint))));
+}
+
+/** Parses a note and checks that both of the log's signatures are on it; null otherwise. */
+export function openCheckpoint(domain: Domain, keys: LogKeys, note: string, recover: Recover): Checkpoint | null {
+  const match =
+    /^([^\n]{1,256})\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n\n((?:\u2014 [^\n]{1,512}\n){1,16})$/.exec(note);
+  if (!match || match[1] !== keys.origin) return null;
+  const rootBytes = fromBase64(match[3]!);
+  const size = Number(match[2]);
+  if (rootBytes?.length !== 32 || !Number.isSafeInteger(size)) return null;
+  const checkpoint = { size, root: toHex(rootBytes) };
+  const body = noteBody(keys.origin, checkpoint);
+  const signatures = match[4]!
+    .trimEnd()
+    .split('\n')
+    .map((line) => fromBase64(line.slice(line.lastIndexOf(' ') + 1)));
+  const bySigner = (type: Uint8Array, publicPart: Uint8Array): Uint8Array | undefined => {
+    const hash = toHex(keyHash(keys.origin, type, publicPart));
+    return signatures.find((bytes) => bytes && toHex(bytes.subarray(0, 4)) === hash)?.subarray(4);
+  };
+  const note1 = bySigner(NOTE_ED25519, fromHex(keys.ed25519));
+  const note2 = bySigner(NOTE_EIP712, fromHex(keys.address));
+  if (note1?.length !== 64 || note2?.length !== 65) return null;
+  const digest = digests.checkpoint(domain, { origin: keys.origin, ...checkpoint });
+  if (recover(digest, toHex(note2)) !== keys.address) return null;
+  return ed25519.verify(note1, utf8(body), fromHex(keys.ed25519)) ? checkpoint : null;
+}

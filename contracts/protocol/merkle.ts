@@ -1,0 +1,149 @@
+/** Merkle trees with RFC 6962 hashing (§2.1): log, evidence, draw keys and, with width 16, the rounds (SPEC.md §3). */
+import { concat, equalBytes, sha256, u8 } from './hash.ts';
+
+const LEAF = u8(0x00);
+const NODE = u8(0x01);
+
+/** sha256(0x00 ‖ data). */
+export function leafHash(data: Uint8Array): Uint8Array {
+  return sha256(concat(LEAF, data));
+}
+
+/** sha256(0x01 ‖ left ‖ right). */
+export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+  return sha256(concat(NODE, left, right));
+}
+
+/** The largest power of two smaller than `n` (n >= 2). */
+function splitPoint(n: number): number {
+  let k = 1;
+  while (k * 2 < n) k *= 2;
+  return k;
+}
+
+/** Root over leaf hashes; the empty tree's root is sha256(""). */
+export function merkleRoot(leaves: readonly Uint8Array[]): Uint8Array {
+  if (leaves.length === 0) return sha256(new Uint8Array(0));
+  return rootOf(leaves, 0, leaves.length);
+}
+
+function rootOf(leaves: readonly Uint8Array[], start: number, end: number): Uint8Array {
+  const size = end - start;
+  if (size === 1) return leaves[start]!;
+  const k = splitPoint(size);
+  return nodeHash(rootOf(leaves, start, start + k), rootOf(leaves, start + k, end));
+}
+
+/** Audit path of leaf `index`, from the leaf upwards (RFC 6962 §2.1.1). @throws {RangeError} outside the tree */
+export function inclusionProof(leaves: readonly Uint8Array[], index: number): Uint8Array[] {
+  if (!Number.isInteger(index) || index < 0 || index >= leaves.length) throw new RangeError('leaf outside the tree');
+  const path: Uint8Array[] = [];
+  let start = 0;
+  let end = leaves.length;
+  while (end - start > 1) {
+    const middle = start + splitPoint(end - start);
+    if (index < middle) {
+      path.push(rootOf(leaves, middle, end));
+      end = middle;
+    } else {
+      path.push(rootOf(leaves, start, middle));
+      start = middle;
+    }
+  }
+  return path.reverse();
+}
+
+/** Whether `path` leads from `leaf` at `index` to `root` in a tree of `size` leaves (RFC 9162 §2.1.3.2). */
+export function verifyInclusion(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+  root: Uint8Array,
+): boolean {
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return false;
+  let node = index;
+  let last = size - 1;
+  let hash = leaf;
+  for (const sibling of path) {
+    if (last === 0 || sibling.length !== 32) return false;
+    if (node % 2 === 1 || node === last) {
+      hash = nodeHash(sibling, hash);
+      while (node % 2 === 0 && node !== 0) {
+        node = Math.floor(node / 2);
+        last = Math.floor(last / 2);
+      }
+    } else {
+      hash = nodeHash(hash, sibling);
+    }
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  return last === 0 && equalBytes(hash, root);
+}
+
+/** Proof that the first `size` leaves are a prefix of the tree (RFC 6962 §2.1.2). @throws {RangeError} unless 0 < size <= n */
+export function consistencyProof(leaves: readonly Uint8Array[], size: number): Uint8Array[] {
+  if (!Number.isInteger(size) || size <= 0 || size > leaves.length) throw new RangeError('size outside the tree');
+  const path: Uint8Array[] = [];
+  let start = 0;
+  let end = leaves.length;
+  let known = true;
+  while (end - start > 1 && size !== end - start) {
+    const k = splitPoint(end - start);
+    if (size <= k) {
+      path.push(rootOf(leaves, start + k, end));
+      end = start + k;
+    } else {
+      path.push(rootOf(leaves, start, start + k));
+      start += k;
+      size -= k;
+      known = false;
+    }
+  }
+  if (!known) path.push(rootOf(leaves, start, end));
+  return path.reverse();
+}
+
+/** Whether a tree of `newSize` and `newRoot` extends one of `oldSize` and `oldRoot` (RFC 9162 §2.1.4.2). */
+export function verifyConsistency(
+  oldSize: number,
+  oldRoot: Uint8Array,
+  newSize: number,
+  newRoot: Uint8Array,
+  path: readonly Uint8Array[],
+): boolean {
+  if (!Number.isSafeInteger(oldSize) || !Number.isSafeInteger(newSize) || oldSize < 1 || oldSize > newSize)
+    return false;
+  if (oldSize === newSize) return path.length === 0 && equalBytes(oldRoot, newRoot);
+  const proof = isPowerOfTwo(oldSize) ? [oldRoot, ...path] : [...path];
+  if (proof.length === 0 || path.some((hash) => hash.length !== 32)) return false;
+  let node = oldSize - 1;
+  let last = newSize - 1;
+  while (node % 2 === 1) {
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  let older = proof[0]!;
+  let newer = proof[0]!;
+  for (const sibling of proof.slice(1)) {
+    if (last === 0) return false;
+    if (node % 2 === 1 || node === last) {
+      older = nodeHash(sibling, older);
+      newer = nodeHash(sibling, newer);
+      while (node % 2 === 0 && node !== 0) {
+        node = Math.floor(node / 2);
+        last = Math.floor(last / 2);
+      }
+    } else {
+      newer = nodeHash(newer, sibling);
+    }
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  return last === 0 && equalBytes(older, oldRoot) && equalBytes(newer, newRoot);
+}
+
+function isPowerOfTwo(n: number): boolean {
+  return Number.isInteger(Math.log2(n));
+}

@@ -1,0 +1,236 @@
+/**
+ * `assay-sampler/1`: how a token is chosen from logits, the same for every engine and checker (SPEC.md, "Sampling").
+ *
+ * All decisions are taken on logits rounded to int32 of 2^-16 after penalties and bias, the values that the evidence
+ * carries: whoever holds the evidence can repeat the choice exactly.
+ */
+
+import type { TokenEvidence } from './evidence.ts';
+import { EVIDENCE_TOP_MAX, LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, quantiseLogit } from './evidence.ts';
+import { gumbelNoise, gumbelOfWord, philox4x32, seedHigh, seedLow } from './philox.ts';
+import type { Sampling } from './sampling.ts';
+
+/** Largest vocabulary: sort keys hold (distance below 2^32) * 2^20 + id, exact in float64. */
+export const VOCABULARY_MAX = 2 ** 20;
+/** Width of a histogram bucket: 2^12 units of 2^-16 = 1/16 of a logit; 4,096 buckets reach 256 logits down. */
+const BUCKET_SHIFT = 12;
+const BUCKETS = 4096;
+/** Above the largest noise, -ln(-ln(1 - 2^-33)) = 22.8739; 2 rounding errors are far below the padding. */
+const NOISE_MAX = 22.875;
+/** Upper bounds of the noise by word: u < 1/2, 15/16, 255/256 give 0.36652, 2.74050, 5.54125; padded. */
+const NOISE_STEPS = [
+  { wordBelow: 2 ** 31, bound: 0.3666 },
+  { wordBelow: 2 ** 32 - 2 ** 28, bound: 2.7406 },
+  { wordBelow: 2 ** 32 - 2 ** 24, bound: 5.5413 },
+] as const;
+
+/** What, besides the logits, decides about a token. */
+export interface SamplerContext {
+  readonly sampling: Sampling;
+  /** uint64, or int64 in two's complement. */
+  readonly seed: bigint;
+  /** 0-based index of the output token. */
+  readonly position: number;
+  /** How often each id occurs among the output tokens before this position. */
+  readonly outputCounts: ReadonlyMap<number, number>;
+}
+
+interface Support {
+  /** Kept ids, best logit first, or `null` for the whole vocabulary. */
+  readonly ids: Float64Array | null;
+  readonly keptCount: number;
+  readonly lastKeptLogit: number;
+  readonly massQ32: number;
+}
+
+/**
+ * Chooses the token of one position.
+ * @param logits raw logits of the whole vocabulary, at most 2^20; NaN counts as the smallest.
+ * @throws RangeError for an empty or too large vocabulary, which is a fault of the caller.
+ */
+export function chooseToken(logits: Float32Array, context: SamplerContext): { id: number; evidence: TokenEvidence } {
+  const adjusted = adjustLogits(logits, context);
+  const { support, top } = rank(adjusted, context);
+  const [id, chosenLogit] = top[0]!;
+  return { id, evidence: evidenceOf(id, chosenLogit, support, top) };
+}
+
+/**
+ * The scorer's evidence for a token that somebody else claims: `chosen` is the claimed token with the scorer's own
+ * logit (the smallest one where the vocabulary has no such id), all else is what the scorer itself would say.
+ */
+export function evidenceFor(logits: Float32Array, context: SamplerContext, claimedId: number): TokenEvidence {
+  const adjusted = adjustLogits(logits, context);
+  const { support, top } = rank(adjusted, context);
+  return evidenceOf(claimedId, adjusted[claimedId] ?? LOGIT_Q16_MIN, support, top);
+}
+
+/** The value that decides: logit + T * noise; the logit itself at temperature 0. */
+export function perturbedScore(logit: number, temperature: number, seed: bigint, position: number, id: number): number {
+  return temperature === 0 ? logit : logit + temperature * gumbelNoise(seed, position, id);
+}
+
+function evidenceOf(
+  chosen: number,
+  chosenLogit: number,
+  support: Support,
+  top: readonly (readonly [number, number])[],
+): TokenEvidence {
+  const { keptCount, lastKeptLogit, massQ32 } = support;
+  return { chosen, chosenLogit, keptCount, lastKeptLogit, massQ32, top };
+}
+
+/** Penalties, then bias, in float64; then rounding to int32 of 2^-16. */
+function adjustLogits(logits: Float32Array, { sampling, outputCounts }: SamplerContext): Int32Array {
+  if (logits.length === 0 || logits.length > VOCABULARY_MAX) {
+    throw new RangeError(`vocabulary must have 1 to ${VOCABULARY_MAX} tokens, got ${logits.length}`);
+  }
+  const adjusted = new Int32Array(logits.length);
+  for (let id = 0; id < logits.length; id++) adjusted[id] = quantiseLogit(logits[id]!);
+  const { presencePenalty, frequencyPenalty, logitBias } = sampling;
+  const changed = new Map<number, number>();
+  if (presencePenalty !== 0 || frequencyPenalty !== 0) {
+    for (const [id, count] of outputCounts) {
+      if (id < logits.length && count > 0) changed.set(id, logits[id]! - presencePenalty - frequencyPenalty * count);
+    }
+  }
+  for (const [id, bias] of logitBias) {
+    if (id < logits.length) changed.set(id, (changed.get(id) ?? logits[id]!) + bias);
+  }
+  for (const [id, logit] of changed) adjusted[id] = quantiseLogit(logit);
+  return adjusted;
+}
+
+function rank(adjusted: Int32Array, { sampling, seed, position }: SamplerContext) {
+  const support = restrict(adjusted, sampling);
+  const best = new BestTokens(adjusted);
+  const { temperature } = sampling;
+  if (temperature === 0) {
+    for (let id = 0; id < adjusted.length; id++) best.offer(id, adjusted[id]! / LOGIT_SCALE);
+  } else if (support.ids === null) {
+    offerAll(best, adjusted, temperature, seed, position);
+  } else {
+    for (const id of support.ids) {
+      best.offer(id, perturbedScore(adjusted[id]! / LOGIT_SCALE, temperature, seed, position, id));
+    }
+  }
+  return { support, top: best.list() };
+}
+
+/** The best tokens so far by (score descending, id ascending). */
+class BestTokens {
+  /** The score to beat; a lower one cannot enter. */
+  threshold = Number.NEGATIVE_INFINITY;
+  readonly #adjusted: Int32Array;
+  readonly #ids: number[] = [];
+  readonly #scores: number[] = [];
+
+  constructor(adjusted: Int32Array) {
+    this.#adjusted = adjusted;
+  }
+
+  offer(id: number, score: number): void {
+    if (score < this.threshold) return;
+    const [ids, scores] = [this.#ids, this.#scores];
+    let at = ids.length;
+    while (at > 0 && (score > scores[at - 1]! || (score === scores[at - 1]! && id < ids[at - 1]!))) at--;
+    if (at === EVIDENCE_TOP_MAX) return;
+    ids.splice(at, 0, id);
+    scores.splice(at, 0, score);
+    if (ids.length > EVIDENCE_TOP_MAX) {
+      ids.pop();
+      scores.pop();
+    }
+    if (ids.length === EVIDENCE_TOP_MAX) this.threshold = scores[EVIDENCE_TOP_MAX - 1]!;
+  }
+
+  list(): readonly (readonly [number, number])[] {
+    return this.#ids.map((id) => [id, this.#adjusted[id]!] as const);
+  }
+}
+
+/**
+ * Offers the whole vocabulary, skipping what cannot enter: a block of four whose logits are too low for any noise
+ * needs no Philox, a word whose bound is too low needs no logarithms.
+ */
+function offerAll(best: BestTokens, adjusted: Int32Array, temperature: number, seed: bigint, position: number): void {
+  const [key0, key1] = [seedLow(seed), seedHigh(seed)];
+  const block = new Uint32Array(4);
+  for (let first = 0; first < adjusted.length; first += 4) {
+    const end = Math.min(first + 4, adjusted.length);
+    let highest = adjusted[first]!;
+    for (let id = first + 1; id < end; id++) if (adjusted[id]! > highest) highest = adjusted[id]!;
+    if (highest / LOGIT_SCALE + temperature * NOISE_MAX < best.threshold) continue;
+    philox4x32(block, position >>> 0, first >>> 2, 0, 0, key0, key1);
+    for (let id = first; id < end; id++) {
+      const word = block[id - first]!;
+      const logit = adjusted[id]! / LOGIT_SCALE;
+      if (logit + temperature * noiseBound(word) < best.threshold) continue;
+      best.offer(id, logit + temperature * gumbelOfWord(word));
+    }
+  }
+}
+
+function noiseBound(word: number): number {
+  for (const step of NOISE_STEPS) if (word < step.wordBelow) return step.bound;
+  return NOISE_MAX;
+}
+
+/** Top-k, then top-p among what top-k kept; at temperature 0 neither matters, so neither is applied. */
+function restrict(adjusted: Int32Array, { temperature, topK, topP }: Sampling): Support {
+  if (temperature === 0 || (topK === 0 && topP === 1)) {
+    return { ids: null, keptCount: adjusted.length, lastKeptLogit: LOGIT_Q16_MIN, massQ32: MASS_Q32_ONE };
+  }
+  let highest = LOGIT_Q16_MIN;
+  for (const logit of adjusted) if (logit > highest) highest = logit;
+  const weight = (logit: number): number => Math.exp((logit - highest) / LOGIT_SCALE / temperature);
+  // Summed in the order of ids: float64 sums depend on their order, so the order is part of the rule.
+  let total = 0;
+  for (const logit of adjusted) total += weight(logit);
+  const keys = sortedCandidates(adjusted, highest, topK > 0 ? { count: topK } : { mass: topP * total, weight });
+  const candidates = topK > 0 ? keys.subarray(0, Math.min(topK, keys.length)) : keys;
+  const logitAt = (at: number): number => highest - Math.floor(candidates[at]! / VOCABULARY_MAX);
+  let kept = candidates.length;
+  let mass = 0;
+  for (let at = 0; at < candidates.length; at++) mass += weight(logitAt(at));
+  if (topP < 1) {
+    const wanted = topP * (topK > 0 ? mass : total);
+    mass = 0;
+    for (kept = 0; kept < candidates.length && (kept === 0 || mass < wanted); kept++) mass += weight(logitAt(kept));
+  }
+  const lastKeptLogit = logitAt(kept - 1);
+  const ids = candidates.slice(0, kept).map((key) => key % VOCABULARY_MAX);
+  const massQ32 = Math.min(MASS_Q32_ONE, Math.floor((mass / total) * MASS_Q32_ONE));
+  return { ids, keptCount: kept, lastKeptLogit, massQ32 };
+}
+
+type Enough = { readonly count: number } | { readonly mass: number; readonly weight: (logit: number) => number };
+
+/**
+ * Sort keys (distance from the best logit) * 2^20 + id, ascending, of at least as many best tokens as asked for.
+ * A histogram tells how far down to look, so that a large vocabulary is not sorted as a whole.
+ */
+function sortedCandidates(adjusted: Int32Array, highest: number, enough: Enough): Float64Array {
+  const counts = new Uint32Array(BUCKETS);
+  const masses = new Float64Array(BUCKETS);
+  const bucketOf = (logit: number): number => Math.min(BUCKETS - 1, Math.floor((highest - logit) / 2 ** BUCKET_SHIFT));
+  for (const logit of adjusted) {
+    const bucket = bucketOf(logit);
+    counts[bucket]! += 1;
+    if ('mass' in enough) masses[bucket]! += enough.weight(logit);
+  }
+  let [count, mass, last] = [0, 0, 0];
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    count += counts[bucket]!;
+    mass += masses[bucket]!;
+    last = bucket;
+    // The padding covers that these sums are taken in another order than the deciding ones.
+    if ('mass' in enough ? mass >= enough.mass * (1 + 1e-9) : count >= enough.count) break;
+  }
+  const keys = new Float64Array(count);
+  let at = 0;
+  for (let id = 0; id < adjusted.length; id++) {
+    if (bucketOf(adjusted[id]!) <= last) keys[at++] = (highest - adjusted[id]!) * VOCABULARY_MAX + id;
+  }
+  return keys.sort();
+}

@@ -1,0 +1,43 @@
+/** Zod pieces that every wire schema is made of; each bounds its input (SPEC.md §1). */
+import { z } from 'zod';
+import type { Address, Hash, Hex } from './hash.ts';
+
+const hexOf = (bytes: number) => new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`);
+
+/** 32 bytes, lower-case hex. */
+export const zHash = z.string().regex(hexOf(32), 'expected 32 bytes as lower-case hex') as unknown as z.ZodType<
+  Hash,
+  Hash
+>;
+/** 20 bytes, lower-case hex. */
+export const zAddress = z.string().regex(hexOf(20), 'expected 20 bytes as lower-case hex') as unknown as z.ZodType<
+  Address,
+  Address
+>;
+/** r ‖ s ‖ v, 65 bytes, v 27 or 28. */
+export const zSignature = z
+  .string()
+  .regex(/^0x[0-9a-f]{128}(1b|1c)$/, 'expected a 65-byte signature') as unknown as z.ZodType<Hex, Hex>;
+export const zU8 = z.number().int().min(0).max(255);
+export const zU32 = z.number().int().min(0).max(0xffffffff);
+/** Milliseconds since the epoch; the maximum is the year 275760, JavaScript's own. */
+export const zTimeMs = z.number().int().min(0).max(8.64e15);
+/** Unsigned 64-bit integer as a decimal string without leading zeros. */
+export const zU64 = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,19})$/, 'expected an unsigned decimal integer')
+  .refine((text) => BigInt(text) < 1n << 64n, 'expected an unsigned 64-bit integer');
+/** Money in nano-units: 0 to 2^63-1 as a decimal string. */
+export const zNano = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,18})$/, 'expected an unsigned decimal integer')
+  .refine((text) => BigInt(text) < 1n << 63n, 'expected less than 2^63');
+export const zTokenId = zU32;
+
+/** Most tokens of one prompt or one answer that the protocol carries. */
+export const TOKENS_MAX = 1 << 20;
+/** Most chunks of one job: TOKENS_MAX at the smallest steady chunk of 16 would be 65,536; 4,096 bounds proofs. */
+export const CHUNKS_MAX = 4096;
+/** Slots of one round; n is 1 to 15, so that at least one slot is padding. */
+export const ROUND_WIDTH = 16;
+export const SEATS_MAX = ROUND_WIDTH - 1;
