@@ -1,0 +1,165 @@
+/** Freezing and settling disputed stake (SPEC.md §Money, "Disputes"). */
+import {
+  BURN,
+  clientAccount,
+  earningsAccount,
+  frozenAccount,
+  RESERVE,
+  stakeAccount,
+  withheldAccount,
+} from './accounts.ts';
+import type { ProviderFault } from './penalties.ts';
+import { BPS, penaltyNano } from './penalties.ts';
+import type { Leg, Transfer } from './transfer.ts';
+import { makeTransfer } from './transfer.ts';
+
+export const RULINGS = ['upheld', 'rejected', 'abandoned'] as const;
+export type Ruling = (typeof RULINGS)[number];
+
+/**
+ * Least share of a slash that is burnt: 20%. Everything else may come back to the loser through a client or a provider that it
+ * also runs, so the burn is what a lie costs at least; set aside before anybody is paid.
+ */
+export const BURN_MIN_BPS = 2_000n;
+/** Share of a slash for those who were right: 30%; with the burn, half a slash is left for client and reserve, who come first. */
+export const REWARD_BPS = 3_000n;
+
+/** How a slash is divided; operators may burn more, never less than BURN_MIN_BPS. */
+export interface SlashSplit {
+  readonly burnBps: bigint;
+  readonly rewardBps: bigint;
+}
+
+export const DEFAULT_SPLIT: SlashSplit = { burnBps: BURN_MIN_BPS, rewardBps: REWARD_BPS };
+
+export interface DisputeMoney {
+  readonly disputeId: string;
+  readonly provider: string;
+  readonly ruling: Ruling;
+  /** Null when the dispute is about no client's request (a canary, say). */
+  readonly clientKeyId: string | null;
+  readonly frozenNano: bigint;
+  /** Pay of the disputed job, by who put it up. */
+  readonly withheldClientNano: bigint;
+  readonly withheldReserveNano: bigint;
+  /** What the client paid for the request and has neither got back nor has withheld in a dispute. */
+  readonly refundableNano: bigint;
+  /** What the reserve paid for the request on account of the dispute and has not got back. */
+  readonly recoverableNano: bigint;
+  /** Providers whose transcripts or scores held up. The loser and the judges among them get nothing. */
+  readonly right: readonly string[];
+  /** Referees that ruled or whose score the ruling rests on. */
+  readonly judges: readonly string[];
+  readonly split: SlashSplit;
+}
+
+export interface DisputeSettlement {
+  readonly transfer: Transfer;
+  /** To the client: withheld pay and refund. */
+  readonly refundedNano: bigint;
+  /** To the reserve: withheld pay it had put up, and recovered costs. */
+  readonly recoveredNano: bigint;
+  /** The part of `recoveredNano` that counts against `recoverableNano`. */
+  readonly madeGoodNano: bigint;
+  readonly rewardEachNano: bigint;
+  readonly rewarded: readonly string[];
+  readonly burntNano: bigint;
+}
+
+/**
+ * How much of a stake a dispute freezes: the fault's penalty on the whole bond, at most what no other dispute holds.
+ * @param freeNano balance of the stake account
+ * @param frozenNano what open disputes hold of the same stake
+ */
+export function freezeNano(fault: ProviderFault, freeNano: bigint, frozenNano: bigint): bigint {
+  const penalty = penaltyNano(fault, freeNano + frozenNano);
+  return penalty < freeNano ? penalty : freeNano;
+}
+
+/** Moves stake into the dispute, where no other dispute and no withdrawal reaches it. */
+export function freeze(disputeId: string, provider: string, amountNano: bigint): Transfer {
+  return makeTransfer({ id: `freeze:${disputeId}`, reason: 'freeze', disputeId }, [
+    { from: stakeAccount(provider), to: frozenAccount(disputeId), amountNano },
+  ]);
+}
+
+/**
+ * Ends a dispute: after `upheld` the slash goes to burn minimum, client, reserve, those who were right, and burn again, in that
+ * order, and withheld pay returns to who put it up; after any other ruling stake and pay go to the provider.
+ * @throws {RangeError} when the split burns less than BURN_MIN_BPS or gives away more than everything
+ */
+export function settleDispute(dispute: DisputeMoney): DisputeSettlement {
+  const { split } = dispute;
+  if (split.burnBps < BURN_MIN_BPS || split.rewardBps < 0n || split.burnBps + split.rewardBps > BPS) {
+    throw new RangeError('"split" expected a burn of at least 2,000 and at most 10,000 basis points in all');
+  }
+  return dispute.ruling === 'upheld' ? settleUpheld(dispute) : settleReturned(dispute);
+}
+
+function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
+  const slash = dispute.frozenNano;
+  const burnFloor = (slash * dispute.split.burnBps + BPS - 1n) / BPS;
+  let left = slash - burnFloor;
+  const take = (wanted: bigint): bigint => {
+    const taken = wanted < left ? wanted : left;
+    left -= taken;
+    return taken;
+  };
+  const refund = take(dispute.clientKeyId === null ? 0n : dispute.refundableNano);
+  const madeGoodNano = take(dispute.recoverableNano);
+  const excluded = new Set([dispute.provider, ...dispute.judges]);
+  const rewarded = [...new Set(dispute.right)].filter((provider) => !excluded.has(provider)).sort();
+  const rewardPool = (slash * dispute.split.rewardBps) / BPS;
+  const shares = BigInt(rewarded.length);
+  const rewardEachNano = shares === 0n ? 0n : least(rewardPool, left) / shares;
+  left -= rewardEachNano * shares;
+
+  const frozen = frozenAccount(dispute.disputeId);
+  const withheld = withheldAccount(dispute.disputeId);
+  const client = dispute.clientKeyId === null ? RESERVE : clientAccount(dispute.clientKeyId);
+  const legs: Leg[] = [
+    { from: withheld, to: client, amountNano: dispute.withheldClientNano },
+    { from: withheld, to: RESERVE, amountNano: dispute.withheldReserveNano },
+    { from: frozen, to: client, amountNano: refund },
+    { from: frozen, to: RESERVE, amountNano: madeGoodNano },
+    ...rewarded.map((provider) => ({ from: frozen, to: earningsAccount(provider), amountNano: rewardEachNano })),
+    { from: frozen, to: BURN, amountNano: burnFloor + left },
+  ];
+  return {
+    transfer: disputeTransfer(dispute, legs),
+    refundedNano: dispute.withheldClientNano + refund,
+    recoveredNano: dispute.withheldReserveNano + madeGoodNano,
+    madeGoodNano,
+    rewardEachNano,
+    rewarded,
+    burntNano: burnFloor + left,
+  };
+}
+
+function settleReturned(dispute: DisputeMoney): DisputeSettlement {
+  const legs: Leg[] = [
+    { from: frozenAccount(dispute.disputeId), to: stakeAccount(dispute.provider), amountNano: dispute.frozenNano },
+    {
+      from: withheldAccount(dispute.disputeId),
+      to: earningsAccount(dispute.provider),
+      amountNano: dispute.withheldClientNano + dispute.withheldReserveNano,
+    },
+  ];
+  return {
+    transfer: disputeTransfer(dispute, legs),
+    refundedNano: 0n,
+    recoveredNano: 0n,
+    madeGoodNano: 0n,
+    rewardEachNano: 0n,
+    rewarded: [],
+    burntNano: 0n,
+  };
+}
+
+function disputeTransfer(dispute: DisputeMoney, legs: readonly Leg[]): Transfer {
+  return makeTransfer({ id: `dispute:${dispute.disputeId}`, reason: 'dispute', disputeId: dispute.disputeId }, legs);
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
