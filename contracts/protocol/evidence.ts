@@ -220,7 +220,7 @@ function supportContradiction(
   const lowest = Math.min(...top.map(([, logit]) => logit));
   if (lowest < lastKeptLogit || (keptCount === top.length && lowest !== lastKeptLogit)) return 'wrong_border';
   const mass = massQ32 / MASS_Q32_ONE;
-  if (keptCount === vocabSize && mass < 1 - MASS_SLACK) return 'wrong_mass';
+  if (keptCount === vocabSize && massQ32 !== MASS_Q32_ONE) return 'wrong_mass';
   if (topP < 1 && topK === 0) {
     if (mass < topP - MASS_SLACK) return 'wrong_mass';
     // Without its last token the support must not have reached top-p. The last token has at most this share of it:

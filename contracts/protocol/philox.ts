@@ -67,7 +67,7 @@ export function seedHigh(seed: bigint): number {
   return Number(BigInt.asUintN(32, seed >> 32n));
 }
 
-/** Gumbel noise -ln(-ln u) of a uint32 word, u = (word + 0.5) / 2^32, in float64; between -3.14 and 22.88. */
+/** Gumbel noise -ln(-ln u) of a uint32 word, u = (word + 0.5) / 2^32, in float64; between -3.13 and 22.88. */
 export function gumbelOfWord(word: number): number {
   return -Math.log(-Math.log((word + 0.5) / TWO_32));
 }

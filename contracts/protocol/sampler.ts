@@ -200,7 +200,9 @@ function restrict(adjusted: Int32Array, { temperature, topK, topP }: Sampling): 
   }
   const lastKeptLogit = logitAt(kept - 1);
   const ids = candidates.slice(0, kept).map((key) => key % VOCABULARY_MAX);
-  const massQ32 = Math.min(MASS_Q32_ONE, Math.floor((mass / total) * MASS_Q32_ONE));
+  // Two sums of the same numbers may differ in the last bit; all is all.
+  const share = kept === adjusted.length ? 1 : mass / total;
+  const massQ32 = Math.min(MASS_Q32_ONE, Math.floor(share * MASS_Q32_ONE));
   return { ids, keptCount: kept, lastKeptLogit, massQ32 };
 }
 
