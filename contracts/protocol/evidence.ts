@@ -89,14 +89,14 @@ export function encodeEvidence(position: number, evidence: TokenEvidence): Uint8
 }
 
 /**
- * A logit in units of 2^-16: halves round up (`Math.round`), the result is clamped to int32, NaN counts as the minimum.
+ * A logit in units of 2^-16: halves round up, the result is clamped to int32, NaN counts as the minimum.
  * @param logit natural-log units.
  */
 export function quantiseLogit(logit: number): number {
-  const scaled = Math.round(logit * LOGIT_SCALE);
+  const scaled = Math.floor(logit * LOGIT_SCALE + 0.5);
   if (scaled >= LOGIT_Q16_MAX) return LOGIT_Q16_MAX;
-  // The negated comparison also catches NaN; adding 0 turns -0 into 0.
-  return scaled > LOGIT_Q16_MIN ? scaled + 0 : LOGIT_Q16_MIN;
+  // This way round the comparison also catches NaN.
+  return scaled > LOGIT_Q16_MIN ? scaled : LOGIT_Q16_MIN;
 }
 
 /** What the noise of one position depends on. */

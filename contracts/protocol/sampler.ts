@@ -182,31 +182,35 @@ function restrict(adjusted: Int32Array, { temperature, topK, topP }: Sampling): 
     return { ids: null, keptCount: adjusted.length, lastKeptLogit: LOGIT_Q16_MIN, massQ32: MASS_Q32_ONE };
   }
   let highest = LOGIT_Q16_MIN;
-  for (const logit of adjusted) if (logit > highest) highest = logit;
-  const weight = (logit: number): number => Math.exp((logit - highest) / LOGIT_SCALE / temperature);
+  for (let id = 0; id < adjusted.length; id++) if (adjusted[id]! > highest) highest = adjusted[id]!;
   // Summed in the order of ids: float64 sums depend on their order, so the order is part of the rule.
+  const weights = new Float64Array(adjusted.length);
   let total = 0;
-  for (const logit of adjusted) total += weight(logit);
-  const keys = sortedCandidates(adjusted, highest, topK > 0 ? { count: topK } : { mass: topP * total, weight });
+  for (let id = 0; id < adjusted.length; id++) {
+    const weight = Math.exp((adjusted[id]! - highest) / LOGIT_SCALE / temperature);
+    weights[id] = weight;
+    total += weight;
+  }
+  const keys = sortedCandidates(adjusted, highest, topK > 0 ? { count: topK } : { mass: topP * total, weights });
   const candidates = topK > 0 ? keys.subarray(0, Math.min(topK, keys.length)) : keys;
-  const logitAt = (at: number): number => highest - Math.floor(candidates[at]! / VOCABULARY_MAX);
-  let kept = candidates.length;
+  const ordered = candidates.map((key) => key % VOCABULARY_MAX);
+  let kept = ordered.length;
   let mass = 0;
-  for (let at = 0; at < candidates.length; at++) mass += weight(logitAt(at));
+  for (const id of ordered) mass += weights[id]!;
   if (topP < 1) {
     const wanted = topP * (topK > 0 ? mass : total);
     mass = 0;
-    for (kept = 0; kept < candidates.length && (kept === 0 || mass < wanted); kept++) mass += weight(logitAt(kept));
+    for (kept = 0; kept < ordered.length && (kept === 0 || mass < wanted); kept++) mass += weights[ordered[kept]!]!;
   }
-  const lastKeptLogit = logitAt(kept - 1);
-  const ids = candidates.slice(0, kept).map((key) => key % VOCABULARY_MAX);
+  const ids = ordered.subarray(0, kept);
+  const lastKeptLogit = adjusted[ids[kept - 1]!]!;
   // Two sums of the same numbers may differ in the last bit; all is all.
   const share = kept === adjusted.length ? 1 : mass / total;
   const massQ32 = Math.min(MASS_Q32_ONE, Math.floor(share * MASS_Q32_ONE));
   return { ids, keptCount: kept, lastKeptLogit, massQ32 };
 }
 
-type Enough = { readonly count: number } | { readonly mass: number; readonly weight: (logit: number) => number };
+type Enough = { readonly count: number } | { readonly mass: number; readonly weights: Float64Array };
 
 /**
  * Sort keys (distance from the best logit) * 2^20 + id, ascending, of at least as many best tokens as asked for.
@@ -215,11 +219,12 @@ type Enough = { readonly count: number } | { readonly mass: number; readonly wei
 function sortedCandidates(adjusted: Int32Array, highest: number, enough: Enough): Float64Array {
   const counts = new Uint32Array(BUCKETS);
   const masses = new Float64Array(BUCKETS);
-  const bucketOf = (logit: number): number => Math.min(BUCKETS - 1, Math.floor((highest - logit) / 2 ** BUCKET_SHIFT));
-  for (const logit of adjusted) {
-    const bucket = bucketOf(logit);
+  const bucketOf = (id: number): number => Math.min(BUCKETS - 1, (highest - adjusted[id]!) >>> BUCKET_SHIFT);
+  const weights = 'weights' in enough ? enough.weights : undefined;
+  for (let id = 0; id < adjusted.length; id++) {
+    const bucket = bucketOf(id);
     counts[bucket]! += 1;
-    if ('mass' in enough) masses[bucket]! += enough.weight(logit);
+    if (weights !== undefined) masses[bucket]! += weights[id]!;
   }
   let [count, mass, last] = [0, 0, 0];
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
@@ -232,7 +237,7 @@ function sortedCandidates(adjusted: Int32Array, highest: number, enough: Enough)
   const keys = new Float64Array(count);
   let at = 0;
   for (let id = 0; id < adjusted.length; id++) {
-    if (bucketOf(adjusted[id]!) <= last) keys[at++] = (highest - adjusted[id]!) * VOCABULARY_MAX + id;
+    if (bucketOf(id) <= last) keys[at++] = (highest - adjusted[id]!) * VOCABULARY_MAX + id;
   }
   return keys.sort();
 }
