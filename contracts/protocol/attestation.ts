@@ -27,6 +27,8 @@ import { TAGS } from './version.ts';
 
 const WAVES_MAX = 4;
 const PROOF_MAX = 64;
+/** Longest compact attestation: 4 MiB of text. */
+export const ATTESTATION_LENGTH_MAX = 1 << 22;
 const zText = z.string().min(1).max(256);
 
 /** One member of a wave: what it sealed and, where it finished, its claim. */
@@ -121,7 +123,7 @@ export type StatementWire = z.input<typeof zStatement>;
 
 /** Everything beside the attestation that an offline check needs. */
 export const zReceipt = z.strictObject({
-  attestation: z.string().max(1 << 22),
+  attestation: z.string().max(ATTESTATION_LENGTH_MAX),
   checkpoint: z.string().max(4096),
   inclusion: z.array(zHash).max(PROOF_MAX),
   epoch: z.strictObject({
@@ -184,6 +186,7 @@ export function compactAttestation(domain: Domain, signer: Signer, statement: St
 export function parseAttestation(
   compact: string,
 ): { wire: StatementWire; statement: Statement; signature: Hex } | null {
+  if (compact.length > ATTESTATION_LENGTH_MAX) return null;
   const parts = compact.split('.');
   if (parts.length !== 3 || parts[0] !== 'v1') return null;
   const json = fromBase64Url(parts[1]!);

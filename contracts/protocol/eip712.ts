@@ -85,6 +85,8 @@ function domainSeparator(domain: Domain): Uint8Array {
 }
 
 const separators = new Map<string, Uint8Array>();
+/** A server uses one domain; a verifier may be shown many, and must not grow with them. */
+const SEPARATORS_MAX = 64;
 
 /** The digest that is signed: keccak256(0x19 ‖ 0x01 ‖ domainSeparator ‖ structHash). */
 export function typedDigest<T>(domain: Domain, struct: Struct<T>, value: T): Uint8Array {
@@ -92,6 +94,7 @@ export function typedDigest<T>(domain: Domain, struct: Struct<T>, value: T): Uin
   let separator = separators.get(key);
   if (!separator) {
     separator = domainSeparator(domain);
+    if (separators.size >= SEPARATORS_MAX) separators.clear();
     separators.set(key, separator);
   }
   return keccak256(concat(u8(0x19), u8(0x01), separator, struct.hash(value)));

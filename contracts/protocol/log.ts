@@ -128,10 +128,13 @@ export function openCheckpoint(domain: Domain, keys: LogKeys, note: string, reco
   if (rootBytes?.length !== 32 || !Number.isSafeInteger(size)) return null;
   const checkpoint = { size, root: toHex(rootBytes) };
   const body = noteBody(keys.origin, checkpoint);
+  // What is verified must be what was read: a root in a second base64 spelling is not the signed text.
+  if (!note.startsWith(`${body}\n`)) return null;
+  const prefix = `\u2014 ${keys.origin} `;
   const signatures = match[4]!
-    .trimEnd()
+    .slice(0, -1)
     .split('\n')
-    .map((line) => fromBase64(line.slice(line.lastIndexOf(' ') + 1)));
+    .map((line) => (line.startsWith(prefix) ? fromBase64(line.slice(prefix.length)) : null));
   const bySigner = (type: Uint8Array, publicPart: Uint8Array): Uint8Array | undefined => {
     const hash = toHex(keyHash(keys.origin, type, publicPart));
     return signatures.find((bytes) => bytes && toHex(bytes.subarray(0, 4)) === hash)?.subarray(4);
@@ -141,5 +144,6 @@ export function openCheckpoint(domain: Domain, keys: LogKeys, note: string, reco
   if (note1?.length !== 64 || note2?.length !== 65) return null;
   const digest = digests.checkpoint(domain, { origin: keys.origin, ...checkpoint });
   if (recover(digest, toHex(note2)) !== keys.address) return null;
-  return ed25519.verify(note1, utf8(body), fromHex(keys.ed25519)) ? checkpoint : null;
+  // RFC 8032 rules rather than ZIP215's looser ones: what existing note tools reject is rejected here too.
+  return ed25519.verify(note1, utf8(body), fromHex(keys.ed25519), { zip215: false }) ? checkpoint : null;
 }

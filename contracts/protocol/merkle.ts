@@ -144,6 +144,9 @@ export function verifyConsistency(
   return last === 0 && equalBytes(older, oldRoot) && equalBytes(newer, newRoot);
 }
 
+/** Exact for every safe integer: Math.log2 rounds 2^49 + 1 to 49. */
 function isPowerOfTwo(n: number): boolean {
-  return Number.isInteger(Math.log2(n));
+  let odd = n;
+  while (odd % 2 === 0) odd /= 2;
+  return odd === 1;
 }

@@ -31,7 +31,8 @@ export function addressOf(uncompressed: Uint8Array): Address {
 /** Recovery in pure JavaScript, for browsers and the offline verifier. */
 export const recoverPortable: Recover = (digest, signature) => {
   const parts = splitSignature(signature);
-  if (!parts) return null;
+  // As libsecp256k1 does: other lengths would be cut or padded, so that two digests shared a signature.
+  if (!parts || digest.length !== 32) return null;
   try {
     const point = secp256k1.Signature.fromBytes(parts.compact, 'compact')
       .addRecoveryBit(parts.recovery)
@@ -42,12 +43,13 @@ export const recoverPortable: Recover = (digest, signature) => {
   }
 };
 
-/** A signer in pure JavaScript. @throws {Error} on an invalid private key */
+/** A signer in pure JavaScript. @throws {Error} on an invalid private key; `sign` throws on other than 32 bytes */
 export function portableSigner(privateKey: Uint8Array): Signer {
   const address = addressOf(secp256k1.getPublicKey(privateKey, false));
   return {
     address,
     sign(digest) {
+      if (digest.length !== 32) throw new RangeError('digest must have 32 bytes');
       const signature = secp256k1.sign(digest, privateKey, { prehash: false, format: 'recovered', lowS: true });
       // noble's recovered form is recovery ‖ r ‖ s
       return `${toHex(signature.subarray(1))}${signature[0] === 1 ? '1c' : '1b'}` as Hex;
