@@ -1,0 +1,21 @@
+/** A provider as the committee sees it. */
+import type { Address, Hash } from '#protocol/hash';
+
+export interface ProviderRecord {
+  readonly address: Address;
+  readonly operator: string;
+  readonly url: string;
+  readonly role: 'member' | 'referee';
+  readonly region: string;
+  /** Numeric class per model digest. */
+  readonly classes: ReadonlyMap<Hash, string>;
+  readonly canScore: boolean;
+}
+
+/** One seat of one committee. */
+export interface Seat {
+  readonly address: Address;
+  readonly operator: string;
+  readonly url: string;
+  readonly numericClass: string;
+}

@@ -1,0 +1,144 @@
+/** Comparing the opened transcripts of a round: groups of equals, near-ties, splits (spec-judge.md §7.1-7.3). */
+import type { TokenEvidence } from '#protocol/evidence';
+import { evidenceInRoot } from '#protocol/evidence-tree';
+import type { FinishKind } from '#protocol/typed';
+import { tolerancesOf } from '../judge/classes.ts';
+import { firstDivergence, judgeDivergence } from '../judge/divergence.ts';
+import { type ShapeProblem, type ShapeRules, shapeProblem } from '../judge/shape.ts';
+import { DeadlineError, within } from './deadline.ts';
+import type { SealedMember } from './member.ts';
+import type { AttemptPlan } from './plan.ts';
+import { ProviderFailure } from './provider-client.ts';
+import type { WaveDeps } from './wave.ts';
+
+/** Members whose transcripts are the same, token by token. */
+export interface Group {
+  readonly members: readonly SealedMember[];
+}
+
+/** Groups that part at honest near-ties only; the first is the one to follow. */
+export type Cluster = readonly Group[];
+
+/** How the opened part ends by the rules alone: null while it goes on. */
+export function impliedFinish(member: SealedMember, rules: ShapeRules): FinishKind | null {
+  if (!member.finished) return null;
+  const last = member.tokens.at(-1);
+  if (last !== undefined && rules.text.eosIds.includes(last)) return 'stop';
+  return member.tokens.length === rules.maxTokens ? lengthOrStop(member, rules) : 'stop_string';
+}
+
+function lengthOrStop(member: SealedMember, rules: ShapeRules): FinishKind {
+  const asLength = shapeProblem({ tokens: member.tokens, finish: 'length' }, rules);
+  return asLength === null ? 'length' : 'stop_string';
+}
+
+/** The first rule of the order that the member's transcript breaks, or null. */
+export function memberShapeProblem(member: SealedMember, rules: ShapeRules): ShapeProblem | null {
+  return shapeProblem({ tokens: member.tokens, finish: impliedFinish(member, rules) }, rules);
+}
+
+/** Groups by identical transcripts, larger first, then in the order of the draw. */
+export function groupsOf(members: readonly SealedMember[]): Group[] {
+  const groups = new Map<string, SealedMember[]>();
+  for (const member of members) {
+    const key = `${member.finished}:${member.tokens.join(',')}`;
+    groups.set(key, [...(groups.get(key) ?? []), member]);
+  }
+  return [...groups.values()].map((group) => ({ members: group })).sort((a, b) => b.members.length - a.members.length);
+}
+
+/** Joins groups whose first divergence is a near-tie by the committed evidence of both sides. */
+export async function clustersOf(
+  deps: WaveDeps,
+  plan: AttemptPlan,
+  groups: readonly Group[],
+  signal: AbortSignal,
+): Promise<Cluster[]> {
+  const clusters: Group[][] = [];
+  for (const group of groups) {
+    let home: Group[] | undefined;
+    for (const cluster of clusters) {
+      if (await isTie(deps, plan, cluster[0]!, group, signal)) {
+        home = cluster;
+        break;
+      }
+    }
+    if (home) home.push(group);
+    else clusters.push([group]);
+  }
+  return clusters;
+}
+
+async function isTie(deps: WaveDeps, plan: AttemptPlan, a: Group, b: Group, signal: AbortSignal): Promise<boolean> {
+  const [left, right] = [a.members[0]!, b.members[0]!];
+  const position = firstDivergence(left.tokens, right.tokens);
+  // Equal tokens with different ends, or one a prefix of the other: no choice of tokens to be tied about.
+  if (position === null || position >= Math.min(left.tokens.length, right.tokens.length)) return false;
+  const [evidenceA, evidenceB] = await Promise.all([
+    groupEvidence(deps, a, position, signal),
+    groupEvidence(deps, b, position, signal),
+  ]);
+  if (!evidenceA || !evidenceB) return false;
+  const verdict = judgeDivergence(
+    { token: left.tokens[position]!, evidence: evidenceA },
+    { token: right.tokens[position]!, evidence: evidenceB },
+    { position, seed: plan.seed, sampling: plan.sampling },
+    tolerancesOf(left.seat.numericClass, right.seat.numericClass),
+  );
+  return verdict === 'tie';
+}
+
+async function groupEvidence(
+  deps: WaveDeps,
+  group: Group,
+  position: number,
+  signal: AbortSignal,
+): Promise<TokenEvidence | null> {
+  for (const member of group.members) {
+    const opened = await openEvidence(deps, member, [position], signal);
+    const evidence = opened?.get(position);
+    if (evidence) return evidence;
+  }
+  return null;
+}
+
+/**
+ * Evidence of opened positions, proven under the sealed roots; null where the member refuses, is late, or shows
+ * something else than it had committed to: all three are the fault `bad_evidence`.
+ */
+export async function openEvidence(
+  deps: Pick<WaveDeps, 'clock' | 'client' | 'limits'>,
+  member: SealedMember,
+  positions: readonly number[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, TokenEvidence> | null> {
+  const deadline = deps.clock.nowMs() + deps.limits.roundTimeoutMs;
+  try {
+    const items = await within(deps.clock, deadline, signal, (inner) =>
+      deps.client.evidence(member.seat.url, member.jobId, positions, inner),
+    );
+    const opened = new Map<number, TokenEvidence>();
+    for (const item of items) {
+      const chunk = chunkAt(member, item.position);
+      if (!chunk || chunk.index !== item.chunkIndex) return null;
+      if (item.evidence.chosen !== member.tokens[item.position]) return null;
+      if (!evidenceInRoot(chunk, item.position, item.evidence, item.path)) return null;
+      opened.set(item.position, item.evidence);
+    }
+    return positions.every((position) => opened.has(position)) ? opened : null;
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof DeadlineError || error instanceof ProviderFailure) return null;
+    throw error;
+  }
+}
+
+/** The opened chunk that holds an output position. */
+function chunkAt(member: SealedMember, position: number) {
+  let firstPosition = 0;
+  for (const opening of member.openings) {
+    if (position < firstPosition + opening.tokenCount) return { ...opening, firstPosition };
+    firstPosition += opening.tokenCount;
+  }
+  return null;
+}

@@ -1,0 +1,48 @@
+/** Deadlines on the injected clock; what misses one is aborted, body included (DESIGN §13). */
+import type { Clock } from '#protocol/env';
+import { ProtocolError } from '#protocol/errors';
+
+/** Thrown by `within` when the time is over. */
+export class DeadlineError extends ProtocolError {
+  constructor() {
+    super('deadline_exceeded', 'a deadline has passed', { retryable: true });
+  }
+}
+
+/**
+ * Runs `work` until `atMs` on the clock.
+ * @param work receives a signal that aborts at the deadline or with `parent`
+ * @throws {DeadlineError} at the deadline; the parent's reason when the parent aborts first
+ */
+export async function within<T>(
+  clock: Clock,
+  atMs: number,
+  parent: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const own = new AbortController();
+  const timer = new AbortController();
+  const onParent = () => own.abort(parent.reason);
+  if (parent.aborted) onParent();
+  parent.addEventListener('abort', onParent, { once: true });
+  const expiry = clock.sleep(Math.max(0, atMs - clock.nowMs()), timer.signal).then(
+    () => {
+      const error = new DeadlineError();
+      own.abort(error);
+      throw error;
+    },
+    () => new Promise<never>(() => undefined),
+  );
+  const aborted = new Promise<never>((_, reject) => {
+    if (own.signal.aborted) reject(own.signal.reason);
+    own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
+  });
+  try {
+    return await Promise.race([work(own.signal), expiry, aborted]);
+  } finally {
+    timer.abort();
+    parent.removeEventListener('abort', onParent);
+    aborted.catch(() => undefined);
+    expiry.catch(() => undefined);
+  }
+}

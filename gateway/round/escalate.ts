@@ -1,0 +1,89 @@
+/** A split escalates: fresh scorers of other operators, then the referee, before anything is released (spec-judge.md §7.5). */
+import type { Seat } from '../committee/seat.ts';
+import { type Ballot, type Decision, decide, REJECTIONS_NEEDED } from '../judge/decide.ts';
+import type { ScoreVote } from '../judge/score.ts';
+import type { Cluster } from './compare.ts';
+import type { AttemptPlan } from './plan.ts';
+import { type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
+
+/** Who can still be asked: candidates of the draw that have no seat, by operators that have none, and the referee. */
+export interface FreshPool {
+  /** The next candidate of an operator that has not been asked in this request, or null. */
+  nextScorer(): Seat | null;
+  readonly referee: Seat | null;
+}
+
+export interface SplitOutcome {
+  readonly decision: Extract<Decision, { step: 'serve' | 'inconclusive' }>;
+  readonly scores: readonly TakenScore[];
+}
+
+/** Asks until the split is decided or nobody is left to ask. */
+export async function settleSplit(
+  deps: ScoringDeps,
+  plan: AttemptPlan,
+  split: { n: number; agree: number; clusters: readonly Cluster[]; pool: FreshPool },
+  signal: AbortSignal,
+): Promise<SplitOutcome> {
+  const scores: TakenScore[] = [];
+  const ballots: Ballot[] = [];
+  let moreScorers = true;
+  let moreReferee = split.pool.referee !== null;
+  for (;;) {
+    const decision = decide({
+      n: split.n,
+      agree: split.agree,
+      clusters: split.clusters.map((cluster) => cluster.reduce((sum, group) => sum + group.members.length, 0)),
+      ballots,
+      moreScorers,
+      moreReferee,
+    });
+    if (decision.step === 'serve' || decision.step === 'inconclusive') return { decision, scores };
+    const asked = decision.step === 'ask_referee' ? refereeOf(split.pool) : scorersOf(split.pool, ballots);
+    if (decision.step === 'ask_referee') moreReferee = false;
+    else if (asked.length === 0) moreScorers = false;
+    const answers = await Promise.all(asked.map((scorer) => ballotOf(deps, plan, scorer, split.clusters, signal)));
+    for (const answer of answers) {
+      scores.push(...answer.scores);
+      // Who scored nothing is no ballot: the next candidate is asked in its place.
+      if (answer.scores.length > 0) ballots.push(answer.ballot);
+    }
+  }
+}
+
+interface AskedScorer {
+  readonly seat: Seat;
+  readonly role: 'member' | 'referee';
+}
+
+function refereeOf(pool: FreshPool): AskedScorer[] {
+  return pool.referee ? [{ seat: pool.referee, role: 'referee' }] : [];
+}
+
+function scorersOf(pool: FreshPool, ballots: readonly Ballot[]): AskedScorer[] {
+  const asked: AskedScorer[] = [];
+  const have = ballots.filter((ballot) => !ballot.referee).length;
+  while (have + asked.length < REJECTIONS_NEEDED) {
+    const seat = pool.nextScorer();
+    if (!seat) break;
+    asked.push({ seat, role: 'member' });
+  }
+  return asked;
+}
+
+async function ballotOf(
+  deps: ScoringDeps,
+  plan: AttemptPlan,
+  scorer: AskedScorer,
+  clusters: readonly Cluster[],
+  signal: AbortSignal,
+): Promise<{ ballot: Ballot; scores: TakenScore[] }> {
+  const taken = await Promise.all(
+    clusters.map((cluster) => takeScore(deps, plan, scorer, targetOf(cluster[0]!.members[0]!), signal)),
+  );
+  const votes: ScoreVote[] = taken.map((score) => score?.judgement.vote ?? 'abstain');
+  return {
+    ballot: { operator: scorer.seat.operator, referee: scorer.role === 'referee', votes },
+    scores: taken.filter((score) => score !== null),
+  };
+}

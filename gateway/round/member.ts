@@ -1,0 +1,223 @@
+/** One member's sealed job as the gateway sees it: every event is checked against what must come next (SPEC.md §5). */
+import type { Domain } from '#protocol/eip712';
+import { type Hash, toHex, ZERO_HASH } from '#protocol/hash';
+import type { ClaimEvent, CommitmentEvent, JobOrderWire, PermissionOrder, RevealEvent } from '#protocol/messages';
+import { outputHash } from '#protocol/request';
+import { openingFits, rootsHash } from '#protocol/round';
+import type { Recover } from '#protocol/signer';
+import { type Claim, digests, FINISH_KINDS, type FinishKind, type Opening } from '#protocol/typed';
+import type { Fault, Standing } from '#protocol/verdict';
+import type { Seat } from '../committee/seat.ts';
+import type { IssuedTicket } from './plan.ts';
+import type { JobEvent, ProviderClient } from './provider-client.ts';
+
+/** Signed contradictions, kept for the dispute they open. */
+export interface FaultEvidence {
+  readonly kind: string;
+  readonly signed: readonly { readonly digest: Hash; readonly signature: string }[];
+  readonly detail: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What a member did wrong; never thrown past the wave. */
+export class MemberFault extends Error {
+  override readonly name = 'MemberFault';
+  readonly fault: Fault;
+  readonly evidence: FaultEvidence | null;
+
+  constructor(fault: Fault, evidence: FaultEvidence | null = null) {
+    super(fault);
+    this.fault = fault;
+    this.evidence = evidence;
+  }
+}
+
+export interface MemberDeps {
+  readonly client: ProviderClient;
+  readonly domain: Domain;
+  readonly recover: Recover;
+}
+
+/** Chunk limits the member must keep. */
+export interface ChunkRule {
+  readonly capacity: number;
+}
+
+export class SealedMember {
+  readonly seat: Seat;
+  readonly issued: IssuedTicket;
+  readonly commitments: CommitmentEvent[] = [];
+  readonly openings: Opening[] = [];
+  readonly roots: Hash[] = [];
+  readonly tokens: number[] = [];
+  readonly shortEvidence: (readonly [number, number])[] = [];
+  claim: { value: Claim; signature: `0x${string}` } | null = null;
+  standing: Standing = 'counted';
+  fault: Fault | null = null;
+  faultEvidence: FaultEvidence | null = null;
+  readonly #deps: MemberDeps;
+  readonly #abort = new AbortController();
+  #events: AsyncGenerator<JobEvent> | null = null;
+
+  constructor(deps: MemberDeps, seat: Seat, issued: IssuedTicket) {
+    this.#deps = deps;
+    this.seat = seat;
+    this.issued = issued;
+  }
+
+  get jobId(): Hash {
+    return this.issued.ticket.jobId;
+  }
+
+  /** Whether its last opened chunk was its last. */
+  get finished(): boolean {
+    return this.openings.at(-1)?.last ?? false;
+  }
+
+  /** How it says its transcript ended; null before the claim. */
+  get finish(): FinishKind | null {
+    return this.claim ? FINISH_KINDS[this.claim.value.finish]! : null;
+  }
+
+  async start(order: JobOrderWire, signal: AbortSignal): Promise<void> {
+    const joined = AbortSignal.any([signal, this.#abort.signal]);
+    this.#events = await this.#deps.client.openJob(this.seat.url, order, joined);
+  }
+
+  /** Ends the stream and everything waiting on it. */
+  close(): void {
+    this.#abort.abort(new MemberFault('timeout'));
+    void this.#events?.return(undefined).catch(() => undefined);
+  }
+
+  async #next(): Promise<JobEvent> {
+    const step = await this.#events?.next();
+    if (!step || step.done) throw new MemberFault('malformed');
+    const event = step.value;
+    if (event.kind === 'error') throw new MemberFault(event.code === 'job_lost' ? 'timeout' : 'malformed');
+    if (event.kind === 'commitment') this.#refuseSecond(event.event);
+    return event;
+  }
+
+  /** Two signed commitments for one index are the clearest of all faults. */
+  #refuseSecond(event: CommitmentEvent): void {
+    const first = this.commitments.find((known) => known.index === event.index);
+    if (!first || first.commitment === event.commitment || event.jobId !== this.jobId) return;
+    const { domain, recover } = this.#deps;
+    const digest = digests.commitment(domain, event);
+    if (recover(digest, event.signature) !== this.seat.address) throw new MemberFault('malformed');
+    throw new MemberFault('equivocation', {
+      kind: 'two_commitments',
+      signed: [
+        { digest: toHex(digests.commitment(domain, first)), signature: first.signature },
+        { digest: toHex(digest), signature: event.signature },
+      ],
+      detail: { jobId: this.jobId, index: event.index, first: first.commitment, second: event.commitment },
+    });
+  }
+
+  /** Waits for the seal of the next chunk. */
+  async nextCommitment(): Promise<Hash> {
+    const event = await this.#next();
+    if (event.kind !== 'commitment') throw new MemberFault('malformed');
+    const { jobId, index, commitment, signature } = event.event;
+    if (jobId !== this.jobId || index !== this.openings.length) throw new MemberFault('malformed');
+    const digest = digests.commitment(this.#deps.domain, { jobId, index, commitment });
+    if (this.#deps.recover(digest, signature) !== this.seat.address) throw new MemberFault('malformed');
+    this.commitments.push(event.event);
+    return commitment;
+  }
+
+  /** Hands over the permission of a sealed round. */
+  async permit(order: PermissionOrder, signal: AbortSignal): Promise<void> {
+    this.roots.push(order.permission.roundRoot);
+    await this.#deps.client.permit(this.seat.url, this.jobId, order, signal);
+  }
+
+  /** Waits for the opening of the sealed chunk and checks it; its tokens are then part of the transcript. */
+  async nextReveal(rule: ChunkRule): Promise<Opening> {
+    let event: JobEvent;
+    try {
+      event = await this.#next();
+    } catch (error) {
+      // It sealed, was permitted to open, and did not: more than slowness, less than a provable lie.
+      if (error instanceof MemberFault && error.fault === 'malformed') throw new MemberFault('non_reveal');
+      throw error;
+    }
+    if (event.kind !== 'reveal') throw new MemberFault('malformed');
+    const { opening, tokens, shortEvidence } = event.event;
+    this.#checkOpening(event.event);
+    // Missing, padded or extra evidence is a failure, never something to skip.
+    if (outputHash(tokens) !== opening.tokensHash || tokens.length !== opening.tokenCount) {
+      throw new MemberFault('malformed');
+    }
+    if (shortEvidence.length !== tokens.length) throw new MemberFault('bad_evidence');
+    if (tokens.length === 0 || tokens.length > rule.capacity) throw new MemberFault('malformed');
+    if (!opening.last && tokens.length !== rule.capacity) throw new MemberFault('malformed');
+    this.openings.push(opening);
+    this.tokens.push(...tokens);
+    this.shortEvidence.push(...shortEvidence);
+    return opening;
+  }
+
+  #checkOpening({ opening, signature }: RevealEvent): void {
+    const { domain, recover } = this.#deps;
+    const sealed = this.commitments.at(-1);
+    const index = this.openings.length;
+    if (!sealed || opening.jobId !== this.jobId || opening.index !== index) throw new MemberFault('malformed');
+    const digest = digests.reveal(domain, opening);
+    if (recover(digest, signature) !== this.seat.address) throw new MemberFault('malformed');
+    const fits = openingFits(this.seat.address, opening, {
+      commitment: sealed.commitment,
+      previous: this.commitments.at(-2)?.commitment ?? ZERO_HASH,
+      previousRoot: this.roots.at(-2) ?? ZERO_HASH,
+    });
+    if (fits) return;
+    throw new MemberFault('bad_opening', {
+      kind: 'opening_does_not_fit',
+      signed: [
+        { digest: toHex(digests.commitment(domain, sealed)), signature: sealed.signature },
+        { digest: toHex(digest), signature },
+      ],
+      detail: { jobId: this.jobId, index, commitment: sealed.commitment },
+    });
+  }
+
+  /** Asks the member to stop; it then claims what it has opened. */
+  async cancel(signal: AbortSignal): Promise<void> {
+    if (!this.finished) await this.#deps.client.cancel(this.seat.url, this.jobId, signal);
+  }
+
+  /** Waits for the signed statement on the whole transcript; skips a seal that was on its way when it was cancelled. */
+  async nextClaim(): Promise<void> {
+    let event = await this.#next();
+    if (event.kind === 'commitment' && !this.finished) event = await this.#next();
+    if (event.kind !== 'claim') throw new MemberFault('malformed');
+    this.#checkClaim(event.event);
+    this.claim = { value: event.event.claim, signature: event.event.signature };
+  }
+
+  #checkClaim({ claim, signature }: ClaimEvent): void {
+    const { ticket, ticketHash } = this.issued;
+    if (this.openings.length === 0) throw new MemberFault('malformed');
+    const expected: Omit<Claim, 'finish'> = {
+      jobId: this.jobId,
+      ticketHash,
+      requestHash: ticket.requestHash,
+      roundId: ticket.roundId,
+      provider: this.seat.address,
+      transcriptHash: outputHash(this.tokens),
+      lastCommitment: this.commitments[this.openings.length - 1]!.commitment,
+      rootsHash: rootsHash(this.roots.slice(0, this.openings.length)),
+      chunkCount: this.openings.length,
+      outputTokens: this.tokens.length,
+      checkpoint: ticket.checkpoint,
+    };
+    const digest = digests.claim(this.#deps.domain, claim);
+    if (this.#deps.recover(digest, signature) !== this.seat.address) throw new MemberFault('malformed');
+    for (const [field, value] of Object.entries(expected)) {
+      if (claim[field as keyof typeof expected] !== value) throw new MemberFault('malformed');
+    }
+    const finish = FINISH_KINDS[claim.finish];
+    if ((finish === 'cancelled') === this.finished) throw new MemberFault('malformed');
+  }
+}

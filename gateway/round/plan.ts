@@ -1,0 +1,139 @@
+/** What is fixed for one attempt, and the signed orders made from it (SPEC.md §4, §6). Pure but for the signer. */
+import type { Domain } from '#protocol/eip712';
+import { type Address, type Hash, toHex } from '#protocol/hash';
+import { type JobOrderWire, type ScoreOrderWire, ticketToWire } from '#protocol/messages';
+import { generateJobHash, promptHash, samplingHash, scoredHash } from '#protocol/request';
+import type { Sampling } from '#protocol/sampling';
+import type { Signer } from '#protocol/signer';
+import { digests, type RequestTerms, requestHash, TICKET_KINDS, type Ticket } from '#protocol/typed';
+
+/** One attempt at one request. Prices in nano-units per million tokens, times in milliseconds. */
+export interface AttemptPlan {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly model: string;
+  readonly modelDigest: Hash;
+  readonly promptIds: readonly number[];
+  readonly sampling: Sampling;
+  /** uint64. */
+  readonly seed: bigint;
+  readonly maxTokens: number;
+  readonly nonce: Hash;
+  /** Tokens per chunk; the last size repeats. One chunk of maxTokens where nobody streams. */
+  readonly chunkSizes: readonly number[];
+  readonly inputNanoPerMtok: bigint;
+  readonly outputNanoPerMtok: bigint;
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
+  readonly retainUntilMs: number;
+  readonly checkpoint: Hash;
+}
+
+/** Who signs orders, and where their signatures hold. */
+export interface Issuer {
+  readonly signer: Signer;
+  readonly domain: Domain;
+}
+
+export function termsOf(plan: AttemptPlan): RequestTerms {
+  return {
+    model: plan.model,
+    modelDigest: plan.modelDigest,
+    promptHash: promptHash(plan.promptIds),
+    samplingHash: samplingHash(plan.sampling),
+    seed: plan.seed,
+    maxTokens: plan.maxTokens,
+    nonce: plan.nonce,
+  };
+}
+
+/** A ticket with its hash (the digest that is signed) ready to be stored before it is signed. */
+export interface IssuedTicket {
+  readonly ticket: Ticket;
+  readonly ticketHash: Hash;
+}
+
+function ticketFor(
+  plan: AttemptPlan,
+  domain: Domain,
+  job: { jobId: Hash; provider: Address; kind: number; jobHash: Hash; roundId: Hash; padHash: Hash },
+): IssuedTicket {
+  const ticket: Ticket = {
+    ...job,
+    requestHash: requestHash(termsOf(plan)),
+    inputNanoPerMtok: plan.inputNanoPerMtok,
+    outputNanoPerMtok: plan.outputNanoPerMtok,
+    issuedAtMs: plan.issuedAtMs,
+    expiresAtMs: plan.expiresAtMs,
+    retainUntilMs: plan.retainUntilMs,
+    checkpoint: plan.checkpoint,
+  };
+  return { ticket, ticketHash: toHex(digests.ticket(domain, ticket)) };
+}
+
+/** The ticket of a generating job. */
+export function generateTicket(
+  plan: AttemptPlan,
+  domain: Domain,
+  job: { jobId: Hash; provider: Address; roundId: Hash; padHash: Hash },
+): IssuedTicket {
+  return ticketFor(plan, domain, {
+    ...job,
+    kind: TICKET_KINDS.generate,
+    jobHash: generateJobHash(plan.chunkSizes),
+  });
+}
+
+/** The ticket of a scoring job: no round, so no padding either. */
+export function scoreTicket(
+  plan: AttemptPlan,
+  domain: Domain,
+  job: { jobId: Hash; provider: Address; roundId: Hash },
+  outputIds: readonly number[],
+): IssuedTicket {
+  return ticketFor(plan, domain, {
+    ...job,
+    padHash: `0x${'00'.repeat(32)}`,
+    kind: TICKET_KINDS.score,
+    jobHash: scoredHash(plan.promptIds, outputIds),
+  });
+}
+
+function sharedTerms(plan: AttemptPlan, issuer: Issuer, issued: IssuedTicket) {
+  return {
+    ticket: ticketToWire(issued.ticket),
+    signature: issuer.signer.sign(digests.ticket(issuer.domain, issued.ticket)),
+    model: plan.model,
+    modelDigest: plan.modelDigest,
+    promptIds: [...plan.promptIds],
+    sampling: plan.sampling,
+    seed: plan.seed.toString(),
+    maxTokens: plan.maxTokens,
+    nonce: plan.nonce,
+  };
+}
+
+/** The signed body of `POST /v1/jobs`; call it once the ticket is durable. */
+export function generateOrder(plan: AttemptPlan, issuer: Issuer, issued: IssuedTicket): JobOrderWire {
+  return { ...sharedTerms(plan, issuer, issued), chunkSizes: [...plan.chunkSizes] };
+}
+
+/** The signed body of `POST /v1/scores`; call it once the ticket is durable. */
+export function scoreOrder(
+  plan: AttemptPlan,
+  issuer: Issuer,
+  issued: IssuedTicket,
+  outputIds: readonly number[],
+): ScoreOrderWire {
+  return { ...sharedTerms(plan, issuer, issued), outputIds: [...outputIds] };
+}
+
+/** Tokens that chunk `index` may hold: its scheduled size, cut to what is left of maxTokens. */
+export function chunkCapacity(
+  plan: Pick<AttemptPlan, 'chunkSizes' | 'maxTokens'>,
+  index: number,
+  before: number,
+): number {
+  const size = plan.chunkSizes[Math.min(index, plan.chunkSizes.length - 1)]!;
+  return Math.min(size, plan.maxTokens - before);
+}

@@ -1,0 +1,215 @@
+/** A wave: one committee drawn at once, its sealed rounds, its claims (SPEC.md §5). */
+import type { Clock, Rng } from '#protocol/env';
+import { type Hash, toHex } from '#protocol/hash';
+import { memberSlots, padHash, sealRound } from '#protocol/round';
+import { SEATS_MAX } from '#protocol/schema';
+import { digests } from '#protocol/typed';
+import type { Fault } from '#protocol/verdict';
+import type { Seat } from '../committee/seat.ts';
+import { DeadlineError, within } from './deadline.ts';
+import { type MemberDeps, MemberFault, SealedMember } from './member.ts';
+import {
+  type AttemptPlan,
+  chunkCapacity,
+  generateOrder,
+  generateTicket,
+  type IssuedTicket,
+  type Issuer,
+} from './plan.ts';
+import { ProviderFailure } from './provider-client.ts';
+
+/** What must be durable before it is signed or sent. */
+export interface RoundJournal {
+  jobsIssued(jobs: readonly IssuedJob[]): Promise<void>;
+  roundSealed(round: { roundId: Hash; index: number; roundRoot: Hash; atMs: number }): Promise<void>;
+  /** Logs why a drawn candidate was passed over; returns the entry's index in the log. */
+  candidateSkipped(skip: SkippedSeat & { readonly evidenceHash: Hash; readonly atMs: number }): Promise<number>;
+}
+
+export interface IssuedJob {
+  readonly requestId: string;
+  readonly seat: Seat;
+  readonly role: 'member' | 'scorer' | 'referee';
+  readonly issued: IssuedTicket;
+}
+
+export interface SkippedSeat {
+  readonly provider: Seat['address'];
+  readonly reason: string;
+}
+
+export interface WaveLimits {
+  /** From the permission before (or the order) to the next seal, and from a permission to its opening. */
+  readonly roundTimeoutMs: number;
+  /** Connecting and the provider's first answer. */
+  readonly connectTimeoutMs: number;
+  readonly claimTimeoutMs: number;
+}
+
+export interface WaveDeps extends MemberDeps, Issuer {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly journal: RoundJournal;
+  readonly limits: WaveLimits;
+}
+
+export class Wave {
+  readonly roundId: Hash;
+  readonly padSeed: Hash;
+  readonly members: SealedMember[] = [];
+  readonly skipped: (SkippedSeat & { readonly logIndex: number })[] = [];
+  readonly roots: Hash[] = [];
+  readonly #deps: WaveDeps;
+  readonly #plan: AttemptPlan;
+  readonly #signal: AbortSignal;
+
+  constructor(deps: WaveDeps, plan: AttemptPlan, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#plan = plan;
+    this.#signal = signal;
+    this.roundId = toHex(deps.rng.bytes(32));
+    this.padSeed = toHex(deps.rng.bytes(32));
+  }
+
+  /** Members whose vote still counts. */
+  get counted(): SealedMember[] {
+    return this.members.filter((member) => member.standing === 'counted');
+  }
+
+  /**
+   * Fills `n` seats in the order of the draw. A candidate that refuses or cannot be reached is skipped, logged, and the
+   * next one is asked; nobody is ever replaced for being slower than others.
+   * @returns how many seats were filled
+   */
+  async seat(candidates: readonly Seat[], n: number): Promise<number> {
+    const waiting = [...candidates];
+    while (this.members.length < n && waiting.length > 0) {
+      const asked = waiting.splice(0, n - this.members.length);
+      const jobs = asked.map((seat) => this.#issue(seat));
+      await this.#deps.journal.jobsIssued(jobs);
+      const started = await Promise.all(jobs.map((job) => this.#start(job)));
+      for (const member of started) if (member) this.members.push(member);
+    }
+    const order = new Map(candidates.map((seat, position) => [seat.address, position]));
+    this.members.sort((a, b) => order.get(a.seat.address)! - order.get(b.seat.address)!);
+    return this.members.length;
+  }
+
+  #issue(seat: Seat): IssuedJob {
+    const job = {
+      jobId: toHex(this.#deps.rng.bytes(32)),
+      provider: seat.address,
+      roundId: this.roundId,
+      padHash: padHash(this.padSeed),
+    };
+    const issued = generateTicket(this.#plan, this.#deps.domain, job);
+    return { requestId: this.#plan.requestId, seat, role: 'member', issued };
+  }
+
+  async #start(job: IssuedJob): Promise<SealedMember | null> {
+    const { clock, journal, limits } = this.#deps;
+    const member = new SealedMember(this.#deps, job.seat, job.issued);
+    const order = generateOrder(this.#plan, this.#deps, job.issued);
+    try {
+      const deadline = clock.nowMs() + limits.connectTimeoutMs;
+      await within(clock, deadline, this.#signal, () => member.start(order, this.#signal));
+      return member;
+    } catch (error) {
+      member.close();
+      if (this.#signal.aborted) throw this.#signal.reason;
+      const reason = skipReason(error);
+      const evidenceHash = job.issued.ticketHash;
+      const provider = job.seat.address;
+      const logIndex = await journal.candidateSkipped({ provider, reason, evidenceHash, atMs: clock.nowMs() });
+      this.skipped.push({ provider, reason, logIndex });
+      return null;
+    }
+  }
+
+  /** Slot of each member: fixed by padSeed, which is closed until the attestation. */
+  slotOf(member: SealedMember): number {
+    return memberSlots(this.padSeed, this.roundId, SEATS_MAX)[this.members.indexOf(member)]!;
+  }
+
+  /** One sealed chunk of every counted member that has not finished: all seals first, then one root, then the openings. */
+  async round(): Promise<void> {
+    const index = this.roots.length;
+    const playing = this.counted.filter((member) => !member.finished);
+    const sealed = new Map<number, Hash>();
+    await this.#each(playing, this.#deps.limits.roundTimeoutMs, 'timeout', async (member) => {
+      sealed.set(this.slotOf(member), await member.nextCommitment());
+    });
+    if (sealed.size === 0) return;
+    const { root, path } = sealRound(this.roundId, index, this.padSeed, sealed);
+    const permission = { roundId: this.roundId, index, roundRoot: root };
+    await this.#deps.journal.roundSealed({ ...permission, atMs: this.#deps.clock.nowMs() });
+    this.roots.push(root);
+    const signature = this.#deps.signer.sign(digests.permission(this.#deps.domain, permission));
+    const opening = playing.filter((member) => member.standing === 'counted');
+    // Sealed, permitted and yet not opened is more than slowness: its own fault, though only reputation is at stake.
+    await this.#each(opening, this.#deps.limits.roundTimeoutMs, 'non_reveal', async (member, signal) => {
+      const slot = this.slotOf(member);
+      const permitted = member.permit({ permission, signature, slot, path: path(slot) }, signal);
+      const capacity = chunkCapacity(this.#plan, index, member.tokens.length);
+      await Promise.all([permitted, member.nextReveal({ capacity })]);
+    });
+  }
+
+  /** Collects claims; `stopped` members are told to stop first. A member without a claim does not count. */
+  async claims(members: readonly SealedMember[]): Promise<void> {
+    await this.#each(members, this.#deps.limits.claimTimeoutMs, 'timeout', async (member, signal) => {
+      if (member.claim) return;
+      await member.cancel(signal);
+      await member.nextClaim();
+    });
+  }
+
+  /** Runs a step on members in parallel; who fails leaves the count with its fault, the others go on. */
+  async #each(
+    members: readonly SealedMember[],
+    timeoutMs: number,
+    faultWhenLate: Fault,
+    step: (member: SealedMember, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const { clock } = this.#deps;
+    const deadline = clock.nowMs() + timeoutMs;
+    await Promise.all(
+      members.map(async (member) => {
+        try {
+          await within(clock, deadline, this.#signal, (signal) => step(member, signal));
+        } catch (error) {
+          if (this.#signal.aborted) throw this.#signal.reason;
+          dropMember(member, error, faultWhenLate);
+        }
+      }),
+    );
+  }
+
+  close(): void {
+    for (const member of this.members) member.close();
+  }
+}
+
+/** @throws what is our own failure, not the member's */
+function dropMember(member: SealedMember, error: unknown, faultWhenLate: Fault): void {
+  member.close();
+  if (error instanceof DeadlineError) {
+    member.standing = 'late';
+    member.fault = faultWhenLate;
+  } else if (error instanceof MemberFault) {
+    member.standing = 'failed';
+    member.fault = error.fault;
+    member.faultEvidence = error.evidence;
+  } else if (error instanceof ProviderFailure) {
+    member.standing = 'failed';
+    member.fault = error.code === 'provider_malformed' ? 'malformed' : faultWhenLate;
+  } else {
+    throw error;
+  }
+}
+
+function skipReason(error: unknown): string {
+  if (error instanceof ProviderFailure) return error.refusal ? `refused:${error.refusal.code}` : error.code;
+  if (error instanceof DeadlineError) return 'connect_timeout';
+  throw error;
+}
