@@ -31,9 +31,9 @@ export const BURN: AccountId = 'burn';
 /** Fractions of a nano that a client's charge was rounded up by. */
 export const ROUNDING: AccountId = 'rounding';
 
-/** What an API key may spend. */
-export function clientAccount(keyId: string): AccountId {
-  return `client:${keyId}`;
+/** What the API keys of one client may spend; a key has an account of its own unless it was made for another's. */
+export function clientAccount(owner: string): AccountId {
+  return `client:${owner}`;
 }
 
 /** The client's money held for one request, at most its quote. */

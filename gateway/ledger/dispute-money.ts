@@ -37,7 +37,7 @@ export interface DisputeMoney {
   readonly provider: string;
   readonly ruling: Ruling;
   /** Null when the dispute is about no client's request (a canary, say). */
-  readonly clientKeyId: string | null;
+  readonly clientOwner: string | null;
   readonly frozenNano: bigint;
   /** Pay of the disputed job, by who put it up. */
   readonly withheldClientNano: bigint;
@@ -105,7 +105,7 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
     left -= taken;
     return taken;
   };
-  const refund = take(dispute.clientKeyId === null ? 0n : dispute.refundableNano);
+  const refund = take(dispute.clientOwner === null ? 0n : dispute.refundableNano);
   const madeGoodNano = take(dispute.recoverableNano);
   const excluded = new Set([dispute.provider, ...dispute.judges]);
   const rewarded = [...new Set(dispute.right)].filter((provider) => !excluded.has(provider)).sort();
@@ -116,7 +116,7 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
 
   const frozen = frozenAccount(dispute.disputeId);
   const withheld = withheldAccount(dispute.disputeId);
-  const client = dispute.clientKeyId === null ? RESERVE : clientAccount(dispute.clientKeyId);
+  const client = dispute.clientOwner === null ? RESERVE : clientAccount(dispute.clientOwner);
   const legs: Leg[] = [
     { from: withheld, to: client, amountNano: dispute.withheldClientNano },
     { from: withheld, to: RESERVE, amountNano: dispute.withheldReserveNano },

@@ -34,7 +34,8 @@ export interface OutcomeJob extends Work {
 
 export interface Outcome {
   readonly requestId: string;
-  readonly keyId: string;
+  /** Owner of the client account that the quote was held from. */
+  readonly account: string;
   readonly price: ModelPrice;
   readonly quoteNano: bigint;
   readonly coverNano: bigint;
@@ -100,10 +101,10 @@ export const PAYER: Readonly<Record<SettledVerdict, Readonly<Record<Standing, Pa
 };
 
 /** Sets aside the client's quote and the reserve's cover; both leave their accounts in one transfer. */
-export function hold(request: { requestId: string; keyId: string; quoteNano: bigint; coverNano: bigint }): Transfer {
+export function hold(request: { requestId: string; account: string; quoteNano: bigint; coverNano: bigint }): Transfer {
   const { requestId } = request;
   return makeTransfer({ id: `hold:${requestId}`, reason: 'hold', requestId }, [
-    { from: clientAccount(request.keyId), to: escrowAccount(requestId), amountNano: request.quoteNano },
+    { from: clientAccount(request.account), to: escrowAccount(requestId), amountNano: request.quoteNano },
     { from: RESERVE, to: coverAccount(requestId), amountNano: request.coverNano },
   ]);
 }
@@ -148,7 +149,7 @@ export function settle(outcome: Outcome): Settlement {
     });
   }
   legs.push(
-    { from: escrow, to: clientAccount(outcome.keyId), amountNano: quoteLeftNano },
+    { from: escrow, to: clientAccount(outcome.account), amountNano: quoteLeftNano },
     { from: cover, to: RESERVE, amountNano: coverLeftNano },
   );
   const { requestId } = outcome;
@@ -165,7 +166,7 @@ export function settle(outcome: Outcome): Settlement {
 /** Ends a request for which nothing was revealed: the whole hold goes back. */
 export function release(request: {
   requestId: string;
-  keyId: string;
+  account: string;
   price: ModelPrice;
   quoteNano: bigint;
   coverNano: bigint;

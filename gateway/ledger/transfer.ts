@@ -3,7 +3,7 @@ import type { AccountId } from './accounts.ts';
 import { MONEY_MAX_NANO, parseAccount } from './accounts.ts';
 
 /** A closed list of why money moves; stored with each transfer. */
-export const TRANSFER_REASONS = ['deposit', 'withdrawal', 'hold', 'close', 'freeze', 'dispute'] as const;
+export const TRANSFER_REASONS = ['deposit', 'withdrawal', 'hold', 'close', 'late', 'freeze', 'dispute'] as const;
 
 export type TransferReason = (typeof TRANSFER_REASONS)[number];
 

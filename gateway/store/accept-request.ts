@@ -1,0 +1,100 @@
+/** Accepting a request: hold, cover, draw and idempotency key become durable together (SPEC.md §Money, "Durability"). */
+import { ProtocolError } from '#protocol/errors';
+import type { Hash } from '#protocol/hash';
+import type { ModelPrice } from '../ledger/price.ts';
+import { hold } from '../ledger/settle.ts';
+import { takeDraw } from './epochs-repo.ts';
+import type { Tx } from './handle.ts';
+import { apiKeyById } from './keys-repo.ts';
+import { applyTransfer } from './ledger-repo.ts';
+import { idempotencyRow, insertRequest, putIdempotencyRow, requestById } from './requests-repo.ts';
+
+export interface NewRequest {
+  /** Fresh; the id of this attempt. */
+  readonly requestId: string;
+  readonly keyId: string;
+  readonly model: string;
+  readonly bodyHash: Hash;
+  /** Canonical JSON of the resolved policy. */
+  readonly policyJson: string;
+  readonly price: ModelPrice;
+  /** From `quoteNano` and `coverNano` of ledger/price. */
+  readonly quoteNano: bigint;
+  readonly coverNano: bigint;
+  readonly epoch: number;
+  readonly nowMs: number;
+  readonly idempotency?: { readonly key: string; readonly expiresAtMs: number };
+}
+
+export type Acceptance =
+  | { readonly outcome: 'accepted'; readonly attempt: number; readonly drawIndex: number }
+  /** The same call runs (`ended: false`: wait for it) or has its answer (`ended: true`: give that). */
+  | { readonly outcome: 'repeated'; readonly requestId: string; readonly ended: boolean }
+  /** The key was used with another body: 422 idempotency_key_reused. */
+  | { readonly outcome: 'key_reused' };
+
+/**
+ * Accepts a request, or finds the earlier call that its idempotency key names. An attempt that failed is followed by the next.
+ * @throws {ProtocolError} insufficient_quota, reserve_empty, committee_unavailable (no draw left), invalid_api_key
+ */
+export async function acceptRequest(tx: Tx, request: NewRequest): Promise<Acceptance> {
+  const { requestId, keyId, price, nowMs } = request;
+  const key = await apiKeyById(tx, keyId);
+  if (key === null || key.revokedAtMs !== null) {
+    throw new ProtocolError('invalid_api_key', 'The API key is not valid.');
+  }
+  const earlier = await earlierAttempt(tx, request);
+  if (earlier.outcome !== 'next') return earlier;
+  await applyTransfer(
+    tx,
+    hold({ requestId, account: key.account, quoteNano: request.quoteNano, coverNano: request.coverNano }),
+    nowMs,
+  );
+  const drawIndex = await takeDraw(tx, request.epoch, requestId);
+  await insertRequest(tx, {
+    requestId,
+    attempt: earlier.attempt,
+    keyId,
+    account: key.account,
+    model: request.model,
+    bodyHash: request.bodyHash,
+    policyJson: request.policyJson,
+    inputNanoPerMtok: price.inputNanoPerMtok,
+    outputNanoPerMtok: price.outputNanoPerMtok,
+    quoteNano: request.quoteNano,
+    coverNano: request.coverNano,
+    chargedNano: 0n,
+    refundedNano: 0n,
+    recoverableNano: 0n,
+    recoveredNano: 0n,
+    epoch: request.epoch,
+    drawIndex,
+    state: 'accepted',
+    verdict: null,
+    errorCode: null,
+    logIndex: null,
+    createdAtMs: nowMs,
+    endedAtMs: null,
+  });
+  if (request.idempotency !== undefined) {
+    const { key: idempotencyKey, expiresAtMs } = request.idempotency;
+    await putIdempotencyRow(tx, { keyId, idempotencyKey, requestId, bodyHash: request.bodyHash, expiresAtMs });
+  }
+  return { outcome: 'accepted', attempt: earlier.attempt, drawIndex };
+}
+
+async function earlierAttempt(
+  tx: Tx,
+  request: NewRequest,
+): Promise<{ outcome: 'next'; attempt: number } | Exclude<Acceptance, { outcome: 'accepted' }>> {
+  if (request.idempotency === undefined) return { outcome: 'next', attempt: 1 };
+  const known = await idempotencyRow(tx, request.keyId, request.idempotency.key);
+  const attempt = known === null ? null : await requestById(tx, known.requestId);
+  if (known === null || attempt === null) return { outcome: 'next', attempt: 1 };
+  const running = attempt.state === 'accepted' || attempt.state === 'running';
+  // A running call keeps its key past the expiry: a second one would be a second charge.
+  if (!running && known.expiresAtMs <= request.nowMs) return { outcome: 'next', attempt: 1 };
+  if (known.bodyHash !== request.bodyHash) return { outcome: 'key_reused' };
+  if (attempt.state === 'failed') return { outcome: 'next', attempt: attempt.attempt + 1 };
+  return { outcome: 'repeated', requestId: attempt.requestId, ended: !running };
+}

@@ -1,0 +1,67 @@
+/** Attestations: stored unsigned with the settlement, signed once that is durable, kept as long as the client was told. */
+import { and, asc, eq, isNotNull, isNull, lte } from 'drizzle-orm';
+import type { Hash } from '#protocol/hash';
+import type { Handle, Tx } from './handle.ts';
+
+export interface AttestationRow {
+  readonly requestId: string;
+  readonly logIndex: number;
+  readonly contentHash: Hash;
+  /** Canonical JSON of the statement; null after retention. */
+  readonly statementJson: string | null;
+  /** Null until signed and after retention. */
+  readonly compact: string | null;
+  readonly receiptJson: string | null;
+  readonly retainUntilMs: number;
+}
+
+export async function insertAttestation(tx: Tx, row: AttestationRow): Promise<void> {
+  await tx.db.insert(tx.tables.attestations).values(row);
+}
+
+/** Stores the signed form once. @returns false when it was signed before or never stored */
+export async function setCompactAttestation(tx: Tx, requestId: string, compact: string): Promise<boolean> {
+  const { attestations } = tx.tables;
+  const rows = await tx.db
+    .update(attestations)
+    .set({ compact })
+    .where(
+      and(eq(attestations.requestId, requestId), isNull(attestations.compact), isNotNull(attestations.statementJson)),
+    )
+    .returning({ requestId: attestations.requestId });
+  return rows.length === 1;
+}
+
+/** Stores the receipt, which a later checkpoint may replace. */
+export async function setReceipt(tx: Tx, requestId: string, receiptJson: string): Promise<void> {
+  const { attestations } = tx.tables;
+  await tx.db
+    .update(attestations)
+    .set({ receiptJson })
+    .where(and(eq(attestations.requestId, requestId), isNotNull(attestations.statementJson)));
+}
+
+export async function attestationOf(handle: Handle, requestId: string): Promise<AttestationRow | null> {
+  const { attestations } = handle.tables;
+  const [row] = await handle.db.select().from(attestations).where(eq(attestations.requestId, requestId));
+  return row === undefined ? null : (row as AttestationRow);
+}
+
+/** Statements that became durable and were not signed before a crash, by log index. */
+export async function unsignedAttestations(handle: Handle): Promise<readonly AttestationRow[]> {
+  const { attestations } = handle.tables;
+  return (await handle.db
+    .select()
+    .from(attestations)
+    .where(and(isNull(attestations.compact), isNotNull(attestations.statementJson)))
+    .orderBy(asc(attestations.logIndex))) as AttestationRow[];
+}
+
+/** Forgets statements, which hold token ids, whose retention is over; hash and log index stay. */
+export async function forgetExpiredAttestations(tx: Tx, nowMs: number): Promise<void> {
+  const { attestations } = tx.tables;
+  await tx.db
+    .update(attestations)
+    .set({ statementJson: null, compact: null, receiptJson: null })
+    .where(and(lte(attestations.retainUntilMs, nowMs), isNotNull(attestations.statementJson)));
+}

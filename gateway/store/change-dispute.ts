@@ -1,0 +1,160 @@
+/** The life of a dispute, move by move: opened (stake frozen), evidence, ruled, settled (SPEC.md §Money, "Disputes"). */
+import type { Hash } from '#protocol/hash';
+import type { Fault } from '#protocol/verdict';
+import type { DisputeSettlement, Ruling, SlashSplit } from '../ledger/dispute-money.ts';
+import { freeze, freezeNano, settleDispute } from '../ledger/dispute-money.ts';
+import { isProviderFault } from '../ledger/penalties.ts';
+import type { DisputeMove, DisputeRow } from './disputes-repo.ts';
+import {
+  appendDisputeMove,
+  disputeAbout,
+  disputeIn,
+  disputesOfRequest,
+  insertDispute,
+  updateDispute,
+} from './disputes-repo.ts';
+import type { Tx } from './handle.ts';
+import { jobById, updateJob } from './jobs-repo.ts';
+import { applyTransfer, bondOf } from './ledger-repo.ts';
+import { requestById, updateRequest } from './requests-repo.ts';
+
+export interface NewDispute {
+  readonly disputeId: Hash;
+  readonly requestId: string;
+  readonly jobId: Hash;
+  readonly provider: string;
+  readonly fault: Fault;
+  /** Evidence as one JSON bundle, token ids included; null while there is none. */
+  readonly bundleJson: string | null;
+  readonly retainUntilMs: number;
+  readonly move: DisputeMove;
+}
+
+/** `known`: this accusation has a dispute already, and nothing was frozen a second time. */
+export type Opening =
+  | { readonly outcome: 'opened'; readonly frozenNano: bigint }
+  | { readonly outcome: 'known'; readonly disputeId: string };
+
+/** `too_early`: the appeal runs or the request has not ended. */
+export type Ending =
+  | { readonly outcome: 'settled'; readonly settlement: DisputeSettlement }
+  | { readonly outcome: 'too_early' };
+
+/** Opens a dispute and freezes the fault's penalty, as far as no other dispute holds the stake. */
+export async function openDispute(tx: Tx, dispute: NewDispute): Promise<Opening> {
+  const known = await disputeAbout(tx, dispute);
+  if (known !== null) return { outcome: 'known', disputeId: known.disputeId };
+  const bond = await bondOf(tx, dispute.provider);
+  const frozenNano = isProviderFault(dispute.fault) ? freezeNano(dispute.fault, bond.freeNano, bond.frozenNano) : 0n;
+  const { move, ...row } = dispute;
+  await insertDispute(tx, {
+    ...row,
+    state: 'opened',
+    ruling: null,
+    frozenNano,
+    withheldClientNano: 0n,
+    withheldReserveNano: 0n,
+    openedAtMs: move.atMs,
+    ruledAtMs: null,
+    appealUntilMs: null,
+    settledAtMs: null,
+  });
+  await applyTransfer(tx, freeze(dispute.disputeId, dispute.provider, frozenNano), move.atMs);
+  await appendDisputeMove(tx, dispute.disputeId, move);
+  return { outcome: 'opened', frozenNano };
+}
+
+/** Adds evidence to a dispute that is not ruled. @throws {ProtocolError} internal_error when it is */
+export async function addEvidence(
+  tx: Tx,
+  disputeId: Hash,
+  evidence: { readonly bundleJson: string; readonly move: DisputeMove },
+): Promise<void> {
+  await disputeIn(tx, disputeId, ['opened', 'evidence']);
+  await updateDispute(tx, disputeId, { state: 'evidence', bundleJson: evidence.bundleJson });
+  await appendDisputeMove(tx, disputeId, evidence.move);
+}
+
+/**
+ * Rules a dispute, or rules it again on appeal before the first ruling is final.
+ * @param ruling.appealUntilMs no money moves before
+ * @throws {ProtocolError} internal_error when the dispute is settled or its appeal is over
+ */
+export async function ruleDispute(
+  tx: Tx,
+  disputeId: Hash,
+  ruling: { readonly ruling: Ruling; readonly appealUntilMs: number; readonly move: DisputeMove },
+): Promise<void> {
+  const row = await disputeIn(tx, disputeId, ['opened', 'evidence', 'ruled']);
+  const { atMs } = ruling.move;
+  // A final ruling is as good as settled: nobody may turn it just because nobody has called for the money yet.
+  if (row.state === 'ruled' && (row.appealUntilMs ?? 0) <= atMs) await disputeIn(tx, disputeId, ['opened', 'evidence']);
+  await updateDispute(tx, disputeId, {
+    state: 'ruled',
+    ruling: ruling.ruling,
+    ruledAtMs: atMs,
+    appealUntilMs: ruling.appealUntilMs,
+  });
+  await appendDisputeMove(tx, disputeId, ruling.move);
+}
+
+/**
+ * Moves the money of a ruled dispute, once, after its appeal.
+ * @param ending.right providers whose work held up @param ending.judges referees, who get nothing
+ * @throws {ProtocolError} internal_error when the dispute is not ruled
+ */
+export async function settleRuledDispute(
+  tx: Tx,
+  disputeId: Hash,
+  ending: {
+    readonly right: readonly string[];
+    readonly judges: readonly string[];
+    readonly split: SlashSplit;
+    readonly move: DisputeMove;
+  },
+): Promise<Ending> {
+  const { atMs } = ending.move;
+  const row = await disputeIn(tx, disputeId, ['ruled']);
+  const request = await requestById(tx, row.requestId);
+  if (request === null || request.endedAtMs === null || (row.appealUntilMs ?? 0) > atMs)
+    return { outcome: 'too_early' };
+  const withheldNano = await withheldFromClientNano(tx, row.requestId);
+  const settlement = settleDispute({
+    disputeId,
+    provider: row.provider,
+    ruling: row.ruling!,
+    clientOwner: request.account,
+    frozenNano: row.frozenNano,
+    withheldClientNano: row.withheldClientNano,
+    withheldReserveNano: row.withheldReserveNano,
+    refundableNano: request.chargedNano - request.refundedNano - withheldNano,
+    recoverableNano: request.recoverableNano - request.recoveredNano,
+    right: ending.right,
+    judges: ending.judges,
+    split: ending.split,
+  });
+  await applyTransfer(tx, settlement.transfer, atMs);
+  await updateRequest(tx, row.requestId, {
+    refundedNano: request.refundedNano + settlement.refundedNano,
+    recoveredNano: request.recoveredNano + settlement.madeGoodNano,
+  });
+  await updateDispute(tx, disputeId, { state: 'settled', settledAtMs: atMs });
+  await appendDisputeMove(tx, disputeId, ending.move);
+  if (row.ruling !== 'upheld') await creditWithheld(tx, row);
+  return { outcome: 'settled', settlement };
+}
+
+/** What open disputes of the request withhold of the client's money: it may yet go either way. */
+async function withheldFromClientNano(tx: Tx, requestId: string): Promise<bigint> {
+  const disputes = await disputesOfRequest(tx, requestId);
+  return disputes
+    .filter((dispute) => dispute.state !== 'settled')
+    .reduce((sum, dispute) => sum + dispute.withheldClientNano, 0n);
+}
+
+async function creditWithheld(tx: Tx, dispute: DisputeRow): Promise<void> {
+  const job = await jobById(tx, dispute.jobId);
+  if (job === null) return;
+  const earnedNano = job.earnedNano + dispute.withheldClientNano + dispute.withheldReserveNano;
+  await updateJob(tx, dispute.jobId, { earnedNano });
+}

@@ -1,0 +1,175 @@
+/** Ending a request: money, jobs, draw, log and attestation change together or not at all (SPEC.md §Money, "Outcomes"). */
+
+import type { ErrorCode } from '#protocol/errors';
+import { ProtocolError } from '#protocol/errors';
+import type { Hash } from '#protocol/hash';
+import type { Standing } from '#protocol/verdict';
+import { earningsAccount, RESERVE } from '../ledger/accounts.ts';
+import { jobPrice } from '../ledger/price.ts';
+import type { Outcome, SettledVerdict, Settlement } from '../ledger/settle.ts';
+import { settle } from '../ledger/settle.ts';
+import { makeTransfer } from '../ledger/transfer.ts';
+import { insertAttestation } from './attestations-repo.ts';
+import { disputesOfRequest, updateDispute } from './disputes-repo.ts';
+import { abortDraw } from './epochs-repo.ts';
+import type { Tx } from './handle.ts';
+import type { JobRow } from './jobs-repo.ts';
+import { jobById, jobsOfRequest, updateJob } from './jobs-repo.ts';
+import { applyTransfer } from './ledger-repo.ts';
+import type { LogLeaf } from './log-repo.ts';
+import { appendLog, logSize } from './log-repo.ts';
+import type { RequestRow } from './requests-repo.ts';
+import { openRequest, requestById, updateRequest } from './requests-repo.ts';
+
+/** Ends with an answer. */
+export type AnsweredVerdict = Exclude<SettledVerdict, 'inconclusive' | 'failed' | 'disconnected'>;
+/** Ends without one. */
+export type UnansweredVerdict = Exclude<SettledVerdict, AnsweredVerdict>;
+
+/** What the caller makes of the settlement before it becomes durable: the log's entry, and the statement to sign afterwards. */
+export interface AnswerRecord {
+  readonly leaf: LogLeaf;
+  readonly contentHash: Hash;
+  readonly statementJson: string;
+  readonly retainUntilMs: number;
+}
+
+export interface Closed {
+  readonly settlement: Settlement;
+  readonly logIndex: number;
+}
+
+/**
+ * Settles a request that has its answer. Token counts come from the recorded jobs; a job without a standing counts as failed.
+ * @param record is called with the index that the log's entry gets and the amounts, and must not wait for anything outside
+ * @throws {ProtocolError} internal_error when the request is unknown or has ended
+ */
+export async function settleRequest(
+  tx: Tx,
+  end: {
+    readonly requestId: string;
+    readonly verdict: AnsweredVerdict;
+    readonly standings: ReadonlyMap<string, Standing>;
+    readonly nowMs: number;
+    readonly record: (logIndex: number, settlement: Settlement) => AnswerRecord;
+  },
+): Promise<Closed> {
+  const request = await openRequest(tx, end.requestId);
+  const settlement = await settleMoney(tx, request, end.verdict, end.standings, end.nowMs);
+  const logIndex = await logSize(tx);
+  const { leaf, ...attestation } = end.record(logIndex, settlement);
+  await appendLog(tx, [leaf]);
+  await insertAttestation(tx, { requestId: end.requestId, logIndex, ...attestation, compact: null, receiptJson: null });
+  await updateRequest(tx, end.requestId, {
+    state: 'settled',
+    verdict: end.verdict,
+    logIndex,
+    endedAtMs: end.nowMs,
+    ...amounts(settlement),
+  });
+  return { settlement, logIndex };
+}
+
+/**
+ * Ends a request without an answer: revealed work is paid (by the reserve, after a disconnect by the client), everything else
+ * goes back, the draw is aborted and logged.
+ * @param leaf makes the log's `aborted` entry
+ * @throws {ProtocolError} internal_error when the request is unknown or has ended
+ */
+export async function failRequest(
+  tx: Tx,
+  end: {
+    readonly requestId: string;
+    readonly verdict: UnansweredVerdict;
+    readonly standings: ReadonlyMap<string, Standing>;
+    readonly errorCode: ErrorCode;
+    readonly nowMs: number;
+    readonly leaf: (request: RequestRow) => LogLeaf;
+  },
+): Promise<Closed> {
+  const request = await openRequest(tx, end.requestId);
+  const settlement = await settleMoney(tx, request, end.verdict, end.standings, end.nowMs);
+  await abortDraw(tx, end.requestId);
+  const logIndex = await appendLog(tx, [end.leaf(request)]);
+  await updateRequest(tx, end.requestId, {
+    state: 'failed',
+    verdict: end.verdict,
+    errorCode: end.errorCode,
+    logIndex,
+    endedAtMs: end.nowMs,
+    ...amounts(settlement),
+  });
+  return { settlement, logIndex };
+}
+
+/**
+ * Pays what a late job revealed after its request had ended, out of the free reserve, once. Ask for the reveal only when this
+ * can be paid.
+ * @returns what was paid, 0 when there is nothing more to pay
+ * @throws {ProtocolError} reserve_empty; internal_error when the request has not ended
+ */
+export async function payLateWork(tx: Tx, jobId: Hash, outputTokens: number, nowMs: number): Promise<bigint> {
+  const job = await jobById(tx, jobId);
+  const request = job === null ? null : await requestById(tx, job.requestId);
+  if (job === null || request === null || request.endedAtMs === null) {
+    throw new ProtocolError('internal_error', 'The job belongs to no ended request.', { details: { jobId } });
+  }
+  const { payNano } = jobPrice(request, { inputTokens: job.inputTokens, outputTokens, scoredTokens: job.scoredTokens });
+  const owed = (payNano < job.maxNano ? payNano : job.maxNano) - job.earnedNano;
+  if (owed <= 0n) return 0n;
+  const transfer = makeTransfer({ id: `late:${jobId}`, reason: 'late', requestId: job.requestId }, [
+    { from: RESERVE, to: earningsAccount(job.provider), amountNano: owed },
+  ]);
+  await applyTransfer(tx, transfer, nowMs);
+  await updateJob(tx, jobId, { outputTokens, earnedNano: job.earnedNano + owed });
+  return owed;
+}
+
+async function settleMoney(
+  tx: Tx,
+  request: RequestRow,
+  verdict: SettledVerdict,
+  standings: ReadonlyMap<string, Standing>,
+  nowMs: number,
+): Promise<Settlement> {
+  const { requestId } = request;
+  const jobs = await jobsOfRequest(tx, requestId);
+  const disputes = (await disputesOfRequest(tx, requestId)).filter((dispute) => dispute.state !== 'settled');
+  const outcome: Outcome = {
+    requestId,
+    account: request.account,
+    price: request,
+    quoteNano: request.quoteNano,
+    coverNano: request.coverNano,
+    verdict,
+    jobs: jobs.map((job) => outcomeJob(job, standings.get(job.jobId) ?? 'failed')),
+    disputes: firstDisputePerJob(disputes),
+  };
+  const settlement = settle(outcome);
+  await applyTransfer(tx, settlement.transfer, nowMs);
+  for (const settled of settlement.jobs) {
+    const standing = standings.get(settled.jobId) ?? 'failed';
+    await updateJob(tx, settled.jobId, { standing, earnedNano: settled.withheldBy === null ? settled.earnedNano : 0n });
+    if (settled.withheldBy !== null) {
+      const withheld = { withheldClientNano: settled.clientNano, withheldReserveNano: settled.reserveNano };
+      await updateDispute(tx, settled.withheldBy, withheld);
+    }
+  }
+  return settlement;
+}
+
+function outcomeJob(job: JobRow, standing: Standing): Outcome['jobs'][number] {
+  const { jobId, provider, role, wave, inputTokens, outputTokens, scoredTokens } = job;
+  return { jobId, provider, role, wave, standing, inputTokens, outputTokens, scoredTokens };
+}
+
+/** A job's pay can wait for one dispute only; the first that was opened. */
+function firstDisputePerJob(disputes: readonly { jobId: string; disputeId: string }[]): ReadonlyMap<string, string> {
+  const perJob = new Map<string, string>();
+  for (const { jobId, disputeId } of disputes) if (!perJob.has(jobId)) perJob.set(jobId, disputeId);
+  return perJob;
+}
+
+function amounts(settlement: Settlement): Pick<RequestRow, 'chargedNano' | 'recoverableNano'> {
+  return { chargedNano: settlement.chargedNano, recoverableNano: settlement.recoverableNano };
+}

@@ -1,0 +1,132 @@
+/** Rows of disputes and their moves. */
+import { and, asc, desc, eq, isNotNull, lte, max } from 'drizzle-orm';
+import { ProtocolError } from '#protocol/errors';
+import type { Handle, Tx } from './handle.ts';
+
+export type DisputeRow = Handle['tables']['disputes']['$inferSelect'];
+export type DisputeMoveRow = Handle['tables']['disputeMoves']['$inferSelect'];
+
+/** One move as it is recorded; its index is given on entry. */
+export interface DisputeMove {
+  readonly kind: string;
+  /** Canonical JSON. */
+  readonly moveJson: string;
+  readonly signature: string | null;
+  readonly atMs: number;
+}
+
+export async function insertDispute(tx: Tx, row: DisputeRow): Promise<void> {
+  await tx.db.insert(tx.tables.disputes).values(row);
+}
+
+export async function disputeById(handle: Handle, disputeId: string): Promise<DisputeRow | null> {
+  const { disputes } = handle.tables;
+  const [row] = await handle.db.select().from(disputes).where(eq(disputes.disputeId, disputeId));
+  return row ?? null;
+}
+
+/** The dispute, which must be in one of the states. @throws {ProtocolError} internal_error otherwise */
+export async function disputeIn(
+  tx: Tx,
+  disputeId: string,
+  states: readonly DisputeRow['state'][],
+): Promise<DisputeRow> {
+  const row = await disputeById(tx, disputeId);
+  if (row === null || !states.includes(row.state)) {
+    throw new ProtocolError('internal_error', 'The dispute is not in a state that allows this.', {
+      details: { disputeId, state: row?.state ?? null },
+    });
+  }
+  return row;
+}
+
+/** The dispute about this very accusation, or null. */
+export async function disputeAbout(
+  handle: Handle,
+  accusation: Pick<DisputeRow, 'jobId' | 'provider' | 'fault'>,
+): Promise<DisputeRow | null> {
+  const { disputes } = handle.tables;
+  const [row] = await handle.db
+    .select()
+    .from(disputes)
+    .where(
+      and(
+        eq(disputes.jobId, accusation.jobId),
+        eq(disputes.provider, accusation.provider),
+        eq(disputes.fault, accusation.fault),
+      ),
+    );
+  return row ?? null;
+}
+
+/** Disputes of a request in the order in which they were opened. */
+export async function disputesOfRequest(handle: Handle, requestId: string): Promise<readonly DisputeRow[]> {
+  const { disputes } = handle.tables;
+  return handle.db
+    .select()
+    .from(disputes)
+    .where(eq(disputes.requestId, requestId))
+    .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId));
+}
+
+/** The latest disputes, newest first; all providers' where none is named. */
+export async function listDisputes(
+  handle: Handle,
+  filter: { provider?: string; state?: DisputeRow['state']; limit: number },
+): Promise<readonly DisputeRow[]> {
+  const { disputes } = handle.tables;
+  return handle.db
+    .select()
+    .from(disputes)
+    .where(
+      and(
+        filter.provider === undefined ? undefined : eq(disputes.provider, filter.provider),
+        filter.state === undefined ? undefined : eq(disputes.state, filter.state),
+      ),
+    )
+    .orderBy(desc(disputes.openedAtMs), asc(disputes.disputeId))
+    .limit(filter.limit);
+}
+
+/** Disputes that were ruled and whose appeal is over, oldest first. */
+export async function settleableDisputes(handle: Handle, nowMs: number): Promise<readonly DisputeRow[]> {
+  const { disputes } = handle.tables;
+  return handle.db
+    .select()
+    .from(disputes)
+    .where(and(eq(disputes.state, 'ruled'), lte(disputes.appealUntilMs, nowMs)))
+    .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId));
+}
+
+/** Changes a row whatever its state; callers have checked it in the same transaction. */
+export async function updateDispute(tx: Tx, disputeId: string, change: Partial<DisputeRow>): Promise<void> {
+  const { disputes } = tx.tables;
+  await tx.db.update(disputes).set(change).where(eq(disputes.disputeId, disputeId));
+}
+
+/** Appends a move and returns its index. */
+export async function appendDisputeMove(tx: Tx, disputeId: string, move: DisputeMove): Promise<number> {
+  const { disputeMoves } = tx.tables;
+  const [last] = await tx.db
+    .select({ index: max(disputeMoves.moveIndex) })
+    .from(disputeMoves)
+    .where(eq(disputeMoves.disputeId, disputeId));
+  const moveIndex = Number(last?.index ?? -1) + 1;
+  await tx.db.insert(disputeMoves).values({ disputeId, moveIndex, ...move });
+  return moveIndex;
+}
+
+/** All moves of a dispute in order. */
+export async function disputeMoves(handle: Handle, disputeId: string): Promise<readonly DisputeMoveRow[]> {
+  const { disputeMoves: moves } = handle.tables;
+  return handle.db.select().from(moves).where(eq(moves.disputeId, disputeId)).orderBy(asc(moves.moveIndex));
+}
+
+/** Forgets bundles, which hold token ids, of settled disputes whose retention is over. */
+export async function forgetExpiredBundles(tx: Tx, nowMs: number): Promise<void> {
+  const { disputes } = tx.tables;
+  await tx.db
+    .update(disputes)
+    .set({ bundleJson: null })
+    .where(and(eq(disputes.state, 'settled'), lte(disputes.retainUntilMs, nowMs), isNotNull(disputes.bundleJson)));
+}

@@ -1,0 +1,32 @@
+/** What repositories are given: a connection to read with, or an open transaction (SPEC.md §Money, "Durability"). */
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
+import type { Schema } from './schema/make-schema.ts';
+
+export type Db = BetterSQLite3Database<Record<string, never>>;
+
+/** Enough to read. Queries are awaited, never run synchronously, so that PostgreSQL answers the same calls. */
+export interface Handle {
+  readonly db: Db;
+  readonly tables: Schema;
+}
+
+declare const transactionBrand: unique symbol;
+
+/** An open transaction; only `withTx` makes one, so nothing is written outside of one. */
+export interface Tx extends Handle {
+  readonly [transactionBrand]: true;
+}
+
+/** The database, as the rest of the gateway sees it. */
+export interface Store {
+  /**
+   * Runs `fn` in one transaction: all of its writes become durable together, or none does. Transactions run one after another
+   * on SQLite; `fn` must not wait for the network, and must not call `withTx` again.
+   * @throws {ProtocolError} storage_unavailable when the database cannot take it; else what `fn` throws
+   */
+  withTx<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Reads committed state only. @throws {ProtocolError} storage_unavailable */
+  read<T>(fn: (handle: Handle) => Promise<T>): Promise<T>;
+  /** Waits for the running transactions, then closes; later calls are refused with shutting_down. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,58 @@
+/** API keys, known by their hash only. */
+import { and, asc, eq, isNull } from 'drizzle-orm';
+import type { Hash } from '#protocol/hash';
+import type { Handle, Tx } from './handle.ts';
+
+export interface ApiKey {
+  readonly keyId: string;
+  /** sha256 of the key. */
+  readonly keyHash: Hash;
+  readonly label: string;
+  /** Owner of the client account that the key spends from. */
+  readonly account: string;
+  /** Canonical policy, or null for the gateway's default. */
+  readonly policyJson: string | null;
+  /** Null: no limit. */
+  readonly requestsPerMinute: number | null;
+  readonly tokensPerMinute: number | null;
+  readonly createdAtMs: number;
+  readonly revokedAtMs: number | null;
+}
+
+/** Adds a key. @throws {ProtocolError} internal_error when id or hash exists */
+export async function insertApiKey(tx: Tx, key: Omit<ApiKey, 'revokedAtMs'>): Promise<void> {
+  await tx.db.insert(tx.tables.apiKeys).values(key);
+}
+
+/** The key with this hash unless it was revoked. */
+export async function activeApiKeyByHash(handle: Handle, keyHash: Hash): Promise<ApiKey | null> {
+  const { apiKeys } = handle.tables;
+  const [row] = await handle.db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.keyHash, keyHash), isNull(apiKeys.revokedAtMs)));
+  return row === undefined ? null : (row as ApiKey);
+}
+
+/** The key with this id, revoked or not. */
+export async function apiKeyById(handle: Handle, keyId: string): Promise<ApiKey | null> {
+  const { apiKeys } = handle.tables;
+  const [row] = await handle.db.select().from(apiKeys).where(eq(apiKeys.keyId, keyId));
+  return row === undefined ? null : (row as ApiKey);
+}
+
+export async function listApiKeys(handle: Handle): Promise<readonly ApiKey[]> {
+  const { apiKeys } = handle.tables;
+  return (await handle.db.select().from(apiKeys).orderBy(asc(apiKeys.createdAtMs), asc(apiKeys.keyId))) as ApiKey[];
+}
+
+/** @returns false when there is no such key or it was revoked before */
+export async function revokeApiKey(tx: Tx, keyId: string, nowMs: number): Promise<boolean> {
+  const { apiKeys } = tx.tables;
+  const rows = await tx.db
+    .update(apiKeys)
+    .set({ revokedAtMs: nowMs })
+    .where(and(eq(apiKeys.keyId, keyId), isNull(apiKeys.revokedAtMs)))
+    .returning({ keyId: apiKeys.keyId });
+  return rows.length === 1;
+}

@@ -1,0 +1,145 @@
+/** Enters transfers into the books; the only code that changes a balance (SPEC.md §Money, "Transfers"). */
+import { and, asc, eq, inArray, or, sql } from 'drizzle-orm';
+import { ProtocolError } from '#protocol/errors';
+import type { AccountId } from '../ledger/accounts.ts';
+import { frozenAccount, parseAccount, RESERVE, stakeAccount } from '../ledger/accounts.ts';
+import type { Books } from '../ledger/check-books.ts';
+import type { Transfer } from '../ledger/transfer.ts';
+import { sameTransfer } from '../ledger/transfer.ts';
+import type { Handle, Tx } from './handle.ts';
+
+/**
+ * Enters a transfer once.
+ * @returns false when the same transfer was entered before, which changes nothing
+ * @throws {ProtocolError} insufficient_quota (client), reserve_empty (reserve) or internal_error when an account would go
+ *   negative; internal_error when another transfer has the id. Nothing is written then.
+ */
+export async function applyTransfer(tx: Tx, transfer: Transfer, atMs: number): Promise<boolean> {
+  const known = await transferById(tx, transfer.id);
+  if (known !== null) {
+    if (sameTransfer(known, transfer)) return false;
+    throw new ProtocolError('internal_error', 'Another transfer was entered under this id.', {
+      details: { transfer: transfer.id },
+    });
+  }
+  await checkFunds(tx, transfer);
+  const { accounts, postings, transfers } = tx.tables;
+  await tx.db.insert(transfers).values({
+    id: transfer.id,
+    reason: transfer.reason,
+    requestId: transfer.requestId,
+    disputeId: transfer.disputeId,
+    createdAtMs: atMs,
+  });
+  if (transfer.postings.length === 0) return true;
+  await tx.db
+    .insert(accounts)
+    .values(transfer.postings.map(({ account }) => ({ id: account, ...parseAccount(account), balanceNano: 0n })))
+    .onConflictDoNothing();
+  for (const { account, amountNano } of transfer.postings) {
+    const moved = await tx.db
+      .update(accounts)
+      .set({ balanceNano: sql`${accounts.balanceNano} + ${amountNano}` })
+      .where(
+        and(
+          eq(accounts.id, account),
+          or(eq(accounts.kind, 'external'), sql`${accounts.balanceNano} + ${amountNano} >= 0`),
+        ),
+      )
+      .returning({ id: accounts.id });
+    if (moved.length !== 1) throw insufficient(account);
+  }
+  await tx.db.insert(postings).values(transfer.postings.map((posting) => ({ transferId: transfer.id, ...posting })));
+  return true;
+}
+
+/** Balance of one account in nano; 0 for one that nothing was ever posted to. */
+export async function balanceNano(handle: Handle, account: AccountId): Promise<bigint> {
+  return (await balancesNano(handle, [account])).get(account) ?? 0n;
+}
+
+/** Balances of several accounts; absent where nothing was ever posted. */
+export async function balancesNano(handle: Handle, ids: readonly AccountId[]): Promise<ReadonlyMap<AccountId, bigint>> {
+  const { accounts } = handle.tables;
+  const rows = await handle.db
+    .select({ id: accounts.id, balanceNano: accounts.balanceNano })
+    .from(accounts)
+    .where(inArray(accounts.id, [...ids]));
+  return new Map(rows.map((row) => [row.id, row.balanceNano]));
+}
+
+/** The part of the reserve that no running request has as its cover. */
+export async function reserveFreeNano(handle: Handle): Promise<bigint> {
+  return balanceNano(handle, RESERVE);
+}
+
+export interface Bond {
+  /** Stake that may be frozen or withdrawn. */
+  readonly freeNano: bigint;
+  /** Stake that open disputes hold. */
+  readonly frozenNano: bigint;
+}
+
+/** A provider's stake, free and frozen. */
+export async function bondOf(handle: Handle, provider: string): Promise<Bond> {
+  const { disputes } = handle.tables;
+  const open = await handle.db
+    .select({ disputeId: disputes.disputeId, state: disputes.state })
+    .from(disputes)
+    .where(eq(disputes.provider, provider));
+  const held = open.filter((row) => row.state !== 'settled').map((row) => frozenAccount(row.disputeId));
+  const balances = await balancesNano(handle, [stakeAccount(provider), ...held]);
+  return {
+    freeNano: balances.get(stakeAccount(provider)) ?? 0n,
+    frozenNano: held.reduce((sum, id) => sum + (balances.get(id) ?? 0n), 0n),
+  };
+}
+
+/** One transfer with its postings, or null. */
+export async function transferById(handle: Handle, id: string): Promise<Transfer | null> {
+  const { postings, transfers } = handle.tables;
+  const [head] = await handle.db.select().from(transfers).where(eq(transfers.id, id));
+  if (head === undefined) return null;
+  const rows = await handle.db
+    .select({ account: postings.account, amountNano: postings.amountNano })
+    .from(postings)
+    .where(eq(postings.transferId, id))
+    .orderBy(asc(postings.account));
+  const { reason, requestId, disputeId } = head;
+  return { id, reason, requestId, disputeId, postings: rows };
+}
+
+/** The whole books, for `checkBooks`. Takes a transaction: three reads must see one state. */
+export async function readBooks(tx: Tx): Promise<Books> {
+  const { accounts, postings, transfers } = tx.tables;
+  const heads = await tx.db.select({ id: transfers.id }).from(transfers);
+  return {
+    accounts: await tx.db.select({ id: accounts.id, balanceNano: accounts.balanceNano }).from(accounts),
+    transferIds: heads.map((head) => head.id),
+    postings: await tx.db.select().from(postings),
+  };
+}
+
+/** Looked at before the first write, so that a caller who catches the refusal has nothing half-entered to commit. */
+async function checkFunds(tx: Tx, transfer: Transfer): Promise<void> {
+  const paying = transfer.postings.filter((posting) => posting.amountNano < 0n);
+  const balances = await balancesNano(
+    tx,
+    paying.map((posting) => posting.account),
+  );
+  for (const { account, amountNano } of paying) {
+    if (parseAccount(account).kind === 'external') continue;
+    if ((balances.get(account) ?? 0n) + amountNano < 0n) throw insufficient(account);
+  }
+}
+
+function insufficient(account: AccountId): ProtocolError {
+  const { kind } = parseAccount(account);
+  if (kind === 'client') {
+    return new ProtocolError('insufficient_quota', 'The balance does not cover the most that this request can cost.');
+  }
+  if (kind === 'reserve') {
+    return new ProtocolError('reserve_empty', 'The reserve cannot cover this request now.', { retryable: true });
+  }
+  return new ProtocolError('internal_error', 'An account would become negative.', { details: { kind } });
+}

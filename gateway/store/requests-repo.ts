@@ -1,0 +1,90 @@
+/** Rows of requests and idempotency keys. */
+import { and, asc, desc, eq, inArray, lte } from 'drizzle-orm';
+import { ProtocolError } from '#protocol/errors';
+import type { Handle, Tx } from './handle.ts';
+
+export type RequestRow = Handle['tables']['requests']['$inferSelect'];
+export type IdempotencyRow = Handle['tables']['idempotencyKeys']['$inferSelect'];
+
+/** States in which money is held. */
+export const OPEN_STATES = ['accepted', 'running'] as const;
+
+export async function insertRequest(tx: Tx, row: RequestRow): Promise<void> {
+  await tx.db.insert(tx.tables.requests).values(row);
+}
+
+export async function requestById(handle: Handle, requestId: string): Promise<RequestRow | null> {
+  const { requests } = handle.tables;
+  const [row] = await handle.db.select().from(requests).where(eq(requests.requestId, requestId));
+  return row ?? null;
+}
+
+/** The request, which must be open. @throws {ProtocolError} internal_error when it is unknown or has ended */
+export async function openRequest(tx: Tx, requestId: string): Promise<RequestRow> {
+  const row = await requestById(tx, requestId);
+  if (row === null || (row.state !== 'accepted' && row.state !== 'running')) {
+    throw new ProtocolError('internal_error', 'The request is not open.', {
+      details: { requestId, state: row?.state ?? null },
+    });
+  }
+  return row;
+}
+
+/** Changes a row whatever its state; callers have checked it in the same transaction. */
+export async function updateRequest(tx: Tx, requestId: string, change: Partial<RequestRow>): Promise<void> {
+  const { requests } = tx.tables;
+  await tx.db.update(requests).set(change).where(eq(requests.requestId, requestId));
+}
+
+/** Every request that was accepted and has not ended, oldest first. */
+export async function unfinishedRequests(handle: Handle): Promise<readonly RequestRow[]> {
+  const { requests } = handle.tables;
+  return handle.db
+    .select()
+    .from(requests)
+    .where(inArray(requests.state, [...OPEN_STATES]))
+    .orderBy(asc(requests.createdAtMs), asc(requests.requestId));
+}
+
+/** A key's latest requests, newest first. */
+export async function requestsOfKey(handle: Handle, keyId: string, limit: number): Promise<readonly RequestRow[]> {
+  const { requests } = handle.tables;
+  return handle.db
+    .select()
+    .from(requests)
+    .where(eq(requests.keyId, keyId))
+    .orderBy(desc(requests.createdAtMs), desc(requests.requestId))
+    .limit(limit);
+}
+
+export async function idempotencyRow(
+  handle: Handle,
+  keyId: string,
+  idempotencyKey: string,
+): Promise<IdempotencyRow | null> {
+  const { idempotencyKeys } = handle.tables;
+  const [row] = await handle.db
+    .select()
+    .from(idempotencyKeys)
+    .where(and(eq(idempotencyKeys.keyId, keyId), eq(idempotencyKeys.idempotencyKey, idempotencyKey)));
+  return row ?? null;
+}
+
+/** Points an idempotency key at its latest attempt. */
+export async function putIdempotencyRow(tx: Tx, row: IdempotencyRow): Promise<void> {
+  const { idempotencyKeys } = tx.tables;
+  const { requestId, bodyHash, expiresAtMs } = row;
+  await tx.db
+    .insert(idempotencyKeys)
+    .values(row)
+    .onConflictDoUpdate({
+      target: [idempotencyKeys.keyId, idempotencyKeys.idempotencyKey],
+      set: { requestId, bodyHash, expiresAtMs },
+    });
+}
+
+/** Forgets idempotency keys whose time is over. */
+export async function dropExpiredIdempotencyKeys(tx: Tx, nowMs: number): Promise<void> {
+  const { idempotencyKeys } = tx.tables;
+  await tx.db.delete(idempotencyKeys).where(lte(idempotencyKeys.expiresAtMs, nowMs));
+}

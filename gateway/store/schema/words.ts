@@ -1,0 +1,54 @@
+/**
+ * The closed lists of words that columns may hold. They repeat lists of the code where a migration depends on them, so that this
+ * folder imports nothing and drizzle-kit can read it alone; a test holds both lists together.
+ */
+export const PROVIDER_ROLES = ['member', 'referee'] as const;
+export const PROVIDER_STATUSES = ['active', 'quarantined', 'left'] as const;
+export const DRAW_STATES = ['used', 'aborted'] as const;
+export const REQUEST_STATES = ['accepted', 'running', 'settled', 'failed'] as const;
+export const REQUEST_VERDICTS = [
+  'agreed',
+  'equivalent',
+  'disputed',
+  'inconclusive',
+  'unverified',
+  'best_effort',
+  'failed',
+  'disconnected',
+] as const;
+export const WORK_ROLES = ['member', 'scorer', 'referee'] as const;
+export const JOB_STATES = ['issued', 'committed', 'revealed', 'claimed', 'failed', 'late'] as const;
+export const JOB_STANDINGS = ['counted', 'equivalent', 'rejected', 'late', 'failed', 'witness'] as const;
+export const FAULT_WORDS = [
+  'equivocation',
+  'bad_opening',
+  'non_reveal',
+  'wrong_output',
+  'bad_evidence',
+  'model_substitution',
+  'copied_output',
+  'timeout',
+  'malformed',
+  'lying_scorer',
+  'two_roots',
+  'forked_log',
+  'false_draw',
+  'contradicting_attestation',
+] as const;
+export const DISPUTE_STATES = ['opened', 'evidence', 'ruled', 'settled'] as const;
+export const RULING_WORDS = ['upheld', 'rejected', 'abandoned'] as const;
+export const ACCOUNT_KINDS = [
+  'external',
+  'reserve',
+  'burn',
+  'rounding',
+  'fees',
+  'client',
+  'escrow',
+  'cover',
+  'earnings',
+  'stake',
+  'frozen',
+  'withheld',
+] as const;
+export const TRANSFER_WORDS = ['deposit', 'withdrawal', 'hold', 'close', 'late', 'freeze', 'dispute'] as const;
