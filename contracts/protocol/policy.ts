@@ -39,6 +39,8 @@ export interface PolicySources {
   readonly body?: unknown;
   /** The `Assay-Verification` header. */
   readonly header?: string | undefined;
+  /** What `policyOfSuffix` read off the model's name. */
+  readonly suffix?: Policy | null;
   /** Default of the API key. */
   readonly key?: Policy | null;
   readonly gateway: Policy;
@@ -64,7 +66,7 @@ export function agreeOfThreshold(threshold: number, n: number): number {
 }
 
 /**
- * The policy of one request: body, then header, then key default, then gateway default.
+ * The policy of one request: body, header, model suffix, key default, gateway default.
  * @throws {ProtocolError} `invalid_policy`, or `unsupported_parameter` for what is not served
  */
 export function resolvePolicy(sources: PolicySources): Policy {
@@ -72,7 +74,21 @@ export function resolvePolicy(sources: PolicySources): Policy {
   if (sources.header !== undefined && sources.header.trim() !== '') {
     return policyOfText(sources.header, HEADER_PARAM);
   }
-  return sources.key ?? sources.gateway;
+  return sources.suffix ?? sources.key ?? sources.gateway;
+}
+
+/**
+ * The policy of a model suffix such as `single`, `quorum` or `quorum-5` (of `minnow-5m:quorum-5`).
+ * @returns null when the text is no policy, so that the name is simply unknown
+ * @throws {ProtocolError} as `resolvePolicy`
+ */
+export function policyOfSuffix(suffix: string): Policy | null {
+  const [, mode, n] = /^([a-z]+)(?:-([0-9]{1,3}))?$/.exec(suffix) ?? [];
+  if (mode === undefined || !(POLICY_MODES as readonly string[]).includes(mode)) return null;
+  return policyOfFields(
+    new Map<string, unknown>([['mode', mode], ...(n === undefined ? [] : [['n', Number(n)] as const])]),
+    'model',
+  );
 }
 
 /** Parses the `verification` member: an object, or a string in the header's grammar. @throws {ProtocolError} */

@@ -1,0 +1,65 @@
+/** The gateway's HTTP application: wiring only. */
+import { Hono } from 'hono';
+import { cors } from 'hono/cors';
+import type { Clock, Rng } from '#protocol/env';
+import { requireKey } from './http/auth.ts';
+import type { GatewayApp, GatewayEnv, GatewayMiddleware } from './http/context.ts';
+import { renderFailure, renderUnmatched } from './http/failures.ts';
+import { observe } from './http/observe.ts';
+import type { KeyLookup } from './keys.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { AnswerPipeline } from './openai/answer.ts';
+import type { ChatRules } from './openai/chat-request.ts';
+import { chatCompletions } from './openai/chat-route.ts';
+import { KEEP_ALIVE_MS } from './openai/chat-stream.ts';
+import { listModels, retrieveModel } from './openai/models-route.ts';
+
+export interface AppDeps extends ChatRules {
+  readonly pipeline: AnswerPipeline;
+  readonly keys: KeyLookup;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Longest silence of a stream in milliseconds; 25 s when absent. */
+  readonly keepAliveMs?: number;
+  /** Mounts further routes; `auth` goes in front of those that need an API key. */
+  readonly routes?: (app: GatewayApp, auth: GatewayMiddleware) => void;
+}
+
+/** Headers that scripts in a browser may read; a preflight's own list of request headers is reflected. */
+const EXPOSED_HEADERS = [
+  'x-request-id',
+  'openai-processing-ms',
+  'openai-version',
+  'retry-after',
+  'retry-after-ms',
+  'x-should-retry',
+  'assay-id',
+  'assay-policy',
+  'assay-verdict',
+  'assay-attestation',
+  'assay-security',
+];
+/** A day, the longest that a browser honours (Firefox; Chromium two hours). */
+const PREFLIGHT_SECONDS = 86_400;
+
+export function createApp(deps: AppDeps): GatewayApp {
+  const app: GatewayApp = new Hono<GatewayEnv>();
+  const auth = requireKey(deps.keys);
+  app.use(observe(deps));
+  app.use(cors({ origin: '*', allowHeaders: [], exposeHeaders: EXPOSED_HEADERS, maxAge: PREFLIGHT_SECONDS }));
+  app.onError(renderFailure(deps.log));
+  app.notFound(renderUnmatched(app));
+
+  const chat = { ...deps, keepAliveMs: deps.keepAliveMs ?? KEEP_ALIVE_MS };
+  app.post('/v1/chat/completions', auth, chatCompletions(chat));
+  app.get('/v1/models', auth, listModels(deps.models));
+  app.get('/v1/models/:id{.+}', auth, retrieveModel(deps.models));
+  app.get('/metrics', async (c) =>
+    c.body(await deps.metrics.render(), 200, { 'content-type': deps.metrics.contentType }),
+  );
+  deps.routes?.(app, auth);
+  return app;
+}

@@ -1,0 +1,85 @@
+/** The seam between OpenAI's surface and the committee: what is asked, what comes back and in which order. */
+import type { ResponseContent } from '#protocol/content';
+import type { Hash } from '#protocol/hash';
+import type { Policy } from '#protocol/policy';
+import type { Sampling } from '#protocol/sampling';
+import type { TextModel } from '#protocol/text';
+
+export type { ResponseContent } from '#protocol/content';
+
+/** A served model. */
+export interface ModelEntry {
+  readonly id: string;
+  readonly digest: Hash;
+  /** Seconds since the Unix epoch. */
+  readonly created: number;
+  readonly ownedBy: string;
+  /** Most tokens of prompt and answer together. */
+  readonly contextMax: number;
+  readonly text: TextModel;
+  /** Nano-units for a million tokens. */
+  readonly price: { readonly inputNanoPerMtok: bigint; readonly outputNanoPerMtok: bigint };
+}
+
+/** The served models, in the order of `/v1/models`. */
+export interface ModelRegistry {
+  list(): readonly ModelEntry[];
+  /** The model with exactly this id, or null. */
+  find(id: string): ModelEntry | null;
+}
+
+/** One parsed request. */
+export interface AnswerRequest {
+  readonly requestId: string;
+  readonly keyId: string;
+  readonly model: ModelEntry;
+  readonly promptIds: readonly number[];
+  readonly sampling: Sampling;
+  /** uint64, or null where the gateway draws one. */
+  readonly seed: bigint | null;
+  readonly maxTokens: number;
+  readonly policy: Policy;
+  readonly bodyHash: Hash;
+  readonly clientNonce: string | null;
+  readonly stream: boolean;
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal;
+}
+
+export type FinishKind = 'stop' | 'stop_string' | 'length';
+
+/** What the pipeline says, in this order: one `opened`, any number of `tokens`, one `final`. */
+export type AnswerEvent =
+  /** Before anything is generated; response headers can leave. */
+  | {
+      readonly type: 'opened';
+      readonly security: Readonly<Record<string, string | number>>;
+      readonly policyText: string;
+    }
+  /** Released tokens of choice 0 in order: the transcript, terminal EOS and stop string included. */
+  | { readonly type: 'tokens'; readonly ids: readonly number[] }
+  | {
+      readonly type: 'final';
+      readonly finish: FinishKind;
+      readonly outputTokens: number;
+      readonly seed: bigint;
+      readonly verdict: string;
+      /** Fields of the answer that the verdict does not cover. */
+      readonly unverified: readonly string[];
+      /** Signs what is really answered; called once, with the rendered choices. */
+      seal(content: ResponseContent): Promise<SealedAnswer>;
+    };
+
+/** The attestation in the two places where a client finds it. */
+export interface SealedAnswer {
+  /** The `assay` member of the body. */
+  readonly assay: Readonly<Record<string, unknown>>;
+  /** assay-id, assay-verdict, assay-attestation (or its URL above 6 KB), assay-security. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The committee, as this side sees it. */
+export interface AnswerPipeline {
+  /** @throws {ProtocolError} from the iteration, at any point of it */
+  answer(request: AnswerRequest): AsyncIterable<AnswerEvent>;
+}

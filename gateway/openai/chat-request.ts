@@ -1,0 +1,104 @@
+/** From a request body to what the committee is asked: model, policy, prompt, sampling (DESIGN §4, steps 1 and 2). */
+import { parseChatBody } from '#protocol/chat-body';
+import { samplingOfBody } from '#protocol/chat-sampling';
+import { ProtocolError } from '#protocol/errors';
+import { type Policy, policyOfSuffix, resolvePolicy } from '#protocol/policy';
+import type { ApiKey } from '../keys.ts';
+import type { AnswerRequest, ModelEntry, ModelRegistry } from './answer.ts';
+import { parseJsonBody } from './json-body.ts';
+import { type ChatLimits, NONCE_LENGTH_MAX } from './limits.ts';
+import { maxTokensOfBody } from './max-tokens.ts';
+import { promptOfMessages } from './prompt.ts';
+import { refuseUnserved } from './unserved.ts';
+
+/** What parsing needs from the gateway. */
+export interface ChatRules {
+  readonly models: ModelRegistry;
+  readonly limits: ChatLimits;
+  /** Policy of requests and keys that name none. */
+  readonly policyDefault: Policy;
+}
+
+/** What parsing needs from the HTTP request. */
+export interface ChatCall {
+  readonly requestId: string;
+  readonly apiKey: ApiKey;
+  readonly bytes: Uint8Array;
+  /** The `Assay-Verification` header. */
+  readonly policyHeader: string | undefined;
+  /** The `Assay-Nonce` header: the client's own share in the draw. */
+  readonly nonceHeader: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface ChatRequest {
+  readonly answer: AnswerRequest;
+  readonly includeUsage: boolean;
+}
+
+/** @throws {ProtocolError} codes of the client's request, with `param` */
+export function parseChatRequest(call: ChatCall, rules: ChatRules): ChatRequest {
+  const json = parseJsonBody(call.bytes);
+  refuseUnserved(json.fields);
+  const body = parseChatBody(json.fields);
+  const { model, suffix } = findModel(body.model, rules.models);
+  const policy = resolvePolicy({
+    body: body.verification,
+    header: call.policyHeader,
+    suffix,
+    key: call.apiKey.policy,
+    gateway: rules.policyDefault,
+  });
+  const sampling = samplingOfBody(body);
+  const clientNonce = parseNonce(call.nonceHeader);
+  const promptIds = promptOfMessages(model.text, body.messages, rules.limits);
+  const maxTokens = maxTokensOfBody(body, {
+    promptTokens: promptIds.length,
+    contextMax: model.contextMax,
+    maxTokensDefault: rules.limits.maxTokensDefault,
+  });
+  return {
+    includeUsage: body.stream_options?.include_usage ?? false,
+    answer: {
+      requestId: call.requestId,
+      keyId: call.apiKey.keyId,
+      model,
+      promptIds,
+      sampling,
+      seed: json.seed,
+      maxTokens,
+      policy,
+      bodyHash: json.hash,
+      clientNonce,
+      stream: body.stream ?? false,
+      signal: call.signal,
+    },
+  };
+}
+
+/** A name as it is registered comes first; only then may what follows its last colon be a policy. */
+function findModel(name: string, models: ModelRegistry): { model: ModelEntry; suffix: Policy | null } {
+  const exact = models.find(name);
+  if (exact !== null) return { model: exact, suffix: null };
+  const colon = name.lastIndexOf(':');
+  const base = colon > 0 ? models.find(name.slice(0, colon)) : null;
+  const suffix = base === null ? null : policyOfSuffix(name.slice(colon + 1));
+  if (base === null || suffix === null) throw modelNotFound(name);
+  return { model: base, suffix };
+}
+
+/** OpenAI's error for models that are not served. */
+export function modelNotFound(name: string): ProtocolError {
+  const message = `The model \`${name}\` does not exist or you do not have access to it.`;
+  return new ProtocolError('model_not_found', message, { param: 'model' });
+}
+
+function parseNonce(header: string | undefined): string | null {
+  if (header === undefined || header === '') return null;
+  if (header.length <= NONCE_LENGTH_MAX && /^[\x21-\x7e]+$/.test(header)) return header;
+  throw new ProtocolError(
+    'invalid_request',
+    `Assay-Nonce must be at most ${NONCE_LENGTH_MAX} printable ASCII characters.`,
+    { param: 'assay-nonce' },
+  );
+}

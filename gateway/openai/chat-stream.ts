@@ -1,0 +1,104 @@
+/** The stream of an answer: server-sent events exactly as OpenAI frames them (reference: WHATWG HTML §9.2). */
+import type { Clock } from '#protocol/env';
+import type { AnswerEvent, AnswerRequest } from './answer.ts';
+import { answerText } from './answer-text.ts';
+import { type AnswerHead, chunkBuilder, contentOf, usageOf } from './render.ts';
+import { sealedAssay } from './seal.ts';
+
+/** How long a stream may be silent before a comment shows proxies that it lives: below the usual 60 s, twice over. */
+export const KEEP_ALIVE_MS = 25_000;
+const KEEP_ALIVE_FRAME = ': keep-alive\n\n';
+const DONE_FRAME = 'data: [DONE]\n\n';
+
+export interface StreamOptions {
+  readonly head: AnswerHead;
+  readonly request: AnswerRequest;
+  readonly includeUsage: boolean;
+  /** Called once, before the first text leaves. */
+  readonly onFirstText: () => void;
+  readonly onFinal: (final: Extract<AnswerEvent, { type: 'final' }>) => void;
+}
+
+/** One `data:` event; JSON.stringify escapes line breaks, so that a value is always one line. */
+export function dataFrame(value: unknown): string {
+  return `data: ${JSON.stringify(value)}\n\n`;
+}
+
+/**
+ * The frames of a whole answer, `[DONE]` included.
+ * @throws what the pipeline throws; the caller turns it into an error frame
+ */
+export async function* streamFrames(
+  events: AsyncIterable<AnswerEvent>,
+  { head, request, includeUsage, onFirstText, onFinal }: StreamOptions,
+): AsyncGenerator<string, void, undefined> {
+  const chunks = chunkBuilder(head, includeUsage);
+  const detokenized = answerText(request);
+  let text = '';
+  yield dataFrame(chunks.role());
+  for await (const event of events) {
+    if (event.type === 'opened') continue;
+    const delta = event.type === 'tokens' ? detokenized.push(event.ids) : detokenized.finish(event.finish);
+    if (delta !== '') {
+      if (text === '') onFirstText();
+      text += delta;
+      yield dataFrame(chunks.text(delta));
+    }
+    if (event.type === 'tokens') continue;
+    onFinal(event);
+    const content = contentOf(head, text, event.finish, usageOf(request.promptIds.length, event.outputTokens));
+    const sealed = await event.seal(content);
+    for (const chunk of chunks.last(content, sealedAssay(event, sealed))) yield dataFrame(chunk);
+    yield DONE_FRAME;
+    return;
+  }
+  throw new Error('the pipeline ended without a final event');
+}
+
+export interface BodyOptions {
+  readonly clock: Clock;
+  readonly keepAliveMs: number;
+  /** The client has left. */
+  readonly onCancel: () => void;
+}
+
+/** A response body that pulls frames as fast as the client reads them, with comments while there are none. */
+export function bodyOfFrames(
+  frames: AsyncGenerator<string, void, undefined>,
+  { clock, keepAliveMs, onCancel }: BodyOptions,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let pending: Promise<IteratorResult<string, void>> | null = null;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      pending ??= frames.next();
+      const next = await orSilence(pending, clock, keepAliveMs);
+      if (next === 'silence') {
+        controller.enqueue(encoder.encode(KEEP_ALIVE_FRAME));
+        return;
+      }
+      pending = null;
+      if (next.done === true) controller.close();
+      else controller.enqueue(encoder.encode(next.value));
+    },
+    cancel() {
+      onCancel();
+      // Not awaited: a frame that is being waited for ends when the pipeline sees the abort.
+      void frames.return().catch(() => {});
+    },
+  });
+}
+
+async function orSilence<T>(pending: Promise<T>, clock: Clock, silenceMs: number): Promise<T | 'silence'> {
+  const timer = new AbortController();
+  const silence = clock.sleep(silenceMs, timer.signal).then(
+    (): 'silence' => 'silence',
+    // Aborted because the frame came first; the race is over, nobody reads this.
+    (): 'silence' => 'silence',
+  );
+  try {
+    return await Promise.race([pending, silence]);
+  } finally {
+    timer.abort();
+  }
+}

@@ -1,0 +1,49 @@
+/** How many tokens an answer may take. */
+import type { ChatBody } from '#protocol/chat-body';
+import { ProtocolError } from '#protocol/errors';
+
+/**
+ * Output tokens that the request may take.
+ * @param maxTokensDefault where the client names no maximum; capped by what the context has left.
+ * @throws {ProtocolError} `context_length_exceeded`, in OpenAI's words
+ */
+export function maxTokensOfBody(
+  body: ChatBody,
+  context: { promptTokens: number; contextMax: number; maxTokensDefault: number },
+): number {
+  const { promptTokens, contextMax } = context;
+  const left = contextMax - promptTokens;
+  const limit = `This model's maximum context length is ${contextMax} tokens.`;
+  if (left < 1) {
+    throw tooLong(`${limit} However, your messages resulted in ${promptTokens} tokens.`, 'messages', context);
+  }
+  const asked = askedMaximum(body);
+  if (asked === null) return Math.min(left, context.maxTokensDefault);
+  if (asked.tokens > left) {
+    const total = promptTokens + asked.tokens;
+    const parts = `${promptTokens} in the messages, ${asked.tokens} in the completion`;
+    throw tooLong(`${limit} However, you requested ${total} tokens (${parts}).`, asked.param, context);
+  }
+  return asked.tokens;
+}
+
+function askedMaximum(body: ChatBody): { tokens: number; param: string } | null {
+  const { max_completion_tokens: current, max_tokens: deprecated } = body;
+  if (current != null && deprecated != null && current !== deprecated) {
+    throw new ProtocolError(
+      'invalid_request',
+      "Setting 'max_tokens' and 'max_completion_tokens' to different values is not supported.",
+      { param: 'max_tokens' },
+    );
+  }
+  if (current != null) return { tokens: current, param: 'max_completion_tokens' };
+  return deprecated != null ? { tokens: deprecated, param: 'max_tokens' } : null;
+}
+
+function tooLong(
+  message: string,
+  param: string,
+  { promptTokens, contextMax }: { promptTokens: number; contextMax: number },
+): ProtocolError {
+  return new ProtocolError('context_length_exceeded', message, { param, details: { promptTokens, contextMax } });
+}

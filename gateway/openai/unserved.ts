@@ -1,0 +1,42 @@
+/** OpenAI's fields that are not served yet: refused by name, so that nothing that a client asks for is dropped silently. */
+import { ProtocolError } from '#protocol/errors';
+
+const isOneOf =
+  (...values: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    values.includes(value);
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+const never = (): boolean => false;
+
+/** Each field with the values that ask for nothing. Null and absent always do. */
+const UNSERVED: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+  ['n', isOneOf(1)],
+  ['tools', isEmptyList],
+  ['tool_choice', isOneOf('none', 'auto')],
+  ['parallel_tool_calls', isOneOf(true, false)],
+  ['functions', isEmptyList],
+  ['function_call', isOneOf('none', 'auto')],
+  ['response_format', (value: unknown) => typeof value === 'object' && (value as { type?: unknown }).type === 'text'],
+  ['logprobs', isOneOf(false)],
+  ['top_logprobs', isOneOf(0)],
+  ['modalities', (value: unknown) => Array.isArray(value) && value.length === 1 && value[0] === 'text'],
+  ['audio', never],
+  ['prediction', never],
+  ['web_search_options', never],
+  ['moderation', never],
+  ['reasoning_effort', isOneOf('none')],
+  ['verbosity', isOneOf('medium')],
+  ['service_tier', isOneOf('auto', 'default')],
+  ['store', isOneOf(false)],
+]);
+
+/** @throws {ProtocolError} `unsupported_parameter` with the field's name */
+export function refuseUnserved(fields: Readonly<Record<string, unknown>>): void {
+  for (const [param, asksNothing] of UNSERVED) {
+    const value = fields[param];
+    if (value === undefined || value === null || asksNothing(value)) continue;
+    throw new ProtocolError('unsupported_parameter', `Unsupported value: '${param}' is not served with this value.`, {
+      param,
+    });
+  }
+}
