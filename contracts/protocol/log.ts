@@ -49,9 +49,14 @@ export const zLogEntry = z.discriminatedUnion('type', [
 ]);
 export type LogEntry = z.output<typeof zLogEntry>;
 
-/** The bytes of an entry (RFC 8785). */
+/** The text of an entry (RFC 8785), as the log stores and serves it. */
+export function logEntryText(entry: LogEntry): string {
+  return canonicalJson(entry);
+}
+
+/** The bytes of an entry. */
 export function logEntryBytes(entry: LogEntry): Uint8Array {
-  return utf8(canonicalJson(entry));
+  return utf8(logEntryText(entry));
 }
 
 /** The RFC 6962 leaf hash of an entry. */

@@ -1,0 +1,170 @@
+/** Epochs: draw keys committed in the log before the first draw, the registry frozen beside them (SPEC.md §8). */
+import { canonicalJson } from '#protocol/canonical';
+import { drawKey, drawKeyPath, drawKeyTree, drawOrder, drawSeed, type Snapshot, snapshotHash } from '#protocol/draw';
+import type { Clock, Rng } from '#protocol/env';
+import type { Address, Hash } from '#protocol/hash';
+import { type LogEntry, logEntryText, logLeaf } from '#protocol/log';
+import { drawsLeft, type Epoch, epochByNumber, insertEpoch, latestEpoch } from '../store/epochs-repo.ts';
+import type { Handle, Store, Tx } from '../store/handle.ts';
+import { bondOf } from '../store/ledger-repo.ts';
+import { appendLog, logSize } from '../store/log-repo.ts';
+import type { Registry } from './registry.ts';
+
+/** Keeps the epoch's secret unreadable in the database. */
+export interface SecretBox {
+  seal(secret: Uint8Array): string;
+  open(sealed: string): Uint8Array;
+}
+
+export interface EpochDeps {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly box: SecretBox;
+  /** Draw keys per epoch. */
+  readonly size: number;
+  /** Most stake of one provider that counts in the draw. */
+  readonly capNano: bigint;
+}
+
+/** One epoch with its keys ready to be opened. */
+export interface OpenEpoch {
+  readonly epoch: number;
+  readonly size: number;
+  readonly snapshot: Snapshot;
+  readonly snapshotHash: Hash;
+  readonly entry: LogEntry;
+  readonly logIndex: number;
+  readonly secret: Uint8Array;
+  readonly leaves: readonly Uint8Array[];
+}
+
+/** One draw as the attestation opens it. */
+export interface OpenedDraw {
+  readonly key: Hash;
+  readonly path: readonly Hash[];
+  readonly order: readonly Address[];
+}
+
+export class EpochKeeper {
+  readonly #deps: EpochDeps;
+  readonly #open = new Map<number, OpenEpoch>();
+  #current: Promise<OpenEpoch> | null = null;
+
+  constructor(deps: EpochDeps) {
+    this.#deps = deps;
+  }
+
+  /** The running epoch; begins one where there is none, or where the registry, the stakes or the keys have run out. */
+  async current(): Promise<OpenEpoch> {
+    this.#current ??= this.#resume().catch((error: unknown) => {
+      this.#current = null;
+      throw error;
+    });
+    return this.#current;
+  }
+
+  /** Makes the next request look at registry, stakes and keys again. */
+  renew(): void {
+    this.#current = null;
+  }
+
+  /** An epoch of the past or the present, for receipts. */
+  async byNumber(epoch: number): Promise<OpenEpoch | null> {
+    const known = this.#open.get(epoch);
+    if (known) return known;
+    const row = await this.#deps.store.read((handle) => epochByNumber(handle, epoch));
+    return row && this.#reopen(row);
+  }
+
+  /** Opens key `index`: the order of candidates for this body, and the proof that the key was committed. */
+  draw(epoch: OpenEpoch, index: number, modelDigest: Hash, bodyHash: Hash, clientNonce: string | null): OpenedDraw {
+    const key = drawKey(epoch.secret, epoch.epoch, index);
+    const order = drawOrder(epoch.snapshot, modelDigest, drawSeed(key, bodyHash, clientNonce));
+    return { key, path: drawKeyPath(epoch.leaves, index), order };
+  }
+
+  async #resume(): Promise<OpenEpoch> {
+    const { store } = this.#deps;
+    const { latest, left, snapshot } = await store.read(async (handle) => {
+      const row = await latestEpoch(handle);
+      return { latest: row, left: row ? await drawsLeft(handle, row) : 0, snapshot: await this.#snapshot(handle) };
+    });
+    if (latest && left > 0 && latest.snapshotHash === snapshotHash(snapshot)) return this.#reopen(latest);
+    return store.withTx((tx) => this.#begin(tx, latest ? latest.epoch + 1 : 0, snapshot));
+  }
+
+  async #snapshot(handle: Handle): Promise<Snapshot> {
+    const entries = [];
+    for (const record of this.#deps.registry.members()) {
+      const { freeNano } = await bondOf(handle, record.address);
+      const { address, operator } = record;
+      entries.push({
+        address,
+        operator,
+        stakeNano: freeNano.toString(),
+        modelDigests: [...record.classes.keys()].sort(),
+      });
+    }
+    return { capNano: this.#deps.capNano.toString(), entries };
+  }
+
+  async #begin(tx: Tx, epoch: number, snapshot: Snapshot): Promise<OpenEpoch> {
+    const { clock, rng, box, size } = this.#deps;
+    const secret = rng.bytes(32);
+    const { root, leaves } = drawKeyTree(secret, epoch, size);
+    const entry: LogEntry = {
+      type: 'epoch',
+      epoch,
+      drawRoot: root,
+      drawSize: size,
+      snapshotHash: snapshotHash(snapshot),
+      atMs: clock.nowMs(),
+    };
+    const logIndex = await logSize(tx);
+    await appendLog(tx, [{ leafHash: logLeaf(entry), entryJson: logEntryText(entry) }]);
+    await insertEpoch(tx, {
+      epoch,
+      startedAtMs: entry.atMs,
+      drawRoot: root,
+      drawSize: size,
+      snapshotHash: entry.snapshotHash,
+      snapshotJson: canonicalJson(snapshot),
+      sealedSeed: box.seal(secret),
+      logIndex,
+    });
+    return this.#remember({ epoch, size, snapshot, snapshotHash: entry.snapshotHash, entry, logIndex, secret, leaves });
+  }
+
+  #reopen(row: Epoch): OpenEpoch {
+    const known = this.#open.get(row.epoch);
+    if (known) return known;
+    const secret = this.#deps.box.open(row.sealedSeed);
+    const { root, leaves } = drawKeyTree(secret, row.epoch, row.drawSize);
+    // INVARIANT: a secret that does not lead to the published root would make every draw of the epoch false.
+    if (root !== row.drawRoot) throw new Error('the epoch secret does not open the published root');
+    return this.#remember({
+      epoch: row.epoch,
+      size: row.drawSize,
+      snapshot: JSON.parse(row.snapshotJson) as Snapshot,
+      snapshotHash: row.snapshotHash,
+      entry: {
+        type: 'epoch',
+        epoch: row.epoch,
+        drawRoot: row.drawRoot,
+        drawSize: row.drawSize,
+        snapshotHash: row.snapshotHash,
+        atMs: row.startedAtMs,
+      },
+      logIndex: row.logIndex,
+      secret,
+      leaves,
+    });
+  }
+
+  #remember(epoch: OpenEpoch): OpenEpoch {
+    this.#open.set(epoch.epoch, epoch);
+    return epoch;
+  }
+}

@@ -1,0 +1,128 @@
+/** The registry of providers: who they say they are, under their own signature (SPEC.md §6, §8). */
+import { canonicalJson } from '#protocol/canonical';
+import type { Domain } from '#protocol/eip712';
+import type { Clock } from '#protocol/env';
+import type { Address, Hash } from '#protocol/hash';
+import { sha256, toHex, utf8 } from '#protocol/hash';
+import type { Manifest, ManifestReply } from '#protocol/messages';
+import type { Recover } from '#protocol/signer';
+import { digests } from '#protocol/typed';
+import { within } from '../round/deadline.ts';
+import type { ProviderClient } from '../round/provider-client.ts';
+import type { Store } from '../store/handle.ts';
+import { listProviders, type ProviderRow, upsertProvider } from '../store/providers-repo.ts';
+import type { ProviderRecord, Seat } from './seat.ts';
+
+export interface RegistryDeps {
+  readonly client: ProviderClient;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly domain: Domain;
+  readonly recover: Recover;
+  readonly manifestTimeoutMs: number;
+}
+
+/** Why a provider could not be admitted. */
+export type AdmissionProblem = 'unreachable' | 'bad_signature' | 'wrong_role';
+
+/** Hash of a manifest's canonical JSON, which its signature covers. */
+export function manifestHash(manifest: Manifest): Hash {
+  return toHex(sha256(utf8(canonicalJson(manifest))));
+}
+
+/** Whether the provider itself signed this manifest. */
+export function manifestIsSigned(domain: Domain, recover: Recover, reply: ManifestReply): boolean {
+  const seal = { manifestHash: manifestHash(reply.manifest), issuedAtMs: reply.manifest.issuedAtMs };
+  return recover(digests.manifest(domain, seal), reply.signature) === reply.manifest.address;
+}
+
+/** Providers in memory, as the database has them; the draw reads only this. */
+export class Registry {
+  readonly #deps: RegistryDeps;
+  readonly #records = new Map<Address, ProviderRecord & { readonly status: ProviderRow['status'] }>();
+
+  constructor(deps: RegistryDeps) {
+    this.#deps = deps;
+  }
+
+  /** Asks the provider at `url` for its manifest and admits it. @returns the address, or why not */
+  async admit(
+    url: string,
+    role: 'member' | 'referee',
+    signal: AbortSignal,
+  ): Promise<{ address: Address } | { problem: AdmissionProblem }> {
+    const { client, clock, store, domain, recover } = this.#deps;
+    const deadline = clock.nowMs() + this.#deps.manifestTimeoutMs;
+    const reply = await within(clock, deadline, signal, (inner) => client.manifest(url, inner)).catch(() => null);
+    if (!reply) return { problem: 'unreachable' };
+    if (!manifestIsSigned(domain, recover, reply)) return { problem: 'bad_signature' };
+    const { manifest } = reply;
+    if (manifest.role !== role) return { problem: 'wrong_role' };
+    await store.withTx((tx) =>
+      upsertProvider(tx, {
+        address: manifest.address,
+        operator: manifest.operator,
+        url,
+        role: manifest.role,
+        modelsJson: canonicalJson(manifest.models),
+        region: manifest.region,
+        numericClass: manifest.models[0]!.numericClass,
+        status: 'active',
+        manifestJson: canonicalJson(reply),
+        updatedAtMs: clock.nowMs(),
+      }),
+    );
+    await this.load();
+    return { address: manifest.address };
+  }
+
+  /** Re-reads the database. */
+  async load(): Promise<void> {
+    const rows = await this.#deps.store.read(listProviders);
+    this.#records.clear();
+    for (const row of rows) {
+      const { manifest } = JSON.parse(row.manifestJson) as ManifestReply;
+      this.#records.set(row.address, {
+        address: row.address,
+        operator: row.operator,
+        url: row.url,
+        role: row.role,
+        region: row.region,
+        status: row.status,
+        classes: new Map(manifest.models.map((model) => [model.digest, model.numericClass])),
+        canScore: manifest.capabilities.scores,
+      });
+    }
+  }
+
+  /** Members that may be drawn, by ascending address. */
+  members(): ProviderRecord[] {
+    return [...this.#records.values()]
+      .filter((record) => record.role === 'member' && record.status === 'active')
+      .sort((a, b) => (a.address < b.address ? -1 : 1));
+  }
+
+  /** The seat that a provider takes for a model, or null where it does not serve it (any more). */
+  seatOf(address: Address, modelDigest: Hash): Seat | null {
+    const record = this.#records.get(address);
+    const numericClass = record?.classes.get(modelDigest);
+    if (!record || numericClass === undefined || record.status !== 'active') return null;
+    return { address, operator: record.operator, url: record.url, numericClass };
+  }
+
+  /** The referee for a model, or null. */
+  referee(modelDigest: Hash): Seat | null {
+    const found = [...this.#records.values()].find(
+      (record) => record.role === 'referee' && record.classes.has(modelDigest),
+    );
+    return found ? this.seatOf(found.address, modelDigest) : null;
+  }
+
+  canScore(address: Address): boolean {
+    return this.#records.get(address)?.canScore ?? false;
+  }
+
+  operatorOf(address: Address): string | null {
+    return this.#records.get(address)?.operator ?? null;
+  }
+}
