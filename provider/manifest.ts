@@ -1,0 +1,40 @@
+/** The signed description of this provider (SPEC.md §6). */
+import { canonicalJson } from '#protocol/canonical';
+import { sha256, toHex, utf8 } from '#protocol/hash';
+import type { Manifest, ManifestReply } from '#protocol/messages';
+import { SAMPLER_VERSION } from '#protocol/sampling';
+import { digests } from '#protocol/typed';
+import type { ProviderDeps } from './deps.ts';
+
+/** The manifest as of now, under the provider's signature. */
+export function signedManifest(deps: ProviderDeps): ManifestReply {
+  const { models, manifest: facts, signer, domain, clock, limits } = deps;
+  const first = [...models.values()][0];
+  if (first === undefined) throw new TypeError('a provider serves at least one model');
+  const { engine, engineVersion } = first.engine.info;
+  const manifest: Manifest = {
+    protocol: '1',
+    address: signer.address,
+    operator: facts.operator,
+    role: facts.role,
+    region: facts.region,
+    models: [...models].map(
+      ([
+        digest,
+        {
+          id,
+          engine: { info },
+        },
+      ]) => {
+        return { id, digest, numericClass: info.numericClass, contextMax: info.contextMax };
+      },
+    ),
+    engine: { name: engine, version: engineVersion },
+    capabilities: { sampler: SAMPLER_VERSION, scores: true, evidence: true },
+    concurrency: limits.runningMax,
+    issuedAtMs: clock.nowMs(),
+  };
+  const manifestHash = toHex(sha256(utf8(canonicalJson(manifest))));
+  const seal = { manifestHash, issuedAtMs: manifest.issuedAtMs };
+  return { manifest, signature: signer.sign(digests.manifest(domain, seal)) };
+}

@@ -1,0 +1,77 @@
+/** The store without a disk, for simulations; the same contract as SQLite's (test/unit/provider-store.test.ts). */
+import type { Hash } from '#protocol/hash';
+import type { Claim } from '#protocol/typed';
+import {
+  keepUntilMs,
+  type ProviderStore,
+  type StoredChunk,
+  type StoredJob,
+  type StoredRoot,
+  type StoredScore,
+} from './store.ts';
+
+interface Entry {
+  readonly job: StoredJob;
+  readonly chunks: StoredChunk[];
+  readonly roots: StoredRoot[];
+  closed: boolean;
+  claim?: Claim;
+  score?: StoredScore;
+}
+
+/** A store that lives as long as the object; handing it to a second app simulates a restart. */
+export function createMemoryStore(): ProviderStore {
+  const entries = new Map<Hash, Entry>();
+  const entryOf = (jobId: Hash): Entry => {
+    const entry = entries.get(jobId);
+    if (entry === undefined) throw new Error('job is not stored');
+    return entry;
+  };
+  return {
+    addJob(job) {
+      if (entries.has(job.ticket.jobId)) return false;
+      entries.set(job.ticket.jobId, { job, chunks: [], roots: [], closed: false });
+      return true;
+    },
+    job: (jobId) => entries.get(jobId)?.job,
+    closeJob(jobId) {
+      entryOf(jobId).closed = true;
+    },
+    isClosed: (jobId) => entries.get(jobId)?.closed ?? false,
+    addChunk(chunk) {
+      const { chunks } = entryOf(chunk.opening.jobId);
+      if (chunks.length !== chunk.opening.index) throw new Error('chunk is not the next one');
+      chunks.push(chunk);
+    },
+    chunks: (jobId) => [...(entries.get(jobId)?.chunks ?? [])],
+    addRoot(jobId, root) {
+      const { roots } = entryOf(jobId);
+      if (roots.length !== root.index) throw new Error('root is not the next one');
+      roots.push(root);
+    },
+    roots: (jobId) => [...(entries.get(jobId)?.roots ?? [])],
+    addClaim(claim) {
+      const entry = entryOf(claim.jobId);
+      if (entry.claim !== undefined) throw new Error('job has a claim');
+      entry.claim = claim;
+    },
+    claim: (jobId) => entries.get(jobId)?.claim,
+    addScore(score) {
+      const entry = entryOf(score.score.jobId);
+      if (entry.score !== undefined) throw new Error('job has a score');
+      entry.score = score;
+    },
+    score: (jobId) => entries.get(jobId)?.score,
+    prune(nowMs, skewMs) {
+      let count = 0;
+      for (const [jobId, { job }] of entries) {
+        if (keepUntilMs(job.ticket, skewMs) >= nowMs) continue;
+        entries.delete(jobId);
+        count++;
+      }
+      return count;
+    },
+    checkWritable() {},
+    close() {},
+  };
+}

@@ -1,0 +1,155 @@
+/** The provider's store on SQLite: write-ahead log, synchronous FULL, so that what was written survives a power cut. */
+import Database from 'better-sqlite3';
+import { and, asc, eq, lt, sql } from 'drizzle-orm';
+import { drizzle } from 'drizzle-orm/better-sqlite3';
+import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
+import { z } from 'zod';
+import { shortEvidenceSchema, tokenEvidenceSchema } from '#protocol/evidence';
+import { ticketToWire, zClaim, zRevealEvent, zScoreReply, zTicket } from '#protocol/messages';
+import { zAddress, zHash, zSignature, zTokenId } from '#protocol/schema';
+import { FINISH_KINDS } from '#protocol/typed';
+import { chunks, claims, jobs, roots, scores, writeChecks } from './schema.ts';
+import type { ProviderStore } from './store.ts';
+
+const zOpening = zRevealEvent.shape.opening;
+const zScore = zScoreReply.shape.score;
+const zTokenList = z.array(zTokenId);
+const zEvidenceList = z.array(tokenEvidenceSchema);
+const zShortList = z.array(shortEvidenceSchema);
+const zFinish = z.enum(FINISH_KINDS).nullable();
+
+/** A row that does not parse is a damaged file: it throws here and never becomes something to sign. */
+function parseJson<T>(schema: z.ZodType<T>, text: string): T {
+  return schema.parse(JSON.parse(text));
+}
+
+/**
+ * Opens (and migrates) the store at `path`; `:memory:` works.
+ * @param options.migrationsFolder folder of the generated migrations
+ * @throws {Error} when the file cannot be opened or migrated
+ */
+export function openSqliteStore(options: { path: string; migrationsFolder: string }): ProviderStore {
+  const database = new Database(options.path);
+  database.pragma('journal_mode = WAL');
+  // Not the default NORMAL: a commitment must be on the disk before it is signed.
+  database.pragma('synchronous = FULL');
+  database.pragma('foreign_keys = ON');
+  database.pragma('busy_timeout = 5000');
+  const db = drizzle(database);
+  migrate(db, { migrationsFolder: options.migrationsFolder });
+  return {
+    ...jobQueries(db),
+    ...transcriptQueries(db),
+    ...outcomeQueries(db),
+    checkWritable() {
+      db.insert(writeChecks)
+        .values({ id: 1, count: 1 })
+        .onConflictDoUpdate({ target: writeChecks.id, set: { count: sql`${writeChecks.count} + 1` } })
+        .run();
+    },
+    close() {
+      database.close();
+    },
+  };
+}
+
+type Db = ReturnType<typeof drizzle>;
+
+function jobQueries(db: Db): Pick<ProviderStore, 'addJob' | 'job' | 'closeJob' | 'isClosed' | 'prune'> {
+  return {
+    addJob({ ticket, ticketHash, gateway }) {
+      const { jobId, expiresAtMs, retainUntilMs } = ticket;
+      const row = { jobId, ticketHash, gateway, expiresAtMs, retainUntilMs };
+      return (
+        db
+          .insert(jobs)
+          .values({ ...row, ticket: JSON.stringify(ticketToWire(ticket)) })
+          .onConflictDoNothing()
+          .run().changes === 1
+      );
+    },
+    job(jobId) {
+      const row = db.select().from(jobs).where(eq(jobs.jobId, jobId)).get();
+      if (row === undefined) return undefined;
+      return {
+        ticket: parseJson(zTicket, row.ticket),
+        ticketHash: zHash.parse(row.ticketHash),
+        gateway: zAddress.parse(row.gateway),
+      };
+    },
+    closeJob(jobId) {
+      db.update(jobs).set({ closed: 1 }).where(eq(jobs.jobId, jobId)).run();
+    },
+    isClosed(jobId) {
+      return db.select({ closed: jobs.closed }).from(jobs).where(eq(jobs.jobId, jobId)).get()?.closed === 1;
+    },
+    prune(nowMs, skewMs) {
+      const over = and(lt(jobs.retainUntilMs, nowMs), lt(jobs.expiresAtMs, nowMs - skewMs));
+      return db.delete(jobs).where(over).run().changes;
+    },
+  };
+}
+
+function transcriptQueries(db: Db): Pick<ProviderStore, 'addChunk' | 'chunks' | 'addRoot' | 'roots'> {
+  return {
+    addChunk({ opening, commitment, tokens, evidence, shortEvidence, finish }) {
+      const { jobId, index } = opening;
+      const texts = {
+        opening: JSON.stringify(opening),
+        tokens: JSON.stringify(tokens),
+        evidence: JSON.stringify(evidence),
+        shortEvidence: JSON.stringify(shortEvidence),
+      };
+      db.insert(chunks)
+        .values({ jobId, index, commitment, finish, ...texts })
+        .run();
+    },
+    chunks(jobId) {
+      const rows = db.select().from(chunks).where(eq(chunks.jobId, jobId)).orderBy(asc(chunks.index)).all();
+      return rows.map((row) => ({
+        opening: parseJson(zOpening, row.opening),
+        commitment: zHash.parse(row.commitment),
+        tokens: parseJson(zTokenList, row.tokens),
+        evidence: parseJson(zEvidenceList, row.evidence),
+        shortEvidence: parseJson(zShortList, row.shortEvidence),
+        finish: zFinish.parse(row.finish),
+      }));
+    },
+    addRoot(jobId, root) {
+      db.insert(roots)
+        .values({ jobId, ...root })
+        .run();
+    },
+    roots(jobId) {
+      const rows = db.select().from(roots).where(eq(roots.jobId, jobId)).orderBy(asc(roots.index)).all();
+      return rows.map(({ index, root, slot, signature }) => {
+        return { index, root: zHash.parse(root), slot, signature: zSignature.parse(signature) };
+      });
+    },
+  };
+}
+
+function outcomeQueries(db: Db): Pick<ProviderStore, 'addClaim' | 'claim' | 'addScore' | 'score'> {
+  return {
+    addClaim(claim) {
+      db.insert(claims)
+        .values({ jobId: claim.jobId, claim: JSON.stringify(claim) })
+        .run();
+    },
+    claim(jobId) {
+      const row = db.select().from(claims).where(eq(claims.jobId, jobId)).get();
+      return row === undefined ? undefined : parseJson(zClaim, row.claim);
+    },
+    addScore({ score, evidence }) {
+      const texts = { score: JSON.stringify(score), evidence: JSON.stringify(evidence) };
+      db.insert(scores)
+        .values({ jobId: score.jobId, ...texts })
+        .run();
+    },
+    score(jobId) {
+      const row = db.select().from(scores).where(eq(scores.jobId, jobId)).get();
+      if (row === undefined) return undefined;
+      return { score: parseJson(zScore, row.score), evidence: parseJson(zEvidenceList, row.evidence) };
+    },
+  };
+}
