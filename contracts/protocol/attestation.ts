@@ -14,6 +14,7 @@ import {
   zHash,
   zNano,
   zSignature,
+  zText,
   zTimeMs,
   zTokenId,
   zU8,
@@ -29,12 +30,12 @@ const WAVES_MAX = 4;
 const PROOF_MAX = 64;
 /** Longest compact attestation: 4 MiB of text. */
 export const ATTESTATION_LENGTH_MAX = 1 << 22;
-const zText = z.string().min(1).max(256);
+const zName = zText(256);
 
 /** One member of a wave: what it sealed and, where it finished, its claim. */
 export const zMemberRecord = z.strictObject({
   provider: zAddress,
-  operator: zText,
+  operator: zName,
   slot: zU8.max(15),
   standing: z.enum(STANDINGS),
   ticket: zTicket,
@@ -59,7 +60,7 @@ export type WaveRecord = z.output<typeof zWaveRecord>;
 /** A fresh member's or the referee's signed score of one claimed transcript. */
 export const zScoreRecord = z.strictObject({
   provider: zAddress,
-  operator: zText,
+  operator: zName,
   role: z.enum(['member', 'referee']),
   /** The member whose transcript was scored. */
   about: zAddress,
@@ -77,11 +78,11 @@ export const zScoreRecord = z.strictObject({
 
 export const zStatement = z.strictObject({
   version: z.literal(1),
-  requestId: zText,
+  requestId: zName,
   attempt: zU32,
   gateway: zAddress,
   request: z.strictObject({
-    model: zText,
+    model: zName,
     modelDigest: zHash,
     promptHash: zHash,
     promptTokens: zU32,
@@ -101,7 +102,7 @@ export const zStatement = z.strictObject({
     path: z.array(zHash).max(PROOF_MAX),
     size: zU32,
     snapshotHash: zHash,
-    skipped: z.array(z.strictObject({ provider: zAddress, reason: zText, logIndex: zU32 })).max(1024),
+    skipped: z.array(z.strictObject({ provider: zAddress, reason: zName, logIndex: zU32 })).max(1024),
   }),
   waves: z.array(zWaveRecord).min(1).max(WAVES_MAX),
   scores: z.array(zScoreRecord).max(64),
@@ -111,7 +112,7 @@ export const zStatement = z.strictObject({
   verdict: z.enum(VERDICTS),
   agreement: z.strictObject({ needed: zU32, standing: zU32, of: zU32 }),
   faults: z.array(z.strictObject({ provider: zAddress, fault: z.enum(FAULTS), disputeId: zHash.nullable() })).max(64),
-  unverified: z.array(zText).max(16),
+  unverified: z.array(zName).max(16),
   contentHash: zHash,
   price: z.strictObject({ quoteNano: zNano, chargedNano: zNano }),
   logIndex: zU32,
@@ -137,7 +138,7 @@ export const zReceipt = z.strictObject({
       .array(
         z.strictObject({
           address: zAddress,
-          operator: zText,
+          operator: zName,
           stakeNano: zNano,
           modelDigests: z.array(zHash).max(64),
         }),

@@ -5,11 +5,11 @@ import { canonicalJson } from './canonical.ts';
 import type { Domain } from './eip712.ts';
 import { type Address, concat, fromHex, type Hash, sha256, toHex, u8, utf8 } from './hash.ts';
 import { leafHash } from './merkle.ts';
-import { zAddress, zHash, zTimeMs, zU32 } from './schema.ts';
+import { zAddress, zHash, zText, zTimeMs, zU32 } from './schema.ts';
 import type { Recover } from './signer.ts';
 import { digests } from './typed.ts';
 
-const zId = z.string().min(1).max(128);
+const zId = zText(128);
 
 /** Entries of the log: ids and hashes only, never content. */
 export const zLogEntry = z.discriminatedUnion('type', [
@@ -43,7 +43,7 @@ export const zLogEntry = z.discriminatedUnion('type', [
     type: z.literal('key'),
     keyId: zId,
     use: z.enum(['gateway', 'log', 'referee']),
-    value: z.string().max(130),
+    value: zText(130),
     atMs: zTimeMs,
   }),
 ]);

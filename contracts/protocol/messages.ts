@@ -9,6 +9,7 @@ import {
   zHash,
   zNano,
   zSignature,
+  zText,
   zTimeMs,
   zTokenId,
   zU8,
@@ -20,7 +21,7 @@ import { FINISH_KINDS, type Ticket } from './typed.ts';
 const zNanoBig = zNano.transform((text) => BigInt(text));
 const zSlot = z.number().int().min(0).max(15);
 const zPath = z.array(zHash).max(64);
-const zModelId = z.string().min(1).max(256);
+const zModelId = zText(256);
 const zTokens = z.array(zTokenId).max(TOKENS_MAX);
 
 /** A ticket on the wire: prices are decimal strings. */
@@ -174,7 +175,7 @@ export type ScoreReply = z.output<typeof zScoreReply>;
 export const zManifest = z.strictObject({
   protocol: z.literal('1'),
   address: zAddress,
-  operator: z.string().min(1).max(128),
+  operator: zText(128),
   role: z.enum(['member', 'referee']),
   region: z.string().max(64),
   models: z

@@ -4,26 +4,45 @@ import { concat, fromHex, type Hash, sha256, taggedHash, toHex, tokensHash, u32,
 import type { Sampling } from './sampling.ts';
 import { TAGS } from './version.ts';
 
-/** Files of a model folder whose bytes decide an answer, each by its SHA-256. */
+/**
+ * Files of a model folder whose bytes decide an answer, each by its SHA-256. Every file that templates, tokenizer or
+ * end-of-sequence ids are read from is here: one that is not would let two folders with one digest answer differently.
+ */
 export interface ModelFiles {
   readonly config: Hash;
   readonly tokenizer: Hash;
   readonly tokenizerConfig: Hash;
-  /** The reference weights: `onnx/model.onnx`. */
+  /** Overrides the end-of-sequence ids; zero where the folder has no such file. */
+  readonly generationConfig: Hash;
+  /** Goes before the template in the tokenizer's configuration; zero where the folder has no such file. */
+  readonly chatTemplate: Hash;
+  /** The reference weights, see `weightsHash`. */
   readonly weights: Hash;
 }
 
-/** Digest of a model: configuration, tokenizer, template (inside the tokenizer's configuration) and weights. */
+/** Where each of them lies in a model folder. */
+export const MODEL_FILE_PATHS = {
+  config: 'config.json',
+  tokenizer: 'tokenizer.json',
+  tokenizerConfig: 'tokenizer_config.json',
+  generationConfig: 'generation_config.json',
+  chatTemplate: 'chat_template.jinja',
+  weights: 'onnx/model.onnx',
+} as const satisfies Record<keyof ModelFiles, string>;
+
+/** Digest of a model: configuration, tokenizer, templates and weights. */
 export function modelDigest(files: ModelFiles): Hash {
-  return toHex(
-    taggedHash(
-      TAGS.model,
-      fromHex(files.config),
-      fromHex(files.tokenizer),
-      fromHex(files.tokenizerConfig),
-      fromHex(files.weights),
-    ),
-  );
+  const { config, tokenizer, tokenizerConfig, generationConfig, chatTemplate, weights } = files;
+  const fields = [config, tokenizer, tokenizerConfig, generationConfig, chatTemplate, weights];
+  return toHex(taggedHash(TAGS.model, ...fields.map(fromHex)));
+}
+
+/**
+ * One hash for weights of several files: the graph (`onnx/model.onnx`), then its external data files in ascending order
+ * of their names. A graph without external data is its own SHA-256.
+ */
+export function weightsHash(graph: Hash, externalData: readonly Hash[]): Hash {
+  return externalData.length === 0 ? graph : toHex(sha256(concat(fromHex(graph), ...externalData.map(fromHex))));
 }
 
 /** Hash of the prompt's token ids. */
@@ -55,7 +74,12 @@ export function generateJobHash(chunkSizes: readonly number[]): Hash {
 
 /** Hash of what a scorer is asked to score: prompt and claimed tokens. */
 export function scoredHash(promptIds: readonly number[], outputIds: readonly number[]): Hash {
-  return toHex(taggedHash(TAGS.evidenceScore, fromHex(promptHash(promptIds)), fromHex(outputHash(outputIds))));
+  return scoredHashOf(promptHash(promptIds), outputHash(outputIds));
+}
+
+/** The same from the two hashes, for who has not the tokens. */
+export function scoredHashOf(prompt: Hash, output: Hash): Hash {
+  return toHex(taggedHash(TAGS.evidenceScore, fromHex(prompt), fromHex(output)));
 }
 
 /** Hash of the client's nonce, or of the empty string where it sent none. */

@@ -18,6 +18,13 @@ export const zAddress = z.string().regex(hexOf(20), 'expected 20 bytes as lower-
 export const zSignature = z
   .string()
   .regex(/^0x[0-9a-f]{128}(1b|1c)$/, 'expected a 65-byte signature') as unknown as z.ZodType<Hex, Hex>;
+/** Text that has a UTF-8 form, and so a hash: no lone surrogates. @param max UTF-16 code units */
+export const zText = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((text) => !/\p{Surrogate}/u.test(text), 'expected well-formed Unicode');
 export const zU8 = z.number().int().min(0).max(255);
 export const zU32 = z.number().int().min(0).max(0xffffffff);
 /** Milliseconds since the epoch; the maximum is the year 275760, JavaScript's own. */

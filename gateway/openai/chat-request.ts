@@ -2,10 +2,10 @@
 import { parseChatBody } from '#protocol/chat-body';
 import { samplingOfBody } from '#protocol/chat-sampling';
 import { ProtocolError } from '#protocol/errors';
+import { parseJsonBody } from '#protocol/json-body';
 import { type Policy, policyOfSuffix, resolvePolicy } from '#protocol/policy';
 import type { ApiKey } from '../keys.ts';
 import type { AnswerRequest, ModelEntry, ModelRegistry } from './answer.ts';
-import { parseJsonBody } from './json-body.ts';
 import { type ChatLimits, NONCE_LENGTH_MAX } from './limits.ts';
 import { maxTokensOfBody } from './max-tokens.ts';
 import { promptOfMessages } from './prompt.ts';

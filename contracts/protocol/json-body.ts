@@ -1,8 +1,8 @@
-/** From the bytes of a request body to JSON, with the one integer that doubles cannot hold kept exact: `seed`. */
+/** From the bytes of a request body to JSON, with the one integer that doubles cannot hold kept exact: `seed` (SPEC.md §4.1). */
 import { isLosslessNumber, parse as parseLossless } from 'lossless-json';
-import { bodyHash, NotCanonicalError } from '#protocol/canonical';
-import { ProtocolError } from '#protocol/errors';
-import type { Hash } from '#protocol/hash';
+import { bodyHash, NotCanonicalError } from './canonical.ts';
+import { ProtocolError } from './errors.ts';
+import type { Hash } from './hash.ts';
 
 /** int64, OpenAI's range of `seed`. */
 const SEED_MIN = -(2n ** 63n);

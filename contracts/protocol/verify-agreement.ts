@@ -1,0 +1,79 @@
+/** Checks that enough independent seats stand behind the answer, by the policy that was promised (SPEC.md §10.4). Pure. */
+import type { Statement } from './attestation.ts';
+import { type PolicyJson, policyJsonSchema } from './policy.ts';
+import { outputHash } from './request.ts';
+import { finding, notChecked, type VerifyItem } from './verify-item.ts';
+import { hasRepeats, isBehind, seatsOf } from './verify-record.ts';
+
+/** However many seats a split takes out, a quorum of n >= 3 needs its share of a count of three (SPEC.md §7). */
+const COUNT_MIN = 3;
+
+/** Seats that must stand behind the answer when the final count is `of` instead of `n`: the same share, rounded up. */
+function neededSeats(policy: PolicyJson, of: number): number {
+  return Math.ceil((policy.agree * Math.max(of, Math.min(policy.n, COUNT_MIN))) / policy.n);
+}
+
+/**
+ * Identical seats are proved. An equivalent seat rests on the gateway's judgement, because its own tokens are not in
+ * the attestation; where the answer needs it, the item is `not checked`.
+ */
+export function checkAgreement(statement: Statement): VerifyItem {
+  const parsed = policyJsonSchema.safeParse(statement.policy);
+  if (!parsed.success) return finding('agreement', 'the attested policy is malformed', '');
+  const policy = parsed.data;
+  const members = seatsOf(statement).map(({ member }) => member);
+  if (hasRepeats(members.map((member) => member.operator)) || hasRepeats(members.map((member) => member.provider))) {
+    return finding('agreement', 'an operator has two seats', '');
+  }
+  if (statement.verdict === 'unverified') {
+    const honest = policy.mode === 'single' && members.filter(isBehind).length === 1;
+    if (!honest) return finding('agreement', 'an answer of a quorum is passed off as one that nobody promised', '');
+    return notChecked('agreement', 'verdict: unverified (single): one seat answered and nobody compared it');
+  }
+  if (policy.mode === 'single') return finding('agreement', 'one seat cannot agree with itself', '');
+  const transcript = outputHash(statement.outputIds);
+  const counted = members.filter((member) => member.standing === 'counted');
+  if (counted.some((member) => member.claim?.value.transcriptHash !== transcript)) {
+    return finding('agreement', 'a counted seat claims another transcript', '');
+  }
+  return countSeats(statement, policy, counted.length);
+}
+
+function countSeats(statement: Statement, policy: PolicyJson, identical: number): VerifyItem {
+  const members = seatsOf(statement).map(({ member }) => member);
+  const equivalent = members.filter((member) => member.standing === 'equivalent').length;
+  const { accepting, opposing } = countScorers(statement);
+  const { needed, standing, of } = statement.agreement;
+  const text = `${identical} of ${members.length} seats identical, ${equivalent} equivalent, ${accepting} scorers accept`;
+  if (statement.verdict === 'inconclusive') {
+    if (policy.on_inconclusive !== 'best_effort') {
+      return finding('agreement', 'inconclusive, and the policy asked for an error instead', '');
+    }
+    return notChecked('agreement', `verdict: inconclusive: ${text}`);
+  }
+  const backing = identical + equivalent + accepting;
+  const split = statement.scores.length > 0;
+  // Without a split the whole of `agree` is needed; after one, its share of the seats that are left.
+  const rule = split ? neededSeats(policy, backing + opposing) : policy.agree;
+  if (needed < rule) return finding('agreement', `${rule} seats must stand behind the answer, not ${needed}`, '');
+  if (standing > backing || of < standing) return finding('agreement', `only ${backing} seats stand behind it`, '');
+  if (standing < needed) return finding('agreement', `${standing} seats stand behind it, ${needed} are needed`, '');
+  if (statement.verdict === 'agreed' && equivalent > 0) return finding('agreement', 'an equivalent seat is hidden', '');
+  if (statement.verdict === 'disputed') return notChecked('agreement', `verdict: disputed: ${text}; a dispute is open`);
+  if (identical + accepting < needed) return notChecked('agreement', `${text}, by the gateway's judgement`);
+  return finding('agreement', null, `verdict: ${statement.verdict}: ${text}, ${needed} needed`);
+}
+
+/** Scorers from outside the committee, one voice per operator; who rejects any seat that counts is opposed. */
+function countScorers(statement: Statement): { accepting: number; opposing: number } {
+  const members = seatsOf(statement).map(({ member }) => member);
+  const seated = new Set(members.map((member) => member.operator));
+  const behind = new Set(members.filter(isBehind).map((member) => member.provider));
+  const votes = new Map<string, boolean>();
+  for (const { operator, role, about, accepted } of statement.scores) {
+    if (!behind.has(about) || accepted === null || (seated.has(operator) && role === 'member')) continue;
+    votes.set(`${role}:${operator}`, (votes.get(`${role}:${operator}`) ?? true) && accepted);
+  }
+  const accepting = [...votes.values()].filter((vote) => vote).length;
+  return { accepting, opposing: votes.size - accepting };
+}

@@ -1,0 +1,174 @@
+/** Checks of the answer against what was attested and what the client had asked (SPEC.md §10.4). Pure. */
+import type { Statement } from './attestation.ts';
+import { NotCanonicalError } from './canonical.ts';
+import { contentHash, type ResponseContent } from './content.ts';
+import type { FinalText } from './detokenizer.ts';
+import type { Hash } from './hash.ts';
+import { type Policy, policyCanonicalJson, policyJsonSchema, policyOfJson } from './policy.ts';
+import { promptHash, samplingHash } from './request.ts';
+import type { Sampling } from './sampling.ts';
+import { type Claim, FINISH_KINDS, type FinishKind, requestHash } from './typed.ts';
+import { finding, notChecked, type VerifyItem } from './verify-item.ts';
+import { seatsOf } from './verify-record.ts';
+
+/** What a client's body comes to, read by the same code as in the gateway. */
+export interface AskedRequest {
+  readonly bodyHash: Hash;
+  readonly model: string;
+  readonly sampling: Sampling;
+  /** uint64, or null where the gateway draws one. */
+  readonly seed: bigint | null;
+  /** Null where the client names no maximum. */
+  readonly maxTokens: number | null;
+  /** Null where the body does not say; header, key or gateway may have said then. */
+  readonly policy: Policy | null;
+  /** A policy at the end of the model's name, and the name before it; a header would go before it. */
+  readonly suffixPolicy: { readonly model: string; readonly policy: Policy } | null;
+  /** The client's share in the draw: null when it sent none, undefined when that is not known. */
+  readonly clientNonce?: string | null | undefined;
+  /** Null without the model's tokenizer. */
+  readonly promptIds: readonly number[] | null;
+}
+
+/** The part of a model's text side that a check needs. */
+export interface VerifierText {
+  readonly eosIds: readonly number[];
+  finalText(ids: readonly number[], stop: readonly string[]): FinalText;
+}
+
+/** requestHash follows from its parts, so that what is attested is what was ordered. */
+export function checkRequestHash(statement: Statement): VerifyItem {
+  const { request } = statement;
+  const terms = { ...request, samplingHash: samplingHash(request.sampling), seed: BigInt(request.seed) };
+  const problem =
+    requestHash(terms) === statement.requestHash ? null : 'the parts of the request hash to another value';
+  return finding('request-hash', problem, statement.requestHash);
+}
+
+/** The saved answer is the attested one, whatever carried it. */
+export function checkContent(statement: Statement, content: ResponseContent | null): VerifyItem {
+  if (content === null) return finding('content-hash', 'the saved answer has not the shape of a complete answer', '');
+  const problem = isAttested(statement, content) ? null : 'the saved answer is not the attested one';
+  return finding('content-hash', problem, statement.contentHash);
+}
+
+function isAttested(statement: Statement, content: ResponseContent): boolean {
+  try {
+    return contentHash(content) === statement.contentHash;
+  } catch (error) {
+    // Ill-formed text has no hash, so nobody can have attested it.
+    if (error instanceof NotCanonicalError) return false;
+    throw error;
+  }
+}
+
+/** Model, finish reason and usage are those of the served claim. */
+export function checkUsage(statement: Statement, content: ResponseContent | null): VerifyItem {
+  const claim = servedClaim(statement);
+  if (content === null || claim === null) return finding('usage', 'there is no answer or no claim to compare', '');
+  return finding('usage', usageProblem(statement, content, claim), `${claim.outputTokens} output tokens`);
+}
+
+function usageProblem(statement: Statement, content: ResponseContent, claim: Claim): string | null {
+  const { request, outputIds } = statement;
+  const { prompt_tokens, completion_tokens, total_tokens } = content.usage;
+  const finish = FINISH_KINDS[claim.finish]!;
+  if (content.model !== request.model) return 'the answer names another model';
+  if (content.choices.length !== 1 || content.choices[0]!.index !== 0) return 'the answer has not exactly one choice';
+  if (content.choices[0]!.finish_reason !== reasonOf(finish)) return 'the finish reason is not the claimed one';
+  if (finish === 'length' && outputIds.length !== request.maxTokens) return 'it stopped short of the length it claims';
+  if (outputIds.length > request.maxTokens) return 'it has more tokens than were ordered';
+  if (prompt_tokens !== request.promptTokens) return 'the prompt is counted with another number of tokens';
+  if (completion_tokens !== outputIds.length) return 'the answer is counted with another number of tokens';
+  return total_tokens === prompt_tokens + completion_tokens ? null : 'the total is not the sum';
+}
+
+/** OpenAI's word for the end of a transcript; a cancelled one is never an answer. */
+function reasonOf(finish: FinishKind): string | null {
+  if (finish === 'cancelled') return null;
+  return finish === 'length' ? 'length' : 'stop';
+}
+
+function servedClaim(statement: Statement): Claim | null {
+  const seat = seatsOf(statement).find(({ member }) => member.provider === statement.served);
+  return seat?.member.claim?.value ?? null;
+}
+
+/** The claimed tokens, as text under the stop rule, are the answer. */
+export function checkAnswerText(
+  statement: Statement,
+  content: ResponseContent | null,
+  text: VerifierText | null,
+): VerifyItem {
+  if (text === null) return notChecked('answer-text', 'no tokenizer given');
+  const claim = servedClaim(statement);
+  const shown = content?.choices[0];
+  if (claim === null || shown === undefined) return finding('answer-text', 'there is nothing to compare', '');
+  const { outputIds, request } = statement;
+  const final = text.finalText(outputIds, request.sampling.stop);
+  const last = outputIds.at(-1);
+  const ends = outputIds.findIndex((id) => text.eosIds.includes(id));
+  let problem: string | null = null;
+  if (final.text !== (shown.content ?? '')) problem = 'the served tokens spell another text';
+  else if (finishOf() !== FINISH_KINDS[claim.finish]) problem = 'the served tokens end in another way';
+  return finding('answer-text', problem, `${outputIds.length} tokens spelled out`);
+
+  function finishOf(): FinishKind | null {
+    if (final.stoppedAt !== null) return final.stoppedAt === outputIds.length - 1 ? 'stop_string' : null;
+    if (ends >= 0) return ends === outputIds.length - 1 && last !== undefined ? 'stop' : null;
+    return 'length';
+  }
+}
+
+/** The items that compare the attested request with the client's own body. */
+export function checkAsked(statement: Statement, asked: AskedRequest | null): VerifyItem[] {
+  if (asked === null) {
+    const reason = 'no request given';
+    return (['body-hash', 'policy', 'parameters', 'prompt'] as const).map((name) => notChecked(name, reason));
+  }
+  const bodyProblem = asked.bodyHash === statement.bodyHash ? null : 'another body was answered';
+  return [
+    finding('body-hash', bodyProblem, asked.bodyHash),
+    policyItem(statement, asked),
+    finding('parameters', parameterProblem(statement, asked), 'model, sampling, seed, length, stop strings as asked'),
+    promptItem(statement, asked.promptIds),
+  ];
+}
+
+function policyItem(statement: Statement, { policy, suffixPolicy, model }: AskedRequest): VerifyItem {
+  const attested = policyJsonSchema.safeParse(statement.policy);
+  const applied = attested.success ? policyCanonicalJson(policyOfJson(attested.data)) : null;
+  if (policy !== null) {
+    const same = applied === policyCanonicalJson(policy);
+    return finding('policy', same ? null : 'another policy was applied than asked', 'as asked');
+  }
+  const bySuffix = suffixPolicy !== null && model !== statement.request.model;
+  if (bySuffix && applied === policyCanonicalJson(suffixPolicy.policy)) return finding('policy', null, 'as asked');
+  return notChecked('policy', 'the body names none; header, key or gateway decided');
+}
+
+function parameterProblem({ request, clientNonce }: Statement, asked: AskedRequest): string | null {
+  if (request.model !== asked.model && request.model !== asked.suffixPolicy?.model)
+    return 'another model was asked for';
+  if (samplingHash(request.sampling) !== samplingHash(asked.sampling))
+    return 'other sampling parameters were asked for';
+  if (asked.seed !== null && asked.seed !== BigInt(request.seed)) return 'another seed was asked for';
+  if (asked.clientNonce !== undefined && asked.clientNonce !== clientNonce) return 'another nonce entered the draw';
+  return asked.maxTokens === null || asked.maxTokens === request.maxTokens ? null : 'another length was asked for';
+}
+
+function promptItem({ request }: Statement, promptIds: readonly number[] | null): VerifyItem {
+  if (promptIds === null) return notChecked('prompt', 'no tokenizer given');
+  const same = promptHash(promptIds) === request.promptHash && promptIds.length === request.promptTokens;
+  return finding(
+    'prompt',
+    same ? null : 'the members were given another prompt',
+    `${promptIds.length} tokens rendered`,
+  );
+}
+
+export function checkModelDigest(statement: Statement, digest: Hash | null): VerifyItem {
+  if (digest === null) return notChecked('model-digest', 'no model folder given');
+  const problem = digest === statement.request.modelDigest ? null : 'the answer is of a model with other files';
+  return finding('model-digest', problem, digest);
+}

@@ -1,0 +1,54 @@
+/** What a verifier says about one thing that it looked at (SPEC.md §10.4). */
+
+/** `pending`: the log has not covered it yet. `not checked`: the caller gave nothing to check it with. */
+export type ItemStatus = 'proved' | 'failed' | 'not checked' | 'pending';
+
+/** Every name that an item can have, in the order in which they are reported. */
+export const ITEM_NAMES = [
+  'response',
+  'assay-member',
+  'gateway-key',
+  'attestation-signature',
+  'request-hash',
+  'content-hash',
+  'usage',
+  'tickets',
+  'claims',
+  'commitments',
+  'rounds',
+  'scores',
+  'agreement',
+  'log-key',
+  'log-checkpoint',
+  'log-inclusion',
+  'epoch-inclusion',
+  'draw',
+  'draw-skips',
+  'body-hash',
+  'policy',
+  'parameters',
+  'prompt',
+  'model-digest',
+  'answer-text',
+] as const;
+export type ItemName = (typeof ITEM_NAMES)[number];
+
+/** One finding; `detail` holds ids, counts and reasons, never prompts or answers. */
+export interface VerifyItem {
+  readonly name: ItemName;
+  readonly status: ItemStatus;
+  readonly detail: string;
+}
+
+/** The outcome of a check by its problem: null proves the item. */
+export function finding(name: ItemName, problem: string | null, detail: string): VerifyItem {
+  return problem === null ? { name, status: 'proved', detail } : { name, status: 'failed', detail: problem };
+}
+
+export function notChecked(name: ItemName, detail: string): VerifyItem {
+  return { name, status: 'not checked', detail };
+}
+
+export function pending(name: ItemName, detail: string): VerifyItem {
+  return { name, status: 'pending', detail };
+}

@@ -1,0 +1,186 @@
+/**
+ * Offline verification of a saved answer (SPEC.md §10.4): everything that can be recomputed is, and what cannot is said.
+ * Pure, and without Node-only code, so that it also runs in a browser.
+ */
+import { type AssayMember, domainOf, type InlineReceipt, logKeysOf, zInlineReceipt } from './assay-member.ts';
+import { parseAttestation, type Statement, type StatementWire, sealOf, zReceipt } from './attestation.ts';
+import type { Domain } from './eip712.ts';
+import type { Address, Hash, Hex } from './hash.ts';
+import { type LogKeys, openCheckpoint } from './log.ts';
+import { type Recover, recoverPortable } from './signer.ts';
+import { digests } from './typed.ts';
+import { checkAgreement } from './verify-agreement.ts';
+import {
+  type AskedRequest,
+  checkAnswerText,
+  checkAsked,
+  checkContent,
+  checkModelDigest,
+  checkRequestHash,
+  checkUsage,
+  type VerifierText,
+} from './verify-answer.ts';
+import { finding, ITEM_NAMES, notChecked, pending, type VerifyItem } from './verify-item.ts';
+import { checkAnswerEntry, checkDraw, checkEpochEntry, checkSkips } from './verify-log.ts';
+import { checkClaims, checkCommitments, checkRounds, checkScores, checkTickets } from './verify-record.ts';
+import { parseSavedResponse, type SavedResponse } from './verify-saved.ts';
+
+export type { AskedRequest, VerifierText } from './verify-answer.ts';
+export type { ItemName, ItemStatus, VerifyItem } from './verify-item.ts';
+
+/** What the caller knows from elsewhere; without it the answer's own word is taken, and reported as not checked. */
+export interface TrustedKeys {
+  readonly gatewayAddress?: Address | undefined;
+  readonly domain?: Domain | undefined;
+  readonly logKeys?: LogKeys | undefined;
+}
+
+export interface VerifyInput {
+  /** Saved JSON body, `curl -i` output, or event stream. */
+  readonly response: string;
+  /** The client's own request, read by `readChatRequest`. */
+  readonly asked?: AskedRequest | null | undefined;
+  /** The model's tokenizer side. */
+  readonly text?: VerifierText | null | undefined;
+  /** `modelDigest` of the caller's copy of the model's files. */
+  readonly modelDigest?: Hash | null | undefined;
+  /** A receipt that was saved apart, as parsed JSON; it goes before the answer's own. */
+  readonly receipt?: unknown;
+  readonly trusted?: TrustedKeys | undefined;
+  readonly recover?: Recover | undefined;
+}
+
+export interface VerifyResult {
+  /** In the order of ITEM_NAMES. */
+  readonly items: readonly VerifyItem[];
+  /** True when no item failed; items may still be not checked or pending. */
+  readonly ok: boolean;
+}
+
+/** Checks a saved answer item by item. Never throws on what was saved. */
+export function verifyResponse(input: VerifyInput): VerifyResult {
+  const items = itemsOf(input);
+  const ordered = [...items].sort((a, b) => ITEM_NAMES.indexOf(a.name) - ITEM_NAMES.indexOf(b.name));
+  return { items: ordered, ok: ordered.every((item) => item.status !== 'failed') };
+}
+
+function itemsOf(input: VerifyInput): VerifyItem[] {
+  const saved = parseSavedResponse(input.response);
+  if (saved === null) return [finding('response', 'neither a completion, nor curl -i output, nor a stream', '')];
+  if (saved.assay === null) return [finding('response', 'the answer has no well-formed assay member', '')];
+  const proof = proofOf(saved.assay, input.receipt);
+  if (typeof proof === 'string') return [finding('response', proof, '')];
+  const opened = parseAttestation(proof.attestation);
+  if (opened === null) return [finding('attestation-signature', 'the attestation is malformed', '')];
+  const { statement, wire, signature } = opened;
+  const recover = input.recover ?? recoverPortable;
+  const domain = input.trusted?.domain ?? domainOf(saved.assay);
+  return [
+    checkMember(saved, saved.assay, statement, proof.attestation),
+    gatewayKeyItem(statement, input.trusted),
+    checkSignature(wire, statement, signature, domain, recover),
+    checkRequestHash(statement),
+    checkContent(statement, saved.content),
+    checkUsage(statement, saved.content),
+    checkTickets(statement),
+    checkClaims(statement, domain, recover),
+    checkCommitments(statement),
+    checkRounds(statement),
+    ...present(checkScores(statement, domain, recover)),
+    checkAgreement(statement),
+    ...logItems(opened, proof.receipt, saved.assay, input.trusted, domain, recover),
+    ...present(checkSkips(statement)),
+    ...checkAsked(statement, input.asked ?? null),
+    checkModelDigest(statement, input.modelDigest ?? null),
+    checkAnswerText(statement, saved.content, input.text ?? null),
+  ];
+}
+
+function present(item: VerifyItem | null): VerifyItem[] {
+  return item === null ? [] : [item];
+}
+
+/** Attestation and receipt, from the file that the caller gave or from the answer; else what is wrong with them. */
+function proofOf(assay: AssayMember, given: unknown): { attestation: string; receipt: InlineReceipt | null } | string {
+  if (given !== undefined && given !== null) {
+    const parsed = zReceipt.safeParse(given);
+    if (!parsed.success) return 'the given receipt is malformed';
+    const { attestation, ...rest } = parsed.data;
+    if (assay.attestation !== null && assay.attestation !== attestation)
+      return 'the given receipt is of another answer';
+    return { attestation, receipt: zInlineReceipt.parse(rest) };
+  }
+  if (assay.attestation === null) return 'the answer carries no attestation; fetch its receipt';
+  return { attestation: assay.attestation, receipt: assay.receipt };
+}
+
+/** What the answer shows beside the attestation is what the attestation says. */
+function checkMember(saved: SavedResponse, assay: AssayMember, statement: Statement, attestation: string): VerifyItem {
+  const { headers } = saved;
+  const shown = headers.get('assay-attestation');
+  const differs = (header: string, value: string) => headers.has(header) && headers.get(header) !== value;
+  let problem: string | null = null;
+  if (assay.id !== statement.requestId || differs('assay-id', statement.requestId)) problem = 'it shows another id';
+  else if (assay.verdict !== statement.verdict || differs('assay-verdict', statement.verdict)) {
+    problem = 'it shows another verdict';
+  } else if (assay.gateway.address !== statement.gateway) problem = 'it names another gateway';
+  // Above its size limit the header holds the address of the attestation instead.
+  else if (shown?.startsWith('v1.') && shown !== attestation) problem = 'its header has another attestation';
+  return finding('assay-member', problem, `${statement.requestId}: ${statement.verdict}`);
+}
+
+function gatewayKeyItem(statement: Statement, trusted: TrustedKeys | undefined): VerifyItem {
+  if (trusted?.gatewayAddress === undefined) return notChecked('gateway-key', `not pinned: ${statement.gateway}`);
+  const problem = trusted.gatewayAddress === statement.gateway ? null : 'another gateway answered';
+  return finding('gateway-key', problem, statement.gateway);
+}
+
+function checkSignature(
+  wire: StatementWire,
+  statement: Statement,
+  signature: Hex,
+  domain: Domain,
+  recover: Recover,
+): VerifyItem {
+  const signer = recover(digests.attestation(domain, sealOf(domain, wire)), signature);
+  const problem = signer === statement.gateway ? null : 'the gateway did not sign this statement';
+  return finding('attestation-signature', problem, `signed by ${statement.gateway}`);
+}
+
+function logItems(
+  { statement, wire }: { statement: Statement; wire: StatementWire },
+  receipt: InlineReceipt | null,
+  assay: AssayMember,
+  trusted: TrustedKeys | undefined,
+  domain: Domain,
+  recover: Recover,
+): VerifyItem[] {
+  const keys = trusted?.logKeys ?? logKeysOf(assay);
+  const keyItem =
+    trusted?.logKeys === undefined
+      ? notChecked('log-key', `not pinned: ${keys.origin}`)
+      : finding('log-key', null, keys.origin);
+  const names = ['log-checkpoint', 'log-inclusion', 'epoch-inclusion', 'draw'] as const;
+  if (receipt === null) {
+    return [keyItem, ...names.map((name) => pending(name, 'no receipt yet; fetch it from the url of the answer'))];
+  }
+  const checkpoint = openCheckpoint(domain, keys, receipt.checkpoint, recover);
+  const drawItem = checkDraw(statement, receipt);
+  if (checkpoint === null) {
+    const reason = 'there is no valid checkpoint to check it with';
+    return [
+      keyItem,
+      finding('log-checkpoint', 'the checkpoint is not signed by the log', ''),
+      notChecked('log-inclusion', reason),
+      notChecked('epoch-inclusion', reason),
+      drawItem,
+    ];
+  }
+  return [
+    keyItem,
+    finding('log-checkpoint', null, `${keys.origin}, size ${checkpoint.size}`),
+    checkAnswerEntry(wire, receipt, checkpoint),
+    checkEpochEntry(statement, receipt, checkpoint),
+    drawItem,
+  ];
+}
