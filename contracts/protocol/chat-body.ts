@@ -35,9 +35,9 @@ const messageSchema = z.discriminatedUnion(
       role: z.literal('assistant'),
       content: contentSchema.nullish(),
       refusal: z.string().nullish(),
-      tool_calls: z.unknown(),
-      function_call: z.unknown(),
-      audio: z.unknown(),
+      tool_calls: z.unknown().optional(),
+      function_call: z.unknown().optional(),
+      audio: z.unknown().optional(),
     }),
     z.looseObject({ role: z.literal('tool'), content: contentSchema, tool_call_id: z.string().min(1).max(256) }),
     z.looseObject({ role: z.literal('function') }),
@@ -78,7 +78,7 @@ export const chatBodySchema = z.looseObject({
     .nullish(),
   user: z.string().nullish(),
   metadata: z.record(z.string(), z.unknown()).nullish(),
-  verification: z.unknown(),
+  verification: z.unknown().optional(),
 });
 
 export type ChatBody = z.infer<typeof chatBodySchema>;
