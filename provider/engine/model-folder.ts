@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Hash } from '#protocol/hash';
 import { ZERO_HASH } from '#protocol/hash';
@@ -34,6 +34,8 @@ export async function readModelFolder(
   folder: string,
   weightsFile: string = MODEL_FILE_PATHS.weights,
 ): Promise<ModelFolder> {
+  const weightsPath = path.join(folder, weightsFile);
+  await access(weightsPath);
   const names = new Set(await readdir(folder));
   const config = await readText(path.join(folder, MODEL_FILE_PATHS.config));
   const tokenizer = await readText(path.join(folder, MODEL_FILE_PATHS.tokenizer));
@@ -60,7 +62,7 @@ export async function readModelFolder(
       ...(generationConfig === null ? {} : { generationConfig: parseJson(generationConfig) }),
       ...(chatTemplate === null ? {} : { chatTemplate: chatTemplate.text }),
     },
-    weightsPath: path.join(folder, weightsFile),
+    weightsPath,
     hashes,
     modelDigest: modelDigest(hashes),
   };

@@ -1,6 +1,7 @@
 /** Runs any decoder in Hugging Face's ONNX layout with onnxruntime-node. */
 
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { InferenceSession as Session } from 'onnxruntime-node';
 import { env, InferenceSession } from 'onnxruntime-node';
 import type { TokenEvidence } from '#protocol/evidence';
@@ -21,6 +22,9 @@ const RUN_LOGITS_MAX = 2 ** 24;
 const CHUNK_TOKENS_MAX = 256;
 /** Fewer tokens in a run would make prefill slow. */
 const CHUNK_TOKENS_MIN = 16;
+
+/** Logits that a score turns into evidence before it lets others have the thread: 2^20 take some 40 ms. */
+const SCORED_LOGITS_MAX = 2 ** 20;
 
 /** How to run a model. */
 export interface OnnxEngineOptions {
@@ -130,8 +134,12 @@ class OnnxEngine implements Engine {
     try {
       // The last claimed token is scored by the position before it and need not be read.
       const read = [...promptIds, ...outputIds.slice(0, -1)];
-      await this.#prefill(sequence, read, promptIds.length - 1, signal, (rows) => {
-        for (let index = 0; index < rows.count; index++) scorer.score(rows.row(index));
+      const rowsAtOnce = Math.ceil(SCORED_LOGITS_MAX / this.info.vocabSize);
+      await this.#prefill(sequence, read, promptIds.length - 1, signal, async (rows) => {
+        for (let index = 0; index < rows.count; index++) {
+          scorer.score(rows.row(index));
+          if ((index + 1) % rowsAtOnce === 0) await setImmediate();
+        }
       });
       return scorer.evidence;
     } finally {
@@ -150,14 +158,14 @@ class OnnxEngine implements Engine {
     ids: readonly number[],
     firstWanted: number,
     signal: AbortSignal | undefined,
-    visit?: (rows: LogitRows) => void,
+    visit?: (rows: LogitRows) => Promise<void>,
   ): Promise<LogitRows> {
     let rows: LogitRows = { count: 0, row: () => new Float32Array(0) };
     for (let from = 0; from < ids.length; from += this.#chunkTokens) {
       const chunk = ids.slice(from, from + this.#chunkTokens);
       const wanted = Math.min(chunk.length, Math.max(0, from + chunk.length - firstWanted));
       rows = await this.#append(sequence, chunk, wanted, signal);
-      visit?.(rows);
+      await visit?.(rows);
     }
     return rows;
   }
