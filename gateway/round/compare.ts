@@ -1,6 +1,7 @@
 /** Comparing the opened transcripts of a round: groups of equals, near-ties, splits (spec-judge.md §7.1-7.3). */
 import type { TokenEvidence } from '#protocol/evidence';
 import { evidenceInRoot } from '#protocol/evidence-tree';
+import type { Hash } from '#protocol/hash';
 import type { FinishKind } from '#protocol/typed';
 import { tolerancesOf } from '../judge/classes.ts';
 import { firstDivergence, judgeDivergence } from '../judge/divergence.ts';
@@ -102,13 +103,21 @@ async function groupEvidence(
   return null;
 }
 
+/** What must be known of a job to check the evidence that it opens. */
+export interface OpenedTranscript {
+  readonly seat: { readonly url: string };
+  readonly jobId: Hash;
+  readonly tokens: readonly number[];
+  readonly openings: readonly { readonly tokenCount: number; readonly evidenceRoot: Hash; readonly index: number }[];
+}
+
 /**
  * Evidence of opened positions, proven under the sealed roots; null where the member refuses, is late, or shows
  * something else than it had committed to: all three are the fault `bad_evidence`.
  */
 export async function openEvidence(
-  deps: Pick<WaveDeps, 'clock' | 'client' | 'limits'>,
-  member: SealedMember,
+  deps: Pick<WaveDeps, 'clock' | 'client'> & { readonly limits: Pick<WaveDeps['limits'], 'roundTimeoutMs'> },
+  member: OpenedTranscript,
   positions: readonly number[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, TokenEvidence> | null> {
@@ -134,7 +143,7 @@ export async function openEvidence(
 }
 
 /** The opened chunk that holds an output position. */
-function chunkAt(member: SealedMember, position: number) {
+function chunkAt(member: OpenedTranscript, position: number) {
   let firstPosition = 0;
   for (const opening of member.openings) {
     if (position < firstPosition + opening.tokenCount) return { ...opening, firstPosition };

@@ -2,15 +2,29 @@
 import type { Seat } from '../committee/seat.ts';
 import { type Ballot, type Decision, decide, REJECTIONS_NEEDED } from '../judge/decide.ts';
 import type { ScoreVote } from '../judge/score.ts';
-import type { Cluster } from './compare.ts';
 import type { AttemptPlan } from './plan.ts';
-import { type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
+import { type ScoreTarget, type ScoringDeps, type TakenScore, takeScore } from './scoring.ts';
 
 /** Who can still be asked: candidates of the draw that have no seat, by operators that have none, and the referee. */
 export interface FreshPool {
   /** The next candidate of an operator that has not been asked in this request, or null. */
   nextScorer(): Seat | null;
   readonly referee: Seat | null;
+}
+
+/** Transcripts that may stand or fall: how many members are behind each, and the one that is scored for all. */
+export interface Contender {
+  readonly size: number;
+  readonly target: ScoreTarget;
+}
+
+export interface Split {
+  readonly n: number;
+  readonly agree: number;
+  readonly contenders: readonly Contender[];
+  /** Votes on these very transcripts that were taken before. */
+  readonly ballots: readonly Ballot[];
+  readonly pool: FreshPool;
 }
 
 export interface SplitOutcome {
@@ -22,18 +36,18 @@ export interface SplitOutcome {
 export async function settleSplit(
   deps: ScoringDeps,
   plan: AttemptPlan,
-  split: { n: number; agree: number; clusters: readonly Cluster[]; pool: FreshPool },
+  split: Split,
   signal: AbortSignal,
 ): Promise<SplitOutcome> {
   const scores: TakenScore[] = [];
-  const ballots: Ballot[] = [];
+  const ballots: Ballot[] = [...split.ballots];
   let moreScorers = true;
   let moreReferee = split.pool.referee !== null;
   for (;;) {
     const decision = decide({
       n: split.n,
       agree: split.agree,
-      clusters: split.clusters.map((cluster) => cluster.reduce((sum, group) => sum + group.members.length, 0)),
+      clusters: split.contenders.map((contender) => contender.size),
       ballots,
       moreScorers,
       moreReferee,
@@ -42,7 +56,7 @@ export async function settleSplit(
     const asked = decision.step === 'ask_referee' ? refereeOf(split.pool) : scorersOf(split.pool, ballots);
     if (decision.step === 'ask_referee') moreReferee = false;
     else if (asked.length === 0) moreScorers = false;
-    const answers = await Promise.all(asked.map((scorer) => ballotOf(deps, plan, scorer, split.clusters, signal)));
+    const answers = await Promise.all(asked.map((scorer) => ballotOf(deps, plan, scorer, split.contenders, signal)));
     for (const answer of answers) {
       scores.push(...answer.scores);
       // Who scored nothing is no ballot: the next candidate is asked in its place.
@@ -75,11 +89,11 @@ async function ballotOf(
   deps: ScoringDeps,
   plan: AttemptPlan,
   scorer: AskedScorer,
-  clusters: readonly Cluster[],
+  contenders: readonly Contender[],
   signal: AbortSignal,
 ): Promise<{ ballot: Ballot; scores: TakenScore[] }> {
   const taken = await Promise.all(
-    clusters.map((cluster) => takeScore(deps, plan, scorer, targetOf(cluster[0]!.members[0]!), signal)),
+    contenders.map((contender) => takeScore(deps, plan, scorer, contender.target, signal)),
   );
   const votes: ScoreVote[] = taken.map((score) => score?.judgement.vote ?? 'abstain');
   return {

@@ -46,6 +46,8 @@ export class SealedMember {
   readonly seat: Seat;
   readonly issued: IssuedTicket;
   readonly commitments: CommitmentEvent[] = [];
+  /** Commitments that went into a round's root: a seal that arrived after the deadline is not among them. */
+  readonly sealed: Hash[] = [];
   readonly openings: Opening[] = [];
   readonly roots: Hash[] = [];
   readonly tokens: number[] = [];

@@ -18,6 +18,8 @@ export interface TakenScore {
   readonly scorer: Seat;
   readonly role: 'member' | 'referee';
   readonly about: Seat;
+  /** The claimed tokens that were scored: a whole transcript, or its part up to a split. */
+  readonly tokens: readonly number[];
   readonly reply: ScoreReply;
   readonly ticketHash: Hash;
   readonly judgement: ScoreJudgement;
@@ -29,8 +31,8 @@ export interface ScoreTarget {
   readonly tokens: readonly number[];
 }
 
-export interface ScoringDeps
-  extends Pick<WaveDeps, 'client' | 'domain' | 'recover' | 'signer' | 'clock' | 'rng' | 'journal'> {
+export interface ScoringDeps extends Pick<WaveDeps, 'client' | 'domain' | 'recover' | 'signer' | 'clock' | 'rng'> {
+  readonly journal: Pick<WaveDeps['journal'], 'jobsIssued'>;
   readonly scoreTimeoutMs: number;
 }
 
@@ -77,6 +79,7 @@ export async function takeScore(
       scorer: scorer.seat,
       role: scorer.role,
       about: target.seat,
+      tokens: target.tokens,
       reply,
       ticketHash: issued.ticketHash,
       judgement,

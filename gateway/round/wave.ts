@@ -82,7 +82,8 @@ export class Wave {
    * @returns how many seats were filled
    */
   async seat(candidates: readonly Seat[], n: number): Promise<number> {
-    const waiting = [...candidates];
+    // Each seat may be replaced once: that is what the request's cover pays for (SPEC.md §11).
+    const waiting = candidates.slice(0, 2 * n);
     while (this.members.length < n && waiting.length > 0) {
       const asked = waiting.splice(0, n - this.members.length);
       const jobs = asked.map((seat) => this.#issue(seat));
@@ -140,10 +141,15 @@ export class Wave {
       sealed.set(this.slotOf(member), await member.nextCommitment());
     });
     if (sealed.size === 0) return;
+    // From here on a seal that comes late is outside the round: the root is what was there at the deadline.
     const { root, path } = sealRound(this.roundId, index, this.padSeed, sealed);
     const permission = { roundId: this.roundId, index, roundRoot: root };
     await this.#deps.journal.roundSealed({ ...permission, atMs: this.#deps.clock.nowMs() });
     this.roots.push(root);
+    for (const member of playing) {
+      const commitment = sealed.get(this.slotOf(member));
+      if (commitment !== undefined) member.sealed.push(commitment);
+    }
     const signature = this.#deps.signer.sign(digests.permission(this.#deps.domain, permission));
     const opening = playing.filter((member) => member.standing === 'counted');
     // Sealed, permitted and yet not opened is more than slowness: its own fault, though only reputation is at stake.
@@ -155,13 +161,23 @@ export class Wave {
     });
   }
 
-  /** Collects claims; `stopped` members are told to stop first. A member without a claim does not count. */
+  /** Collects claims; members that have not finished are told to stop first. A member without a claim does not count. */
   async claims(members: readonly SealedMember[]): Promise<void> {
-    await this.#each(members, this.#deps.limits.claimTimeoutMs, 'timeout', async (member, signal) => {
-      if (member.claim) return;
-      await member.cancel(signal);
-      await member.nextClaim();
-    });
+    await this.#each(members, this.#deps.limits.claimTimeoutMs, 'timeout', (member, signal) => claimOf(member, signal));
+  }
+
+  /** Collects what rejected members still sign: evidence for their dispute, which their silence does not change. */
+  async claimsOfRejected(): Promise<void> {
+    const { clock, limits } = this.#deps;
+    const deadline = clock.nowMs() + limits.claimTimeoutMs;
+    const rejected = this.members.filter((member) => member.standing === 'rejected');
+    await Promise.all(
+      rejected.map((member) =>
+        within(clock, deadline, this.#signal, (signal) => claimOf(member, signal)).catch((error: unknown) => {
+          if (!isMembersFailure(error)) throw error;
+        }),
+      ),
+    );
   }
 
   /** Runs a step on members in parallel; who fails leaves the count with its fault, the others go on. */
@@ -188,6 +204,16 @@ export class Wave {
   close(): void {
     for (const member of this.members) member.close();
   }
+}
+
+async function claimOf(member: SealedMember, signal: AbortSignal): Promise<void> {
+  if (member.claim) return;
+  await member.cancel(signal);
+  await member.nextClaim();
+}
+
+function isMembersFailure(error: unknown): boolean {
+  return error instanceof MemberFault || error instanceof ProviderFailure || error instanceof DeadlineError;
 }
 
 /** @throws what is our own failure, not the member's */

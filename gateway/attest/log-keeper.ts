@@ -1,0 +1,114 @@
+/** The gateway's log: appending, and checkpoints that are durable before they are signed and signed once (SPEC.md §9). */
+import type { Domain } from '#protocol/eip712';
+import type { Clock } from '#protocol/env';
+import { type Hash, ZERO_HASH } from '#protocol/hash';
+import { checkpointHash, type LogEntry, type LogSigner, logEntryText, logLeaf, signCheckpoint } from '#protocol/log';
+import type { Store, Tx } from '../store/handle.ts';
+import { logInclusion, logRoot } from '../store/log-proofs.ts';
+import {
+  appendLog,
+  type CheckpointRow,
+  type LogLeaf,
+  latestCheckpoint,
+  logSize,
+  recordCheckpoint,
+  setCheckpointNote,
+} from '../store/log-repo.ts';
+
+export interface LogKeeperDeps {
+  readonly store: Store;
+  readonly signer: LogSigner;
+  readonly domain: Domain;
+  readonly clock: Clock;
+}
+
+/** A checkpoint with its signed note. */
+export interface SignedCheckpoint {
+  readonly size: number;
+  readonly root: Hash;
+  readonly note: string;
+}
+
+/** An entry as the store takes it. */
+export function leafOf(entry: LogEntry): LogLeaf {
+  return { leafHash: logLeaf(entry), entryJson: logEntryText(entry) };
+}
+
+export class LogKeeper {
+  readonly #deps: LogKeeperDeps;
+  #latest: SignedCheckpoint | null = null;
+  #signing: Promise<SignedCheckpoint> | null = null;
+
+  constructor(deps: LogKeeperDeps) {
+    this.#deps = deps;
+  }
+
+  get keys(): Pick<LogSigner, 'origin' | 'ed25519' | 'address'> {
+    const { origin, ed25519, address } = this.#deps.signer;
+    return { origin, ed25519, address };
+  }
+
+  /** Announces the signing keys where the log is new, and signs what a crash left unsigned. */
+  async start(): Promise<void> {
+    const { store, signer, clock } = this.#deps;
+    await store.withTx(async (tx) => {
+      if ((await logSize(tx)) > 0) return;
+      const atMs = clock.nowMs();
+      await this.append(tx, { type: 'key', keyId: 'gateway-1', use: 'gateway', value: signer.address, atMs });
+      await this.append(tx, { type: 'key', keyId: 'log-1', use: 'log', value: signer.ed25519, atMs });
+    });
+    const latest = await store.read(latestCheckpoint);
+    this.#latest = latest === null ? await this.#sign() : await this.#finish(latest);
+  }
+
+  /** Appends inside the caller's transaction. @returns the entry's index */
+  async append(tx: Tx, entry: LogEntry): Promise<number> {
+    return appendLog(tx, [leafOf(entry)]);
+  }
+
+  /** Hash of the newest signed checkpoint, as tickets carry it. */
+  latestHash(): Hash {
+    return this.#latest ? checkpointHash(this.#deps.signer.origin, this.#latest) : ZERO_HASH;
+  }
+
+  get latest(): SignedCheckpoint | null {
+    return this.#latest;
+  }
+
+  /** A signed checkpoint that covers the entry; requests that wait at the same time share one. */
+  async covering(logIndex: number): Promise<SignedCheckpoint> {
+    for (;;) {
+      if (this.#latest && this.#latest.size > logIndex) return this.#latest;
+      this.#signing ??= this.#sign().finally(() => {
+        this.#signing = null;
+      });
+      this.#latest = await this.#signing;
+    }
+  }
+
+  /** Audit path of an entry under a checkpoint. */
+  async inclusion(logIndex: number, size: number): Promise<Hash[]> {
+    return [...(await this.#deps.store.read((handle) => logInclusion(handle, logIndex, size)))];
+  }
+
+  async #sign(): Promise<SignedCheckpoint> {
+    const { store, clock } = this.#deps;
+    const recorded = await store.withTx(async (tx) => {
+      const size = await logSize(tx);
+      const root = await logRoot(tx, size);
+      await recordCheckpoint(tx, { size, root, atMs: clock.nowMs() });
+      return { size, root };
+    });
+    return this.#finish({ ...recorded, note: null });
+  }
+
+  /** Signing is deterministic: a second signature over the same recorded checkpoint is the same bytes. */
+  async #finish(row: Pick<CheckpointRow, 'size' | 'root' | 'note'>): Promise<SignedCheckpoint> {
+    const { store, signer, domain } = this.#deps;
+    const { size, root } = row;
+    if (row.note !== null) return { size, root, note: row.note };
+    const note = signCheckpoint(domain, signer, { size, root });
+    await store.withTx((tx) => setCheckpointNote(tx, size, note));
+    return { size, root, note };
+  }
+}

@@ -1,0 +1,91 @@
+/** Attestations signed once they are durable, and the receipts that prove them in the log (SPEC.md §10). */
+import { type AssayMemberWire, assayMember } from '#protocol/assay-member';
+import { compactAttestation, type Receipt, type StatementWire } from '#protocol/attestation';
+import { canonicalJson } from '#protocol/canonical';
+import type { Domain } from '#protocol/eip712';
+import { ProtocolError } from '#protocol/errors';
+import type { Signer } from '#protocol/signer';
+import type { EpochKeeper } from '../committee/epochs.ts';
+import { attestationOf, setCompactAttestation, setReceipt, unsignedAttestations } from '../store/attestations-repo.ts';
+import type { Store } from '../store/handle.ts';
+import type { LogKeeper } from './log-keeper.ts';
+
+export interface ReceiptDeps {
+  readonly store: Store;
+  readonly signer: Signer;
+  readonly domain: Domain;
+  readonly log: LogKeeper;
+  readonly epochs: EpochKeeper;
+}
+
+export class ReceiptDesk {
+  readonly #deps: ReceiptDeps;
+
+  constructor(deps: ReceiptDeps) {
+    this.#deps = deps;
+  }
+
+  /** Signs what a crash left durable and unsigned; signing again gives the same bytes. */
+  async start(): Promise<void> {
+    const rows = await this.#deps.store.read(unsignedAttestations);
+    for (const row of rows) await this.#sign(row.requestId, JSON.parse(row.statementJson!) as StatementWire);
+  }
+
+  /** Signs a statement that the settlement has made durable, and proves it in the log. */
+  async seal(statement: StatementWire): Promise<Receipt> {
+    const { requestId } = statement;
+    const compact = await this.#sign(requestId, statement);
+    const receipt = await this.#receiptOf(compact, statement);
+    await this.#deps.store.withTx((tx) => setReceipt(tx, requestId, canonicalJson(receipt)));
+    return receipt;
+  }
+
+  /** The receipt of an answered request. @throws {ProtocolError} not_found where there is none, or no longer */
+  async find(requestId: string): Promise<{ receipt: Receipt; statement: StatementWire }> {
+    const row = await this.#deps.store.read((handle) => attestationOf(handle, requestId));
+    if (!row || row.statementJson === null) throw new ProtocolError('not_found', 'There is no such attestation.');
+    const statement = JSON.parse(row.statementJson) as StatementWire;
+    if (row.receiptJson !== null) return { receipt: JSON.parse(row.receiptJson) as Receipt, statement };
+    return { receipt: await this.seal(statement), statement };
+  }
+
+  /** The `assay` member of an answer. */
+  member(receipt: Receipt, statement: StatementWire, url: string): AssayMemberWire {
+    const { attestation, ...inline } = receipt;
+    return assayMember({
+      id: statement.requestId,
+      verdict: statement.verdict,
+      attestation,
+      receipt: inline,
+      gateway: this.#deps.signer.address,
+      domain: this.#deps.domain,
+      log: this.#deps.log.keys,
+      url,
+    });
+  }
+
+  async #sign(requestId: string, statement: StatementWire): Promise<string> {
+    const { signer, domain, store } = this.#deps;
+    const compact = compactAttestation(domain, signer, statement);
+    await store.withTx((tx) => setCompactAttestation(tx, requestId, compact));
+    return compact;
+  }
+
+  async #receiptOf(attestation: string, statement: StatementWire): Promise<Receipt> {
+    const { log, epochs } = this.#deps;
+    const epoch = await epochs.byNumber(statement.draw.epoch);
+    if (!epoch) throw new ProtocolError('internal_error', 'The epoch of an answer is unknown.');
+    const checkpoint = await log.covering(statement.logIndex);
+    return {
+      attestation,
+      checkpoint: checkpoint.note,
+      inclusion: await log.inclusion(statement.logIndex, checkpoint.size),
+      epoch: {
+        index: epoch.logIndex,
+        entry: epoch.entry,
+        inclusion: await log.inclusion(epoch.logIndex, checkpoint.size),
+      },
+      snapshot: epoch.snapshot as Receipt['snapshot'],
+    };
+  }
+}

@@ -1,0 +1,118 @@
+/** From a finished attempt to the statement that the gateway signs (SPEC.md §10). Pure. */
+import type { StatementWire } from '#protocol/attestation';
+import type { Address, Hash } from '#protocol/hash';
+import { ticketToWire } from '#protocol/messages';
+import { type Policy, policyJson } from '#protocol/policy';
+import { outputHash } from '#protocol/request';
+import { requestHash } from '#protocol/typed';
+import type { Fault, Verdict } from '#protocol/verdict';
+import type { OpenEpoch, OpenedDraw } from '../committee/epochs.ts';
+import type { SealedMember } from '../round/member.ts';
+import { type AttemptPlan, termsOf } from '../round/plan.ts';
+import type { TakenScore } from '../round/scoring.ts';
+import type { Wave } from '../round/wave.ts';
+
+/** Everything that a statement says, before the settlement fixes index and price. */
+export interface AttemptRecord {
+  readonly plan: AttemptPlan;
+  readonly gateway: Address;
+  readonly bodyHash: Hash;
+  readonly clientNonce: string | null;
+  readonly policy: Policy;
+  readonly epoch: OpenEpoch;
+  readonly drawIndex: number;
+  readonly draw: OpenedDraw;
+  readonly waves: readonly Wave[];
+  readonly scores: readonly TakenScore[];
+  readonly served: SealedMember;
+  readonly verdict: Verdict;
+  readonly agreement: { readonly needed: number; readonly standing: number; readonly of: number };
+  readonly faults: readonly { readonly provider: Address; readonly fault: Fault; readonly disputeId: Hash | null }[];
+  readonly unverified: readonly string[];
+}
+
+type MemberWire = StatementWire['waves'][number]['members'][number];
+
+function memberWire(wave: Wave, member: SealedMember): MemberWire {
+  const opened = member.openings.slice(0, member.sealed.length);
+  return {
+    provider: member.seat.address,
+    operator: member.seat.operator,
+    slot: wave.slotOf(member),
+    standing: member.standing,
+    ticket: ticketToWire(member.issued.ticket),
+    commitments: [...member.sealed],
+    openings: opened.map(({ tokenCount, last, evidenceRoot, salt }) => ({ tokenCount, last, evidenceRoot, salt })),
+    claim: member.claim ? { value: { ...member.claim.value }, signature: member.claim.signature } : null,
+  };
+}
+
+function waveWire(wave: Wave): StatementWire['waves'][number] {
+  return {
+    roundId: wave.roundId,
+    padSeed: wave.padSeed,
+    roots: [...wave.roots],
+    members: wave.members.map((member) => memberWire(wave, member)),
+  };
+}
+
+function scoreWire(score: TakenScore): StatementWire['scores'][number] {
+  const { vote } = score.judgement;
+  return {
+    provider: score.scorer.address,
+    operator: score.scorer.operator,
+    role: score.role,
+    about: score.about.address,
+    outputHash: outputHash(score.tokens),
+    accepted: vote === 'abstain' ? null : vote === 'accept',
+    score: { ...score.reply.score },
+    signature: score.reply.signature,
+  };
+}
+
+/** The statement as it is hashed, logged and signed. */
+export function buildStatement(
+  record: AttemptRecord,
+  fixed: { contentHash: Hash; quoteNano: bigint; chargedNano: bigint; logIndex: number; issuedAtMs: number },
+): StatementWire {
+  const { plan, draw, epoch } = record;
+  const { promptHash, samplingHash: _samplingHash, seed, ...terms } = termsOf(plan);
+  return {
+    version: 1,
+    requestId: plan.requestId,
+    attempt: plan.attempt,
+    gateway: record.gateway,
+    request: {
+      ...terms,
+      promptHash,
+      promptTokens: plan.promptIds.length,
+      sampling: plan.sampling,
+      seed: seed.toString(),
+    },
+    requestHash: requestHash(termsOf(plan)),
+    bodyHash: record.bodyHash,
+    clientNonce: record.clientNonce,
+    policy: { ...policyJson(record.policy) },
+    draw: {
+      epoch: epoch.epoch,
+      index: record.drawIndex,
+      key: draw.key,
+      path: [...draw.path],
+      size: epoch.size,
+      snapshotHash: epoch.snapshotHash,
+      skipped: record.waves.flatMap((wave) => wave.skipped.map((skip) => ({ ...skip }))),
+    },
+    waves: record.waves.map(waveWire),
+    scores: record.scores.map(scoreWire),
+    served: record.served.seat.address,
+    outputIds: [...record.served.tokens],
+    verdict: record.verdict,
+    agreement: { ...record.agreement },
+    faults: record.faults.map((fault) => ({ ...fault })),
+    unverified: [...record.unverified],
+    contentHash: fixed.contentHash,
+    price: { quoteNano: fixed.quoteNano.toString(), chargedNano: fixed.chargedNano.toString() },
+    logIndex: fixed.logIndex,
+    issuedAtMs: fixed.issuedAtMs,
+  };
+}

@@ -1,0 +1,142 @@
+/** The evidence of one dispute as one JSON bundle that anybody can judge again offline (DESIGN §8; SPEC.md §7.7). */
+import { z } from 'zod';
+import { tokenEvidenceSchema } from '#protocol/evidence';
+import { fromHex, type Hash, taggedHash, toHex, utf8 } from '#protocol/hash';
+import { ticketToWire, zClaim, zScoreReply, zTicket } from '#protocol/messages';
+import { samplingSchema } from '#protocol/sampling';
+import { zAddress, zHash, zSignature, zTokenId, zU32, zU64 } from '#protocol/schema';
+import { FAULTS, type Fault } from '#protocol/verdict';
+import { TAGS } from '#protocol/version';
+import { firstDivergence } from '../judge/divergence.ts';
+import type { Accusation } from '../round/attempt.ts';
+import type { SealedMember } from '../round/member.ts';
+import type { AttemptPlan } from '../round/plan.ts';
+import type { TakenScore } from '../round/scoring.ts';
+
+const zText = z.string().max(256);
+const zTokens = z.array(zTokenId);
+
+const zOpening = z.strictObject({
+  jobId: zHash,
+  index: zU32,
+  previous: zHash,
+  previousRoot: zHash,
+  tokenCount: zU32,
+  last: z.boolean(),
+  tokensHash: zHash,
+  evidenceRoot: zHash,
+  salt: zHash,
+});
+
+const zScoreEvidence = z.strictObject({
+  operator: zText,
+  numericClass: zText,
+  role: z.enum(['member', 'referee']),
+  reply: zScoreReply,
+});
+export type ScoreEvidence = z.output<typeof zScoreEvidence>;
+
+export const zDisputeBundle = z.strictObject({
+  version: z.literal(1),
+  disputeId: zHash,
+  requestId: zText,
+  fault: z.enum(FAULTS),
+  reason: zText,
+  terms: z.strictObject({
+    attempt: zU32,
+    model: zText,
+    modelDigest: zHash,
+    promptIds: zTokens,
+    sampling: samplingSchema,
+    seed: zU64,
+    maxTokens: zU32,
+    nonce: zHash,
+    chunkSizes: z.array(zU32),
+    checkpoint: zHash,
+  }),
+  accused: z.strictObject({
+    provider: zAddress,
+    operator: zText,
+    numericClass: zText,
+    url: z.string().max(2048),
+    ticket: zTicket,
+    commitments: z.array(z.strictObject({ index: zU32, commitment: zHash, signature: zSignature })),
+    openings: z.array(zOpening),
+    tokens: zTokens,
+    claim: z.strictObject({ value: zClaim, signature: zSignature }).nullable(),
+  }),
+  /** What the committee served instead, and where the accused first left it; null where nothing was served. */
+  served: z.strictObject({ provider: zAddress, tokens: zTokens, divergesAt: zU32.nullable() }).nullable(),
+  /** Signed contradictions, for faults that prove themselves. */
+  contradiction: z.unknown().nullable(),
+  scores: z.array(zScoreEvidence),
+  /** Evidence that the accused opened under its own commitments; null while not asked, empty where it refused. */
+  opened: z.array(z.strictObject({ position: zU32, evidence: tokenEvidenceSchema })).nullable(),
+  finding: z.strictObject({ reason: zText, count: zU32 }).nullable(),
+});
+export type DisputeBundle = z.output<typeof zDisputeBundle>;
+export type DisputeBundleWire = z.input<typeof zDisputeBundle>;
+
+/** One accusation per job and fault. */
+export function disputeIdOf(jobId: Hash, fault: Fault): Hash {
+  return toHex(taggedHash(TAGS.dispute, fromHex(jobId), utf8(fault)));
+}
+
+export function scoreEvidenceOf(score: TakenScore): ScoreEvidence {
+  return {
+    operator: score.scorer.operator,
+    numericClass: score.scorer.numericClass,
+    role: score.role,
+    reply: score.reply,
+  };
+}
+
+/** The bundle as it stands when the dispute is opened. */
+export function openingBundle(
+  plan: AttemptPlan,
+  accusation: Accusation,
+  scores: readonly TakenScore[],
+  served: SealedMember | null,
+): DisputeBundleWire {
+  const { member, fault, reason } = accusation;
+  const { promptIds, sampling, seed, attempt, model, modelDigest, maxTokens, nonce, chunkSizes, checkpoint } = plan;
+  return {
+    version: 1,
+    disputeId: disputeIdOf(member.jobId, fault),
+    requestId: plan.requestId,
+    fault,
+    reason,
+    terms: {
+      attempt,
+      model,
+      modelDigest,
+      promptIds: [...promptIds],
+      sampling,
+      seed: seed.toString(),
+      maxTokens,
+      nonce,
+      chunkSizes: [...chunkSizes],
+      checkpoint,
+    },
+    accused: {
+      provider: member.seat.address,
+      operator: member.seat.operator,
+      numericClass: member.seat.numericClass,
+      url: member.seat.url,
+      ticket: ticketToWire(member.issued.ticket),
+      commitments: member.commitments.map(({ index, commitment, signature }) => ({ index, commitment, signature })),
+      openings: member.openings.map((opening) => ({ ...opening })),
+      tokens: [...member.tokens],
+      claim: member.claim && { value: { ...member.claim.value }, signature: member.claim.signature },
+    },
+    served: served && {
+      provider: served.seat.address,
+      tokens: [...served.tokens],
+      divergesAt: firstDivergence(served.tokens, member.tokens),
+    },
+    contradiction: accusation.evidence,
+    scores: scores.filter((score) => score.about.address === member.seat.address).map(scoreEvidenceOf),
+    opened: null,
+    finding: null,
+  };
+}

@@ -1,0 +1,224 @@
+/** The dispute desk: gathers evidence, asks the referee, rules, settles; every step can be taken up after a crash (DESIGN §8). */
+import { canonicalJson } from '#protocol/canonical';
+import type { Hash } from '#protocol/hash';
+import { ticketToWire } from '#protocol/messages';
+import type { LogKeeper } from '../attest/log-keeper.ts';
+import type { Registry } from '../committee/registry.ts';
+import { DEFAULT_SPLIT, type Ruling } from '../ledger/dispute-money.ts';
+import { isProviderFault } from '../ledger/penalties.ts';
+import { generatingJobMaxNano, scoringJobMaxNano } from '../ledger/price.ts';
+import { openEvidence } from '../round/compare.ts';
+import type { AttemptPlan, Issuer } from '../round/plan.ts';
+import { type ScoringDeps, type TakenScore, takeScore } from '../round/scoring.ts';
+import type { IssuedJob } from '../round/wave.ts';
+import { addEvidence, ruleDispute, settleRuledDispute } from '../store/change-dispute.ts';
+import { disputeById, listDisputes, settleableDisputes } from '../store/disputes-repo.ts';
+import type { Store } from '../store/handle.ts';
+import { jobsOfRequest } from '../store/jobs-repo.ts';
+import { payLateWork, recordLateJobs } from '../store/late-work.ts';
+import { recordSteps } from '../store/record-work.ts';
+import { type DisputeBundle, type DisputeBundleWire, scoreEvidenceOf, zDisputeBundle } from './bundle.ts';
+import { evidencePositions, type Finding, findingOf, proofNeeded } from './finding.ts';
+import { signMove } from './moves.ts';
+
+export interface DeskDeps extends Issuer, Omit<ScoringDeps, 'journal'> {
+  readonly store: Store;
+  readonly log: LogKeeper;
+  readonly registry: Registry;
+  readonly vocabSizeOf: (modelDigest: Hash) => number | null;
+  readonly limits: { readonly roundTimeoutMs: number };
+  /** From a ruling to the moment it is final. */
+  readonly appealMs: number;
+  /** Told of every move, for metrics, logs and the demonstration. */
+  readonly onMove?: (move: DeskMove) => void;
+}
+
+export interface DeskMove {
+  readonly disputeId: string;
+  readonly provider: string;
+  readonly kind: 'evidence' | 'ruled' | 'settled';
+  readonly fault: string;
+  readonly ruling: Ruling | null;
+  readonly divergesAt: number | null;
+  readonly slashedNano: bigint | null;
+}
+
+export class DisputeDesk {
+  readonly #deps: DeskDeps;
+
+  constructor(deps: DeskDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes up everything that is not settled: what a crash interrupted, and what has become final. */
+  async work(signal: AbortSignal): Promise<void> {
+    const open = await this.#deps.store.read((handle) => listDisputes(handle, { limit: 1000 }));
+    for (const row of open) {
+      if (row.state === 'opened' || row.state === 'evidence') await this.process(row.disputeId as Hash, signal);
+    }
+    await this.settleDue();
+  }
+
+  /** Evidence and ruling of one dispute. */
+  async process(disputeId: Hash, signal: AbortSignal): Promise<void> {
+    const row = await this.#deps.store.read((handle) => disputeById(handle, disputeId));
+    if (!row || row.bundleJson === null || (row.state !== 'opened' && row.state !== 'evidence')) return;
+    const wire = JSON.parse(row.bundleJson) as DisputeBundleWire;
+    const complete = proofNeeded(wire.fault, wire.reason) ? await this.#gather(wire, signal) : wire;
+    const bundle = zDisputeBundle.parse(complete);
+    const vocabSize = this.#deps.vocabSizeOf(bundle.terms.modelDigest);
+    const finding = findingOf(bundle, vocabSize);
+    await this.#rule(bundle, { ...complete, finding: finding.finding }, finding);
+  }
+
+  /** Opens the accused's own evidence and takes the referee's score. */
+  async #gather(wire: DisputeBundleWire, signal: AbortSignal): Promise<DisputeBundleWire> {
+    const bundle = zDisputeBundle.parse(wire);
+    const { accused } = bundle;
+    const positions = evidencePositions(bundle);
+    const transcript = { ...accused, jobId: accused.ticket.jobId, seat: { url: accused.url } };
+    const [opened, score] = await Promise.all([
+      openEvidence(this.#deps, transcript, positions, signal),
+      this.#refereeScore(bundle, signal),
+    ]);
+    return {
+      ...wire,
+      opened: [...(opened ?? new Map())].map(([position, evidence]) => ({ position, evidence })),
+      scores: score ? [...wire.scores, scoreEvidenceOf(score)] : wire.scores,
+    };
+  }
+
+  async #refereeScore(bundle: DisputeBundle, signal: AbortSignal): Promise<TakenScore | null> {
+    const { registry } = this.#deps;
+    const referee = registry.referee(bundle.terms.modelDigest);
+    if (!referee || bundle.scores.some((score) => score.role === 'referee')) return null;
+    const { accused } = bundle;
+    const plan = planOf(bundle, this.#deps.clock.nowMs());
+    const shape = {
+      price: plan,
+      seats: 1,
+      choices: 1,
+      inputTokens: plan.promptIds.length,
+      maxTokens: Math.max(plan.maxTokens, 1),
+    };
+    const maxNano = scoringJobMaxNano(shape) + generatingJobMaxNano({ ...shape, maxTokens: 1 });
+    const journal = { jobsIssued: (jobs: readonly IssuedJob[]) => this.#lateJobs(plan, jobs, maxNano) };
+    const target = {
+      seat: { ...accused, address: accused.provider },
+      tokens: accused.tokens,
+    };
+    const deps = { ...this.#deps, journal };
+    const score = await takeScore(deps, plan, { seat: referee, role: 'referee' }, target, signal);
+    if (score) await this.#payReferee(score);
+    return score;
+  }
+
+  async #lateJobs(plan: AttemptPlan, jobs: readonly IssuedJob[], maxNano: bigint): Promise<void> {
+    const { store, clock } = this.#deps;
+    const rows = jobs.map(({ seat, role, issued: { ticket } }) => ({
+      jobId: ticket.jobId,
+      roundId: ticket.roundId,
+      wave: 1,
+      provider: seat.address,
+      role,
+      seat: 0,
+      slot: 0,
+      ticketJson: canonicalJson(ticketToWire(ticket)),
+      ticketSignature: null,
+      inputTokens: plan.promptIds.length,
+      maxNano,
+    }));
+    await store.withTx((tx) => recordLateJobs(tx, plan.requestId, rows, clock.nowMs()));
+  }
+
+  async #payReferee(score: TakenScore): Promise<void> {
+    const { store, clock } = this.#deps;
+    const { jobId } = score.reply.score;
+    const atMs = clock.nowMs();
+    const claimJson = canonicalJson({ score: score.reply.score, signature: score.reply.signature });
+    await store.withTx(async (tx) => {
+      await recordSteps(tx, [{ kind: 'scored', jobId, claimJson, scoredTokens: score.tokens.length, atMs }]);
+      await payLateWork(tx, jobId, atMs);
+    });
+  }
+
+  async #rule(bundle: DisputeBundle, wire: DisputeBundleWire, { ruling, finding }: Finding): Promise<void> {
+    const { store, clock, log, appealMs } = this.#deps;
+    const { disputeId } = bundle;
+    const atMs = clock.nowMs();
+    const evidence = signMove(
+      this.#deps,
+      disputeId,
+      'evidence',
+      { scores: bundle.scores.length, opened: bundle.opened?.length ?? null },
+      atMs,
+    );
+    const ruled = signMove(
+      this.#deps,
+      disputeId,
+      'ruled',
+      { ruling, reason: finding?.reason ?? null, count: finding?.count ?? null },
+      atMs,
+    );
+    await store.withTx(async (tx) => {
+      await addEvidence(tx, disputeId, { bundleJson: canonicalJson(wire), move: evidence.move });
+      await ruleDispute(tx, disputeId, { ruling, appealUntilMs: atMs + appealMs, move: ruled.move });
+      await log.append(tx, evidence.entry);
+      await log.append(tx, ruled.entry);
+    });
+    this.#tell(bundle, 'ruled', ruling, null);
+  }
+
+  /** Moves the money of every ruling that has become final. */
+  async settleDue(): Promise<void> {
+    const { store, clock } = this.#deps;
+    const due = await store.read((handle) => settleableDisputes(handle, clock.nowMs()));
+    for (const row of due) await this.#settle(row.disputeId as Hash);
+  }
+
+  async #settle(disputeId: Hash): Promise<void> {
+    const { store, clock, log } = this.#deps;
+    const atMs = clock.nowMs();
+    const settled = signMove(this.#deps, disputeId, 'settled', {}, atMs);
+    const { row, ending } = await store.withTx(async (tx) => {
+      const found = (await disputeById(tx, disputeId))!;
+      const jobs = await jobsOfRequest(tx, found.requestId);
+      const standing = jobs.filter((job) => job.standing === 'counted' || job.standing === 'equivalent');
+      const right = standing.filter((job) => job.role !== 'referee' && job.provider !== found.provider);
+      const judges = jobs.filter((job) => job.role === 'referee');
+      const end = await settleRuledDispute(tx, disputeId, {
+        right: [...new Set(right.map((job) => job.provider))],
+        judges: [...new Set(judges.map((job) => job.provider))],
+        split: DEFAULT_SPLIT,
+        move: settled.move,
+      });
+      if (end.outcome === 'settled') await log.append(tx, settled.entry);
+      return { row: found, ending: end };
+    });
+    if (ending.outcome !== 'settled') return;
+    const slashedNano = row.ruling === 'upheld' && isProviderFault(row.fault) ? row.frozenNano : 0n;
+    const bundle = row.bundleJson === null ? null : zDisputeBundle.parse(JSON.parse(row.bundleJson));
+    if (bundle) this.#tell(bundle, 'settled', row.ruling, slashedNano);
+  }
+
+  #tell(bundle: DisputeBundle, kind: DeskMove['kind'], ruling: Ruling | null, slashedNano: bigint | null): void {
+    const { disputeId, fault, accused, served } = bundle;
+    const divergesAt = served?.divergesAt ?? null;
+    this.#deps.onMove?.({ disputeId, provider: accused.provider, kind, fault, ruling, divergesAt, slashedNano });
+  }
+}
+
+/** The attempt's plan, taken from the bundle, with fresh times: a referee's ticket is issued now. */
+function planOf(bundle: DisputeBundle, nowMs: number): AttemptPlan {
+  const { terms, accused } = bundle;
+  return {
+    ...terms,
+    requestId: bundle.requestId,
+    seed: BigInt(terms.seed),
+    inputNanoPerMtok: accused.ticket.inputNanoPerMtok,
+    outputNanoPerMtok: accused.ticket.outputNanoPerMtok,
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + (accused.ticket.expiresAtMs - accused.ticket.issuedAtMs),
+    retainUntilMs: nowMs + (accused.ticket.retainUntilMs - accused.ticket.issuedAtMs),
+  };
+}

@@ -1,0 +1,147 @@
+/** Accepting a request: money held, draw taken, everything about the attempt fixed (DESIGN §4.1-4.3). */
+import { seatsFrom } from '#protocol/draw';
+import { ProtocolError } from '#protocol/errors';
+import { type Hash, toHex } from '#protocol/hash';
+import { policyCanonicalJson } from '#protocol/policy';
+import type { LogKeeper } from '../attest/log-keeper.ts';
+import type { ReceiptDesk } from '../attest/receipts.ts';
+import type { EpochKeeper, OpenEpoch } from '../committee/epochs.ts';
+import type { Registry } from '../committee/registry.ts';
+import type { Seat } from '../committee/seat.ts';
+import type { DisputeDesk } from '../dispute/desk.ts';
+import { type CostShape, coverNano, quoteNano } from '../ledger/price.ts';
+import type { AnswerRequest } from '../openai/answer.ts';
+import { acceptRequest } from '../store/accept-request.ts';
+import type { Store } from '../store/handle.ts';
+import { Attempt, type AttemptDeps } from './attempt.ts';
+import type { AttemptPlan } from './plan.ts';
+import { StoreJournal } from './store-journal.ts';
+
+/** How long things take and are kept, in milliseconds, and how answers are cut into chunks. */
+export interface PipelineLimits {
+  /** Until when a ticket may be worked on. */
+  readonly jobMs: number;
+  /** How long providers keep evidence, and the gateway statements and dispute bundles. */
+  readonly retentionMs: number;
+  /** Chunk sizes of a streamed answer: small first, so that the first words come early. */
+  readonly streamChunks: readonly number[];
+}
+
+export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress'> {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly epochs: EpochKeeper;
+  readonly log: LogKeeper;
+  readonly receipts: ReceiptDesk;
+  readonly desk: DisputeDesk;
+  readonly pipeline: PipelineLimits;
+  /** Receives work that goes on after the answer: disputes. */
+  readonly background: (work: Promise<void>) => void;
+  /** Ends when the gateway stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** One accepted request and everything that ends it. */
+export interface Running {
+  readonly request: AnswerRequest;
+  readonly plan: AttemptPlan;
+  readonly epoch: OpenEpoch;
+  readonly drawIndex: number;
+  readonly draw: ReturnType<EpochKeeper['draw']>;
+  readonly quoteNano: bigint;
+  readonly journal: StoreJournal;
+  readonly attempt: Attempt;
+  closed: boolean;
+}
+
+/** @throws {ProtocolError} insufficient_quota, reserve_empty, committee_unavailable */
+export async function accept(deps: PipelineDeps, request: AnswerRequest): Promise<Running> {
+  const { model, policy, requestId, bodyHash } = request;
+  const shape: CostShape = {
+    price: model.price,
+    seats: policy.n,
+    choices: 1,
+    inputTokens: request.promptIds.length,
+    maxTokens: request.maxTokens,
+  };
+  const { epoch, attempt, drawIndex } = await hold(deps, request, shape);
+  const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
+  const plan = planOf(deps, request, attempt);
+  const journal = new StoreJournal({ store: deps.store, clock: deps.clock, log: deps.log, requestId, shape });
+  const signal = AbortSignal.any([request.signal, deps.stopping]);
+  const run = new Attempt(
+    { ...deps, journal, progress: (wave) => journal.progress(wave) },
+    {
+      plan,
+      policy,
+      candidates: candidatesOf(deps, epoch, draw.order, model.digest),
+      referee: deps.registry.referee(model.digest),
+      canScore: (seat) => deps.registry.canScore(seat.address),
+      rules: { maxTokens: request.maxTokens, stop: request.sampling.stop, text: model.text },
+      signal,
+    },
+  );
+  return { request, plan, epoch, drawIndex, draw, quoteNano: quoteNano(shape), journal, attempt: run, closed: false };
+}
+
+/** Hold, cover and draw in one transaction; an epoch that ran out in between is renewed once. */
+async function hold(deps: PipelineDeps, request: AnswerRequest, shape: CostShape) {
+  const { store, epochs, clock } = deps;
+  for (let tries = 0; ; tries++) {
+    const epoch = await epochs.current();
+    try {
+      const accepted = await store.withTx((tx) =>
+        acceptRequest(tx, {
+          requestId: request.requestId,
+          keyId: request.keyId,
+          model: request.model.id,
+          bodyHash: request.bodyHash,
+          policyJson: policyCanonicalJson(request.policy),
+          price: request.model.price,
+          quoteNano: quoteNano(shape),
+          coverNano: coverNano(shape),
+          epoch: epoch.epoch,
+          nowMs: clock.nowMs(),
+        }),
+      );
+      if (accepted.outcome !== 'accepted') throw new ProtocolError('internal_error', 'The request id was used before.');
+      return { epoch, attempt: accepted.attempt, drawIndex: accepted.drawIndex };
+    } catch (error) {
+      const usedUp = error instanceof ProtocolError && error.code === 'committee_unavailable';
+      if (!usedUp || tries > 0) throw error;
+      epochs.renew();
+    }
+  }
+}
+
+function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): AttemptPlan {
+  const { clock, rng, log } = deps;
+  const { jobMs, retentionMs, streamChunks } = deps.pipeline;
+  const nowMs = clock.nowMs();
+  const drawn = rng.bytes(8);
+  return {
+    requestId: request.requestId,
+    attempt,
+    model: request.model.id,
+    modelDigest: request.model.digest,
+    promptIds: request.promptIds,
+    sampling: request.sampling,
+    seed: request.seed ?? new DataView(drawn.buffer, drawn.byteOffset).getBigUint64(0),
+    maxTokens: request.maxTokens,
+    nonce: toHex(rng.bytes(32)),
+    chunkSizes: request.stream ? streamChunks : [request.maxTokens],
+    inputNanoPerMtok: request.model.price.inputNanoPerMtok,
+    outputNanoPerMtok: request.model.price.outputNanoPerMtok,
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + jobMs,
+    retainUntilMs: nowMs + retentionMs,
+    checkpoint: log.latestHash(),
+  };
+}
+
+/** One candidate per operator, in the order of the draw. */
+function candidatesOf(deps: PipelineDeps, epoch: OpenEpoch, order: Running['draw']['order'], digest: Hash): Seat[] {
+  const none = { providers: new Set<Seat['address']>(), operators: new Set<string>() };
+  const perOperator = seatsFrom(order, epoch.snapshot, order.length, none);
+  return perOperator.flatMap((address) => deps.registry.seatOf(address, digest) ?? []);
+}

@@ -1,0 +1,269 @@
+/** One attempt from the first seat to the verdict: rounds, comparison, escalation, release (DESIGN §4-7). */
+import { ProtocolError } from '#protocol/errors';
+import type { Policy } from '#protocol/policy';
+import type { Fault, Verdict } from '#protocol/verdict';
+import type { Seat } from '../committee/seat.ts';
+import type { Ballot } from '../judge/decide.ts';
+import type { ShapeRules } from '../judge/shape.ts';
+import { type Cluster, clustersOf, type Group, groupsOf, impliedFinish, memberShapeProblem } from './compare.ts';
+import { type FreshPool, settleSplit } from './escalate.ts';
+import type { FaultEvidence, SealedMember } from './member.ts';
+import type { AttemptPlan } from './plan.ts';
+import { type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
+import { Wave, type WaveDeps } from './wave.ts';
+
+/** A member that is held to have broken a rule, for the dispute that follows. */
+export interface Accusation {
+  readonly member: SealedMember;
+  readonly fault: Fault;
+  readonly reason: string;
+  readonly evidence: FaultEvidence | null;
+}
+
+export interface AttemptInput {
+  readonly plan: AttemptPlan;
+  readonly policy: Policy;
+  /** Candidates in the order of the draw, one per operator. */
+  readonly candidates: readonly Seat[];
+  readonly referee: Seat | null;
+  readonly canScore: (seat: Seat) => boolean;
+  readonly rules: ShapeRules;
+  readonly signal: AbortSignal;
+}
+
+export interface AttemptDeps extends WaveDeps, Omit<ScoringDeps, 'journal'> {
+  /** Makes what members have sealed and revealed durable before any of it is released. */
+  progress(wave: Wave): Promise<void>;
+}
+
+/** How an attempt ended with an answer. */
+export interface AttemptResult {
+  readonly served: SealedMember;
+  readonly verdict: Verdict;
+  readonly agreement: { readonly needed: number; readonly standing: number; readonly of: number };
+}
+
+/** One attempt; its fields are what settlement and disputes read, also after a failure. */
+export class Attempt {
+  readonly wave: Wave;
+  readonly scores: TakenScore[] = [];
+  readonly accused: Accusation[] = [];
+  readonly #deps: AttemptDeps;
+  readonly #input: AttemptInput;
+  readonly #asked = new Set<string>();
+  #undecided = false;
+
+  constructor(deps: AttemptDeps, input: AttemptInput) {
+    this.#deps = deps;
+    this.#input = input;
+    this.wave = new Wave(deps, input.plan, input.signal);
+  }
+
+  /**
+   * Yields tokens as they are released, in order.
+   * @throws {ProtocolError} committee_unavailable, inconclusive
+   */
+  async *run(): AsyncGenerator<readonly number[], AttemptResult> {
+    const { policy, candidates } = this.#input;
+    const filled = await this.wave.seat(candidates, policy.n);
+    if (filled < policy.n) throw unavailable(filled, policy.n);
+    const released: number[] = [];
+    for (;;) {
+      await this.wave.round();
+      await this.#deps.progress(this.wave);
+      if (policy.release === 'eager') yield* release(released, this.wave.counted[0]);
+      const followed = await this.#follow();
+      if (!startsWith(followed.tokens, released)) {
+        throw new ProtocolError('inconclusive', 'The streamed text did not hold up against the committee.');
+      }
+      yield* release(released, followed);
+      if (followed.finished) break;
+    }
+    const result = await this.#conclude();
+    if (!startsWith(result.served.tokens, released)) throw inconclusive();
+    return result;
+  }
+
+  close(): void {
+    this.wave.close();
+  }
+
+  /** Compares what the round opened and says whose transcript goes on. @throws {ProtocolError} */
+  async #follow(): Promise<SealedMember> {
+    const { plan, rules, signal } = this.#input;
+    for (const member of this.wave.counted) {
+      const problem = memberShapeProblem(member, rules);
+      if (problem !== null) this.#reject(member, `shape:${problem}`);
+    }
+    const groups = groupsOf(this.wave.counted);
+    if (groups.length === 0) throw this.#nobodyLeft();
+    if (groups.length === 1) return groups[0]!.members[0]!;
+    const clusters = await clustersOf(this.#deps, plan, groups, signal);
+    const kept = clusters.length === 1 ? clusters : await this.#resolve(clusters);
+    const [base, ...others] = kept.flat();
+    for (const group of others) for (const member of group.members) member.standing = 'equivalent';
+    return base!.members[0]!;
+  }
+
+  /** A real split: fresh scorers and the referee decide which clusters stand; the served one comes first. */
+  async #resolve(clusters: readonly Cluster[]): Promise<readonly Cluster[]> {
+    const { plan, policy, signal } = this.#input;
+    const { decision, scores } = await settleSplit(
+      this.#deps,
+      plan,
+      {
+        n: policy.n,
+        agree: policy.agree,
+        contenders: clusters.map((cluster) => ({ size: sizeOf(cluster), target: targetOf(cluster[0]!.members[0]!) })),
+        ballots: [],
+        pool: this.#pool(),
+      },
+      signal,
+    );
+    this.scores.push(...scores);
+    for (const cluster of decision.rejected) {
+      for (const member of membersOf(clusters[cluster]!)) this.#reject(member, 'rejected_by_scorers');
+    }
+    if (decision.step === 'serve') {
+      const behind = decision.behind.filter((cluster) => cluster !== decision.cluster);
+      return [clusters[decision.cluster]!, ...behind.map((cluster) => clusters[cluster]!)];
+    }
+    const left = clusters.filter((_, cluster) => !decision.rejected.includes(cluster));
+    if (policy.onInconclusive === 'error' || left.length === 0) throw inconclusive();
+    this.#undecided = true;
+    for (const cluster of left.slice(1)) for (const member of membersOf(cluster)) member.standing = 'witness';
+    return left.slice(0, 1);
+  }
+
+  /** Claims, final count, verdict. */
+  async #conclude(): Promise<AttemptResult> {
+    const { policy, rules } = this.#input;
+    const equivalent = this.wave.members.filter((member) => member.standing === 'equivalent');
+    await this.wave.claims([...this.wave.counted, ...equivalent]);
+    await this.wave.claimsOfRejected();
+    for (const member of this.wave.counted) {
+      if (member.finish !== impliedFinish(member, rules)) this.#reject(member, 'shape:false_finish');
+    }
+    const served = this.wave.counted[0];
+    if (!served) throw this.#nobodyLeft();
+    if (policy.mode === 'single') {
+      return { served, verdict: 'unverified', agreement: { needed: 1, standing: 1, of: 1 } };
+    }
+    const agreement = await this.#count(served);
+    const stillEquivalent = this.wave.members.some((member) => member.standing === 'equivalent');
+    if (agreement) return { served, verdict: stillEquivalent ? 'equivalent' : 'agreed', agreement };
+    if (policy.onInconclusive === 'error') throw inconclusive();
+    const standing = this.wave.counted.length;
+    return { served, verdict: 'inconclusive', agreement: { needed: policy.agree, standing, of: standing } };
+  }
+
+  /** Whether enough stand behind the served transcript as a whole; asks fresh scorers where members were lost. */
+  async #count(served: SealedMember): Promise<AttemptResult['agreement'] | null> {
+    if (this.#undecided) return null;
+    const { plan, policy, signal } = this.#input;
+    const members = this.wave.counted.length + (await this.#confirmEquivalents(served));
+    const { decision, scores } = await settleSplit(
+      this.#deps,
+      plan,
+      {
+        n: policy.n,
+        agree: policy.agree,
+        contenders: [{ size: members, target: targetOf(served) }],
+        ballots: this.#ballotsOn(served),
+        pool: this.#pool(this.scores.filter((score) => score.judgement.vote === 'accept').map((score) => score.scorer)),
+      },
+      signal,
+    );
+    this.scores.push(...scores);
+    return decision.step === 'serve' ? { needed: policy.agree, standing: decision.standing, of: decision.of } : null;
+  }
+
+  /** A member that stopped at a near-tie scores what was served instead; only its acceptance makes it count. */
+  async #confirmEquivalents(served: SealedMember): Promise<number> {
+    const { plan, signal } = this.#input;
+    const equivalent = this.wave.members.filter((member) => member.standing === 'equivalent');
+    const taken = await Promise.all(
+      equivalent.map((member) =>
+        takeScore(this.#deps, plan, { seat: member.seat, role: 'member' }, targetOf(served), signal),
+      ),
+    );
+    for (const [i, score] of taken.entries()) {
+      if (score) this.scores.push(score);
+      if (score?.judgement.vote !== 'accept') equivalent[i]!.standing = 'witness';
+    }
+    return equivalent.filter((member) => member.standing === 'equivalent').length;
+  }
+
+  /** Votes already taken on exactly the served tokens, by scorers from outside the wave. */
+  #ballotsOn(served: SealedMember): Ballot[] {
+    const seated = new Set(this.wave.members.map((member) => member.seat.operator));
+    return this.scores
+      .filter((score) => score.role === 'referee' || !seated.has(score.scorer.operator))
+      .filter((score) => score.tokens.join(',') === served.tokens.join(','))
+      .map((score) => ({
+        operator: score.scorer.operator,
+        referee: score.role === 'referee',
+        votes: [score.judgement.vote],
+      }));
+  }
+
+  #pool(again: readonly Seat[] = []): FreshPool {
+    const { candidates, canScore, referee } = this.#input;
+    const seated = new Set(this.wave.members.map((member) => member.seat.address));
+    const skipped = new Set(this.wave.skipped.map((skip) => skip.provider));
+    const fresh = candidates.filter(
+      (seat) =>
+        !seated.has(seat.address) && !skipped.has(seat.address) && !this.#asked.has(seat.address) && canScore(seat),
+    );
+    const queue = [...again.filter((seat) => !seated.has(seat.address) && seat.address !== referee?.address), ...fresh];
+    return {
+      referee,
+      nextScorer: () => {
+        const seat = queue.shift() ?? null;
+        if (seat) this.#asked.add(seat.address);
+        return seat;
+      },
+    };
+  }
+
+  #reject(member: SealedMember, reason: string): void {
+    member.standing = 'rejected';
+    member.fault = 'wrong_output';
+    this.accused.push({ member, fault: 'wrong_output', reason, evidence: null });
+  }
+
+  #nobodyLeft(): ProtocolError {
+    return this.accused.length > 0 ? inconclusive() : unavailable(0, this.#input.policy.n);
+  }
+}
+
+function* release(released: number[], member: SealedMember | undefined): Generator<readonly number[]> {
+  const fresh = member?.tokens.slice(released.length) ?? [];
+  if (fresh.length === 0) return;
+  released.push(...fresh);
+  yield fresh;
+}
+
+function startsWith(tokens: readonly number[], prefix: readonly number[]): boolean {
+  return prefix.length <= tokens.length && prefix.every((token, i) => tokens[i] === token);
+}
+
+function membersOf(cluster: readonly Group[]): SealedMember[] {
+  return cluster.flatMap((group) => [...group.members]);
+}
+
+function sizeOf(cluster: readonly Group[]): number {
+  return membersOf(cluster).length;
+}
+
+function unavailable(have: number, need: number): ProtocolError {
+  return new ProtocolError('committee_unavailable', 'Too few providers are available for this policy.', {
+    retryable: true,
+    retryAfterMs: 1000,
+    details: { have, need },
+  });
+}
+
+function inconclusive(): ProtocolError {
+  return new ProtocolError('inconclusive', 'The committee could not agree on an answer. Nothing was charged.');
+}

@@ -1,0 +1,202 @@
+/** Ending a request: settlement, log, signature, disputes; or the hold released and the draw aborted (DESIGN §4.6, §11). */
+import { type StatementWire, statementHash } from '#protocol/attestation';
+import { canonicalJson } from '#protocol/canonical';
+import { contentHash, type ResponseContent } from '#protocol/content';
+import { ProtocolError } from '#protocol/errors';
+import type { LogEntry } from '#protocol/log';
+import type { Standing } from '#protocol/verdict';
+import { leafOf } from '../attest/log-keeper.ts';
+import { type AttemptRecord, buildStatement } from '../attest/statement.ts';
+import { disputeIdOf, openingBundle } from '../dispute/bundle.ts';
+import { signMove } from '../dispute/moves.ts';
+import type { SealedAnswer } from '../openai/answer.ts';
+import { openDispute } from '../store/change-dispute.ts';
+import { type AnsweredVerdict, failRequest, settleRequest } from '../store/close-request.ts';
+import type { Tx } from '../store/handle.ts';
+import { recordSteps } from '../store/record-work.ts';
+import type { RequestRow } from '../store/requests-repo.ts';
+import type { PipelineDeps, Running } from './accept.ts';
+import type { Accusation, Attempt, AttemptResult } from './attempt.ts';
+
+/** Members' faults that prove themselves by what the member has signed. */
+const SIGNED_FAULTS = ['equivocation', 'bad_opening'] as const;
+
+/** Settles, logs and signs, in this order: nothing is signed before it is durable. */
+export async function seal(
+  deps: PipelineDeps,
+  running: Running,
+  result: AttemptResult,
+  content: ResponseContent,
+  unverified: readonly string[],
+): Promise<SealedAnswer> {
+  const { plan, attempt, request } = running;
+  const issuedAtMs = deps.clock.nowMs();
+  const accusations = accusationsOf(attempt);
+  const record: AttemptRecord = {
+    plan,
+    gateway: deps.signer.address,
+    bodyHash: request.bodyHash,
+    clientNonce: request.clientNonce,
+    policy: request.policy,
+    epoch: running.epoch,
+    drawIndex: running.drawIndex,
+    draw: running.draw,
+    waves: [attempt.wave],
+    scores: attempt.scores,
+    served: result.served,
+    verdict: result.verdict,
+    agreement: result.agreement,
+    faults: faultsOf(attempt, accusations),
+    unverified,
+  };
+  const hash = contentHash(content);
+  const statement = await deps.store.withTx(async (tx) => {
+    await recordSteps(tx, running.journal.lastSteps(attempt.wave, attempt.scores));
+    await openDisputes(tx, deps, running, accusations, result);
+    let made: StatementWire | null = null;
+    await settleRequest(tx, {
+      requestId: plan.requestId,
+      verdict: result.verdict as AnsweredVerdict,
+      standings: standingsOf(attempt),
+      nowMs: issuedAtMs,
+      record: (logIndex, settlement) => {
+        const { chargedNano } = settlement;
+        made = buildStatement(record, {
+          contentHash: hash,
+          quoteNano: quoted(running),
+          chargedNano,
+          logIndex,
+          issuedAtMs,
+        });
+        return {
+          leaf: leafOf({
+            type: 'answer',
+            requestId: plan.requestId,
+            epoch: running.epoch.epoch,
+            drawIndex: running.drawIndex,
+            statementHash: statementHash(made),
+            atMs: issuedAtMs,
+          }),
+          contentHash: hash,
+          statementJson: canonicalJson(made),
+          retainUntilMs: plan.retainUntilMs,
+        };
+      },
+    });
+    return made!;
+  });
+  running.closed = true;
+  argue(deps, accusations);
+  const receipt = await deps.receipts.seal(statement);
+  const url = `/v1/attestations/${plan.requestId}`;
+  return {
+    assay: {
+      ...deps.receipts.member(receipt, statement, url),
+      agreement: statement.agreement,
+      faults: statement.faults,
+    },
+    headers: sealedHeaders(statement, receipt.attestation, url),
+  };
+}
+
+/** Longest attestation that still travels as a header: 6 KB of the 16 that Node accepts. */
+const HEADER_BYTES_MAX = 6 * 1024;
+
+function sealedHeaders(statement: StatementWire, attestation: string, url: string): Record<string, string> {
+  return {
+    'assay-id': statement.requestId,
+    'assay-verdict': statement.verdict,
+    'assay-attestation': attestation.length <= HEADER_BYTES_MAX ? attestation : url,
+  };
+}
+
+/** Ends a request without an answer, once. */
+export async function fail(deps: PipelineDeps, running: Running, error: unknown): Promise<void> {
+  if (running.closed) return;
+  running.closed = true;
+  const { attempt, plan, request } = running;
+  const accusations = accusationsOf(attempt);
+  const code = error instanceof ProtocolError ? error.code : 'internal_error';
+  const atMs = deps.clock.nowMs();
+  await deps.store.withTx(async (tx) => {
+    await recordSteps(tx, running.journal.lastSteps(attempt.wave, attempt.scores));
+    await openDisputes(tx, deps, running, accusations, null);
+    await failRequest(tx, {
+      requestId: plan.requestId,
+      verdict: request.signal.aborted ? 'disconnected' : code === 'inconclusive' ? 'inconclusive' : 'failed',
+      standings: standingsOf(attempt),
+      errorCode: code,
+      nowMs: atMs,
+      leaf: (row) => leafOf(abortedEntry(row, code, atMs)),
+    });
+  });
+  argue(deps, accusations);
+}
+
+/** The log's record of a draw that brought no answer. */
+export function abortedEntry(row: RequestRow, code: string, atMs: number): LogEntry {
+  const { requestId, epoch, drawIndex } = row;
+  return { type: 'aborted', requestId, epoch, drawIndex, code, atMs };
+}
+
+function standingsOf(attempt: Attempt): Map<string, Standing> {
+  const members = attempt.wave.members.map((member) => [member.jobId, member.standing] as const);
+  const scorers = attempt.scores.map((score) => [score.reply.score.jobId, 'counted'] as const);
+  return new Map<string, Standing>([...members, ...scorers]);
+}
+
+/** Rejected members, and members whose own signatures contradict each other. */
+function accusationsOf(attempt: Attempt): Accusation[] {
+  const signed = attempt.wave.members.flatMap((member): Accusation[] => {
+    const fault = SIGNED_FAULTS.find((known) => known === member.fault);
+    if (!fault || member.faultEvidence === null) return [];
+    return [{ member, fault, reason: member.faultEvidence.kind, evidence: member.faultEvidence }];
+  });
+  return [...attempt.accused, ...signed];
+}
+
+function faultsOf(attempt: Attempt, accusations: readonly Accusation[]): AttemptRecord['faults'] {
+  return attempt.wave.members.flatMap((member) => {
+    if (member.fault === null) return [];
+    const accused = accusations.some((accusation) => accusation.member === member);
+    const disputeId = accused ? disputeIdOf(member.jobId, member.fault) : null;
+    return [{ provider: member.seat.address, fault: member.fault, disputeId }];
+  });
+}
+
+async function openDisputes(
+  tx: Tx,
+  deps: PipelineDeps,
+  running: Running,
+  accusations: readonly Accusation[],
+  result: AttemptResult | null,
+): Promise<void> {
+  const { plan, attempt } = running;
+  for (const accusation of accusations) {
+    const bundle = openingBundle(plan, accusation, attempt.scores, result?.served ?? null);
+    const body = { provider: accusation.member.seat.address, fault: accusation.fault, reason: accusation.reason };
+    const { move, entry } = signMove(deps, bundle.disputeId, 'opened', body, deps.clock.nowMs());
+    const opening = await openDispute(tx, {
+      disputeId: bundle.disputeId,
+      requestId: plan.requestId,
+      jobId: accusation.member.jobId,
+      provider: accusation.member.seat.address,
+      fault: accusation.fault,
+      bundleJson: canonicalJson(bundle),
+      retainUntilMs: plan.retainUntilMs,
+      move,
+    });
+    if (opening.outcome === 'opened') await deps.log.append(tx, entry);
+  }
+}
+
+/** Disputes go on after the answer; the stake they froze changes the next epoch's draw. */
+function argue(deps: PipelineDeps, accusations: readonly Accusation[]): void {
+  if (accusations.length === 0) return;
+  deps.epochs.renew();
+  for (const { member, fault } of accusations) {
+    deps.background(
+      deps.desk.process(disputeIdOf(member.jobId, fault), deps.stopping).then(() => deps.desk.settleDue()),
+    );
+  }
+}
