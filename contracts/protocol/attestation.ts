@@ -64,6 +64,8 @@ export const zScoreRecord = z.strictObject({
   role: z.enum(['member', 'referee']),
   /** The member whose transcript was scored. */
   about: zAddress,
+  /** Hash of the claimed tokens that were scored: a whole transcript, or its part up to a split. */
+  outputHash: zHash,
   accepted: z.boolean().nullable(),
   score: z.strictObject({
     jobId: zHash,

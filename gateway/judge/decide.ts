@@ -37,17 +37,20 @@ export type Decision =
 
 /** Operators, other than the clusters' own, that must reject a cluster before it leaves the count. */
 export const REJECTIONS_NEEDED = 2;
-/** However many leave, an answer of a quorum of n >= 3 needs the share of a count of three behind it. */
-const COUNT_MIN = 3;
-
-/** Seats that must stand behind the answer when `count` are left of `n`: the same share, rounded up. */
+/**
+ * Seats that must stand behind the answer when `count` voices are in the final count: never fewer than the client asked
+ * for, and the same share of them where an escalation made the count larger.
+ */
 export function neededOf(agree: number, n: number, count: number): number {
-  return Math.ceil((agree * count) / n);
+  return Math.max(agree, Math.ceil((agree * count) / n));
 }
 
 /** The one next step; repeated with what it brought until it serves or ends inconclusive. */
 export function decide(state: SplitState): Decision {
-  if (state.clusters.length === 1 && state.ballots.length === 0) return unanimous(state);
+  const members = state.clusters[0]!;
+  if (state.clusters.length === 1 && state.ballots.length === 0 && members >= state.agree) {
+    return { step: 'serve', cluster: 0, behind: [0], standing: members, of: members, rejected: [] };
+  }
   const all = state.clusters.map((_, cluster) => cluster);
   const rejected = all.filter((cluster) => isRejected(state.ballots, cluster));
   const left = all.filter((cluster) => !rejected.includes(cluster));
@@ -56,13 +59,6 @@ export function decide(state: SplitState): Decision {
     left.length === 1 || (left.length > 1 && left.every((cluster) => isConfirmed(state.ballots, cluster)));
   const served = settled ? serveIfSupported(state, left, rejected) : null;
   return served ?? nextStep(state, rejected);
-}
-
-function unanimous(state: SplitState): Decision {
-  const members = state.clusters[0]!;
-  return members >= state.agree
-    ? { step: 'serve', cluster: 0, behind: [0], standing: members, of: members, rejected: [] }
-    : { step: 'inconclusive', rejected: [] };
 }
 
 function operatorsThat(ballots: readonly Ballot[], vote: ScoreVote, cluster: number): number {
@@ -101,7 +97,7 @@ function serveIfSupported(state: SplitState, left: readonly number[], rejected: 
   const of = standing + opposing;
   // Somebody outside the split must have confirmed it: a split is never settled by the first vote alone.
   if (accepting === 0) return null;
-  if (standing < neededOf(state.agree, state.n, Math.max(of, Math.min(state.n, COUNT_MIN)))) return null;
+  if (standing < neededOf(state.agree, state.n, of)) return null;
   const cluster = left.reduce((best, next) => (state.clusters[next]! > state.clusters[best]! ? next : best), left[0]!);
   return { step: 'serve', cluster, behind: left, standing, of, rejected };
 }

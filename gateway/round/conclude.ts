@@ -63,7 +63,7 @@ export async function seal(
         const { chargedNano } = settlement;
         made = buildStatement(record, {
           contentHash: hash,
-          quoteNano: quoted(running),
+          quoteNano: running.quoteNano,
           chargedNano,
           logIndex,
           issuedAtMs,

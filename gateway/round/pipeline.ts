@@ -39,7 +39,7 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
 }
 
 function finalEvent(deps: PipelineDeps, running: Running, result: AttemptResult): AnswerEvent {
-  const { plan, request } = running;
+  const { plan } = running;
   const claim = result.served.claim!.value;
   const finish = FINISH_KINDS[claim.finish]! as Exclude<FinishKind, 'cancelled'>;
   // The terminal EOS is committed and scored like any token, but it is no token of the answer.
