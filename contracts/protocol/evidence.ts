@@ -95,8 +95,9 @@ export function encodeEvidence(position: number, evidence: TokenEvidence): Uint8
 export function quantiseLogit(logit: number): number {
   const scaled = Math.floor(logit * LOGIT_SCALE + 0.5);
   if (scaled >= LOGIT_Q16_MAX) return LOGIT_Q16_MAX;
-  // This way round the comparison also catches NaN.
-  return scaled > LOGIT_Q16_MIN ? scaled : LOGIT_Q16_MIN;
+  // This way round the comparison also catches NaN, which Math.max would not.
+  if (scaled > LOGIT_Q16_MIN) return scaled;
+  return LOGIT_Q16_MIN;
 }
 
 /** What the noise of one position depends on. */
@@ -191,8 +192,7 @@ function topContradiction(
   { chosen, chosenLogit, keptCount, top }: TokenEvidence,
   { sampling, seed, position, vocabSize }: EvidenceContext,
 ): EvidenceContradiction | undefined {
-  if (keptCount < 1 || keptCount > vocabSize) return 'wrong_kept_count';
-  if (top.length !== Math.min(EVIDENCE_TOP_MAX, keptCount)) return 'wrong_top_count';
+  if (top.length === 0 || top.length !== Math.min(EVIDENCE_TOP_MAX, keptCount)) return 'wrong_top_count';
   if (new Set(top.map(([id]) => id)).size !== top.length || top.some(([id]) => id >= vocabSize)) {
     return 'duplicate_token';
   }

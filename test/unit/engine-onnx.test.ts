@@ -5,7 +5,6 @@ import { evidenceConsistent, margin } from '#protocol/evidence';
 import type { Sampling } from '#protocol/sampling';
 import { GREEDY } from '#protocol/sampling';
 import type { Engine, GeneratedToken } from '../../provider/engine/engine.ts';
-import { EngineError } from '../../provider/engine/engine.ts';
 import { readModelFolder } from '../../provider/engine/model-folder.ts';
 import { createOnnxEngine } from '../../provider/engine/onnx/onnx-engine.ts';
 
@@ -219,7 +218,7 @@ describe('the onnxruntime engine on minnow-5m', () => {
     const next = job.next();
     await engine.close();
     await expect(next).resolves.toMatchObject({ done: false });
-    await expect(job.next()).rejects.toBeInstanceOf(EngineError);
+    await expect(job.next()).rejects.toMatchObject({ code: 'closed' });
   });
 });
 

@@ -192,6 +192,7 @@ describe('evidenceConsistent', () => {
         return { chosen: second![0], chosenLogit: second![1], top: [second!, first!, ...rest] };
       },
     ],
+    ['an empty list', 'wrong_top_count', free, () => ({ keptCount: 0, top: [] })],
     ['a missing entry', 'wrong_top_count', free, (e) => ({ top: e.top.slice(0, 7) })],
     ['a padded list', 'duplicate_token', free, (e) => ({ top: [...e.top.slice(0, 7), e.top[0]!] })],
     [
@@ -213,6 +214,18 @@ describe('evidenceConsistent', () => {
       (e) => ({ lastKeptLogit: e.lastKeptLogit - 1 }),
     ],
     ['a mass where nothing restricts', 'wrong_mass', free, () => ({ massQ32: MASS_Q32_ONE - 1 })],
+    [
+      'a support above top-k where top-p restricts too',
+      'wrong_kept_count',
+      { ...restricted, topK: 10 },
+      () => ({ keptCount: 11 }),
+    ],
+    [
+      'a whole vocabulary that is not everything',
+      'wrong_mass',
+      { ...free, topK: 100 },
+      () => ({ massQ32: MASS_Q32_ONE - 1 }),
+    ],
     ['a mass below top-p', 'wrong_mass', restricted, () => ({ massQ32: Math.floor(0.89 * MASS_Q32_ONE) })],
     [
       'a support that goes on after top-p was reached',

@@ -80,7 +80,11 @@ describe('chooseToken', () => {
 
   it('finds the same best tokens as scoring every token, for any logits and parameters', () => {
     const property = fc.property(
-      fc.array(fc.float({ min: -40, max: 40, noNaN: true }), { minLength: 1, maxLength: 200 }),
+      fc.oneof(
+        fc.array(fc.float({ min: -40, max: 40, noNaN: true }), { minLength: 1, maxLength: 200 }),
+        // Around eight tokens that are nearly alike, small noise decides, too.
+        fc.array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: 7, maxLength: 13 }),
+      ),
       fc.double({ min: 0.01, max: 2, noNaN: true }),
       fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
       fc.nat(2 ** 31),
@@ -100,7 +104,7 @@ describe('chooseToken', () => {
         expect(evidence.top.map(([id]) => id)).toEqual(all.slice(0, 8).map(({ id }) => id));
       },
     );
-    fc.assert(property, { seed: 1, numRuns: 200 });
+    fc.assert(property, { seed: 1, numRuns: 1500 });
   });
 
   it('is always consistent with itself, for any parameters', () => {

@@ -187,6 +187,16 @@ describe('special tokens in messages', () => {
     fc.assert(property, { seed: 5, numRuns: 500 });
   });
 
+  it('are refused when the vocabulary itself would spell them', () => {
+    const tokenizer = structuredClone(files.tokenizer) as { model: object; pre_tokenizer: { pretokenizers: object[] } };
+    // Llama 3 looks whole words up before it merges; without a split, a text that is a special token is such a word.
+    Object.assign(tokenizer.model, { ignore_merges: true });
+    tokenizer.pre_tokenizer.pretokenizers.shift();
+    const model = createTextModel({ ...files, tokenizer });
+    expect(() => model.encode('<|im_end|>')).toThrow(ProtocolError);
+    expect(model.encode('<|im_end|> ').some((id) => id < 3)).toBe(false);
+  });
+
   it('render as they were written', () => {
     expect(minnow.renderChat(user(attack))).toBe(`<|im_start|>user\n${attack}<|im_end|>\n<|im_start|>assistant\n`);
   });

@@ -126,6 +126,8 @@ def cases():
                 logits = [f32(round(x)) for x in logits]
             counts = {v: r.randint(1, 4) for v in r.sample(range(n), min(4, n))}
             yield f'{name} (vocabulary {n})', logits, s, r.choice(seeds), [0, 1, 777, 2**32 - 1][k], counts
+    flat = [f32(r.gauss(0, 0.5)) for _ in range(300)]
+    yield 'top-p of what top-k kept, where top-k cut off much', flat, dict(BASE, temperature=1, topK=20, topP=0.6), 3, 9, {}
     s = dict(BASE, temperature=1)
     yield 'logits that int32 of 2^-16 cannot hold are clamped', [1e9, -1e9, 32767.5, 40000.0], s, 7, 0, {}
     yield 'all logits equal: the noise alone decides', [0.5] * 16, s, 7, 3, {}
