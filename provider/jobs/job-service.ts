@@ -116,10 +116,13 @@ export class JobService {
   #restore(stored: StoredJob): { restored: SealedJob; end: () => JobEnd | null } {
     let end: JobEnd | null = null;
     const { jobId } = stored.ticket;
+    // A transcript whose last chunk is open ends inside the constructor, before it could be in the map.
+    const entry: { job: SealedJob | null } = { job: null };
     const restored = new SealedJob(this.#context(), stored, null, (reason) => {
       end = reason;
-      if (this.#live.get(jobId) === restored) this.#live.delete(jobId);
+      if (entry.job !== null && this.#live.get(jobId) === entry.job) this.#live.delete(jobId);
     });
+    entry.job = restored;
     return { restored, end: () => end };
   }
 

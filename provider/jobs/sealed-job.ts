@@ -131,7 +131,10 @@ export class SealedJob {
     this.#advance();
   }
 
-  /** Stops: a claim over what was opened, or an error where nothing was. */
+  /**
+   * Stops: a claim over what was opened, or an error where nothing was.
+   * @throws {ProviderError} `storage_unavailable`
+   */
   cancel(): void {
     if (this.#ended) return;
     if (this.#roots.length > 0) {
@@ -139,7 +142,11 @@ export class SealedJob {
       return;
     }
     // Nothing was opened, nothing is owed: the sealed chunk must not be opened by a later permission.
-    this.#context.store.closeJob(this.job.ticket.jobId);
+    try {
+      this.#context.store.closeJob(this.job.ticket.jobId);
+    } catch (cause) {
+      throw new ProviderError('storage_unavailable', { cause });
+    }
     this.fail('client_closed');
   }
 

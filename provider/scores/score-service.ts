@@ -42,6 +42,10 @@ export class ScoreService {
     const terms = { kind: TICKET_KINDS.score, jobHash: transcriptHash, outputTokens };
     const admitted = this.#admission.check(order, terms);
     const { jobId } = order.ticket;
+    // No engine can read such an id back; the gateway refuses the claim itself.
+    if (order.outputIds.some((id) => id >= admitted.model.engine.info.vocabSize)) {
+      throw new ProviderError('invalid_request', { ticket: admitted.refused });
+    }
     if (!admitted.known) this.#running.set(jobId, this.#start(order, admitted, transcriptHash));
     const stored = this.#running.get(jobId) ?? this.#deps.store.score(jobId);
     if (stored === undefined) throw new ProviderError('job_lost', { ticket: admitted.refused });
@@ -85,24 +89,22 @@ export class ScoreService {
     await place.ready;
     const seed = BigInt(order.seed);
     const evidence = await admitted.model.engine.score({ promptIds, outputIds, sampling, seed, signal });
-    // The engine scores up to the first id that the vocabulary does not have; any other gap is not signed around.
-    const strangeAt = outputIds.findIndex((id) => id >= admitted.model.engine.info.vocabSize);
-    const scoredTokens = strangeAt < 0 ? outputIds.length : strangeAt + 1;
-    if (evidence.length !== scoredTokens) throw new ProviderError('internal_error');
+    // Missing evidence is never something to sign around.
+    if (evidence.length !== outputIds.length) throw new ProviderError('internal_error');
     const score = {
       jobId: order.ticket.jobId,
       ticketHash: admitted.job.ticketHash,
       provider: signer.address,
       transcriptHash,
       evidenceRoot: evidenceRoot(0, evidence),
-      outputTokens: scoredTokens,
+      outputTokens: outputIds.length,
     };
     try {
       store.addScore({ score, evidence });
     } catch (cause) {
       throw new ProviderError('storage_unavailable', { ticket: admitted.refused, cause });
     }
-    this.#metrics().outputTokens(scoredTokens);
+    this.#metrics().outputTokens(outputIds.length);
     // Read back, so that the first reply and every later one are the same bytes.
     return store.score(score.jobId) ?? { score, evidence };
   }

@@ -1,0 +1,352 @@
+/** A provider on a real socket, and the gateway's side of its protocol: tickets, sealed rounds, permissions, streams. */
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { serve } from '@hono/node-server';
+import request from 'supertest';
+import { LOCAL_DOMAIN } from '#protocol/eip712';
+import type { Clock, Rng } from '#protocol/env';
+import { type Address, type Hash, sha256, toHex, utf8, ZERO_HASH } from '#protocol/hash';
+import {
+  type ClaimEvent,
+  type CommitmentEvent,
+  type JobOrderWire,
+  type PermissionOrder,
+  type RevealEvent,
+  type ScoreOrderWire,
+  ticketToWire,
+  zClaimEvent,
+  zCommitmentEvent,
+  zRevealEvent,
+} from '#protocol/messages';
+import { generateJobHash, promptHash, samplingHash, scoredHash } from '#protocol/request';
+import { memberSlots, padHash, sealRound } from '#protocol/round';
+import { GREEDY, type Sampling } from '#protocol/sampling';
+import type { Signer } from '#protocol/signer';
+import { nativeSigner, recoverNative } from '#protocol/signer-native';
+import { digests, type Permission, requestHash, TICKET_KINDS, type Ticket } from '#protocol/typed';
+import { createProvider, type Provider } from '../../provider/app.ts';
+import { DEFAULT_LIMITS, type ProviderDeps, type ProviderLimits } from '../../provider/deps.ts';
+import type { Engine, GenerateRequest } from '../../provider/engine/engine.ts';
+import { createToyEngine, TOY_TEXT } from '../../provider/engine/toy.ts';
+import { SILENT_LOG } from '../../provider/log.ts';
+import { createMemoryStore } from '../../provider/store/memory.ts';
+import type { ProviderStore } from '../../provider/store/store.ts';
+
+export const hashOf = (text: string): Hash => toHex(sha256(utf8(text)));
+export const signerOf = (name: string): Signer => nativeSigner(sha256(utf8(name)));
+
+export const GATEWAY = signerOf('gateway');
+export const PROVIDER = signerOf('provider');
+export const MODEL_DIGEST = hashOf('toy model');
+export const START_MS = 1_700_000_000_000;
+const PAD_SEED = hashOf('pad');
+export const ROUND_ID = hashOf('round');
+/** The slot that the fixture's gateway gives to the provider. */
+export const SLOT = memberSlots(PAD_SEED, ROUND_ID, 1)[0]!;
+export const PROMPT_IDS = TOY_TEXT.encodeChat([{ role: 'user', content: 'hello' }]);
+
+/** Greedy, and the toy's EOS (id 0) is out of reach: answers have exactly `maxTokens` tokens. */
+export const LONG: Sampling = { ...GREEDY, logitBias: [[0, -100]] };
+
+/** Time that moves only when told. */
+export class ManualClock implements Clock {
+  #nowMs = START_MS;
+  #sleepers: { atMs: number; wake: () => void }[] = [];
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const sleeper = { atMs: this.#nowMs + ms, wake: resolve };
+      this.#sleepers.push(sleeper);
+      signal?.addEventListener('abort', () => {
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        reject(signal.reason);
+      });
+    });
+  }
+
+  get sleeping(): number {
+    return this.#sleepers.length;
+  }
+
+  advance(ms: number): void {
+    this.#nowMs += ms;
+    const due = this.#sleepers.filter((sleeper) => sleeper.atMs <= this.#nowMs);
+    this.#sleepers = this.#sleepers.filter((sleeper) => sleeper.atMs > this.#nowMs);
+    for (const sleeper of due) sleeper.wake();
+  }
+}
+
+/** Bytes that never repeat, so that a second salt for one chunk would show. */
+export function countingRng(): Rng {
+  let count = 0;
+  return { bytes: (length) => sha256(utf8(`rng ${count++}`)).slice(0, length) };
+}
+
+/** An engine that holds every generation until `open`, and tells how many it is holding or running. */
+export function gatedEngine(engine: Engine = createToyEngine()): Engine & { open(): void; active(): number } {
+  let active = 0;
+  let open: () => void = () => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const aborted = (signal: AbortSignal | undefined) =>
+    new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+  return {
+    info: engine.info,
+    text: engine.text,
+    async *generate(order: GenerateRequest) {
+      active++;
+      try {
+        await Promise.race([gate, aborted(order.signal)]);
+        yield* engine.generate(order);
+      } finally {
+        active--;
+      }
+    },
+    score: async (order) => {
+      await Promise.race([gate, aborted(order.signal)]);
+      return engine.score(order);
+    },
+    close: () => engine.close(),
+    open: () => open(),
+    active: () => active,
+  };
+}
+
+export interface RunningProvider {
+  readonly url: string;
+  readonly clock: ManualClock;
+  readonly store: ProviderStore;
+  readonly provider: Provider;
+  stop(): Promise<void>;
+}
+
+export interface ProviderOptions {
+  readonly engine?: Engine;
+  readonly store?: ProviderStore;
+  readonly clock?: ManualClock;
+  readonly rng?: Rng;
+  readonly limits?: Partial<ProviderLimits>;
+  readonly log?: ProviderDeps['log'];
+  readonly gateways?: readonly Signer[];
+}
+
+/** A provider that listens on a port of its own. */
+export async function startProvider(options: ProviderOptions = {}): Promise<RunningProvider> {
+  const clock = options.clock ?? new ManualClock();
+  const store = options.store ?? createMemoryStore();
+  const provider = createProvider({
+    models: new Map([[MODEL_DIGEST, { id: 'toy', engine: options.engine ?? createToyEngine() }]]),
+    manifest: { operator: 'tester', role: 'member', region: 'local' },
+    signer: PROVIDER,
+    recover: recoverNative,
+    domain: LOCAL_DOMAIN,
+    gatewayAddresses: new Set((options.gateways ?? [GATEWAY]).map((gateway) => gateway.address)),
+    store,
+    clock,
+    rng: options.rng ?? countingRng(),
+    log: options.log ?? SILENT_LOG,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+  });
+  const server = serve({ fetch: provider.app.fetch, hostname: '127.0.0.1', port: 0 }) as Server;
+  await new Promise<void>((resolve) => server.once('listening', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      provider.close();
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { url, clock, store, provider, stop };
+}
+
+/** What of an order a test may bend; the hashes follow unless they are given themselves. */
+export interface OrderChanges {
+  readonly jobId?: Hash;
+  readonly promptIds?: readonly number[];
+  readonly sampling?: Sampling;
+  readonly seed?: bigint;
+  readonly maxTokens?: number;
+  readonly chunkSizes?: readonly number[];
+  readonly modelDigest?: Hash;
+  readonly ticket?: Partial<Ticket>;
+  readonly signer?: Signer;
+}
+
+function terms(changes: OrderChanges) {
+  const { promptIds = PROMPT_IDS, sampling = LONG, seed = 7n, maxTokens = 12, modelDigest = MODEL_DIGEST } = changes;
+  const body = { model: 'toy', modelDigest, promptIds: [...promptIds], sampling, seed: `${seed}`, maxTokens };
+  return { ...body, nonce: ZERO_HASH };
+}
+
+function signedTicket(body: ReturnType<typeof terms>, kind: number, jobHash: Hash, changes: OrderChanges) {
+  const { model, modelDigest, promptIds, sampling, seed, maxTokens, nonce } = body;
+  const ticket: Ticket = {
+    jobId: changes.jobId ?? hashOf('job'),
+    requestHash: requestHash({
+      model,
+      modelDigest,
+      promptHash: promptHash(promptIds),
+      samplingHash: samplingHash(sampling),
+      seed: BigInt(seed),
+      maxTokens,
+      nonce,
+    }),
+    roundId: ROUND_ID,
+    provider: PROVIDER.address,
+    kind,
+    jobHash,
+    padHash: padHash(PAD_SEED),
+    inputNanoPerMtok: 1_000n,
+    outputNanoPerMtok: 2_000n,
+    issuedAtMs: START_MS,
+    expiresAtMs: START_MS + 60_000,
+    retainUntilMs: START_MS + 3_600_000,
+    checkpoint: hashOf('checkpoint'),
+    ...changes.ticket,
+  };
+  const signature = (changes.signer ?? GATEWAY).sign(digests.ticket(LOCAL_DOMAIN, ticket));
+  return { ticket: ticketToWire(ticket), signature };
+}
+
+/** A signed order for a generating job. */
+export function jobOrder(changes: OrderChanges = {}): JobOrderWire {
+  const body = terms(changes);
+  const chunkSizes = [...(changes.chunkSizes ?? [4])];
+  return { ...signedTicket(body, TICKET_KINDS.generate, generateJobHash(chunkSizes), changes), ...body, chunkSizes };
+}
+
+/** A signed order for a score. */
+export function scoreOrder(outputIds: readonly number[], changes: OrderChanges = {}): ScoreOrderWire {
+  const body = terms(changes);
+  const jobHash = scoredHash(body.promptIds, outputIds);
+  return { ...signedTicket(body, TICKET_KINDS.score, jobHash, changes), ...body, outputIds: [...outputIds] };
+}
+
+/** A permission for a commitment in a round of its own, as the gateway would seal it. */
+export function permit(
+  { index, commitment }: Pick<CommitmentEvent, 'index' | 'commitment'>,
+  changes: { slot?: number; roundId?: Hash; signer?: Signer; other?: Hash; permission?: Partial<Permission> } = {},
+): PermissionOrder {
+  const { slot = SLOT, roundId = ROUND_ID, signer = GATEWAY, other } = changes;
+  const commitments = new Map([[slot, commitment]]);
+  if (other !== undefined) commitments.set((slot + 1) % 16, other);
+  const round = sealRound(roundId, index, PAD_SEED, commitments);
+  const permission = { roundId, index, roundRoot: round.root, ...changes.permission };
+  const signature = signer.sign(digests.permission(LOCAL_DOMAIN, permission));
+  return { permission, signature, slot, path: round.path(slot) };
+}
+
+export type StreamEvent = { readonly event: string; readonly data: Record<string, unknown> };
+
+/** The event stream of an order, read event by event. */
+export class JobStream {
+  /** All bytes that arrived. */
+  text = '';
+  readonly #request: request.Test;
+  #events: StreamEvent[] = [];
+  #taken = 0;
+  #ended = false;
+  #wake: () => void = () => {};
+
+  constructor(url: string, order: JobOrderWire) {
+    this.#request = request(url)
+      .post('/v1/jobs')
+      .send(order)
+      .buffer(true)
+      .parse((response, done) => {
+        const stream = response as unknown as NodeJS.ReadableStream;
+        stream.setEncoding('utf8');
+        stream.on('data', (piece: string) => this.#take(piece));
+        stream.on('end', () => done(null, null));
+        // superagent reports it itself.
+        stream.on('error', () => {});
+      });
+    this.#request.end(() => {
+      this.#ended = true;
+      this.#wake();
+    });
+  }
+
+  #take(piece: string): void {
+    this.text += piece;
+    const blocks = this.text.split('\n\n').slice(0, -1);
+    this.#events = blocks.map((block) => {
+      const match = /^event: (\w+)\ndata: (.*)$/.exec(block);
+      if (match === null) throw new Error('not an event');
+      return { event: match[1]!, data: JSON.parse(match[2]!) as Record<string, unknown> };
+    });
+    this.#wake();
+  }
+
+  /** The next event, or null at the end of the stream. */
+  async next(): Promise<StreamEvent | null> {
+    while (this.#taken >= this.#events.length && !this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#events[this.#taken++] ?? null;
+  }
+
+  /** Events that arrived and were not taken yet. */
+  get pending(): readonly StreamEvent[] {
+    return this.#events.slice(this.#taken);
+  }
+
+  async #expect(name: string): Promise<unknown> {
+    const event = await this.next();
+    if (event?.event !== name) throw new Error(`expected ${name}, got ${event?.event} ${JSON.stringify(event?.data)}`);
+    return event.data;
+  }
+
+  async commitment(): Promise<CommitmentEvent> {
+    return zCommitmentEvent.parse(await this.#expect('commitment'));
+  }
+
+  async reveal(): Promise<RevealEvent> {
+    return zRevealEvent.parse(await this.#expect('reveal'));
+  }
+
+  async claim(): Promise<ClaimEvent> {
+    return zClaimEvent.parse(await this.#expect('claim'));
+  }
+
+  async error(): Promise<string> {
+    return String(((await this.#expect('error')) as { code: unknown }).code);
+  }
+
+  close(): void {
+    this.#request.abort();
+  }
+}
+
+export const reveal = (url: string, jobId: Hash, order: PermissionOrder) =>
+  request(url).post(`/v1/jobs/${jobId}/reveal`).send(order);
+
+/** Runs an order to its claim, opening every chunk. */
+export async function runToClaim(url: string, order: JobOrderWire) {
+  const stream = new JobStream(url, order);
+  const commitments: CommitmentEvent[] = [];
+  const reveals: RevealEvent[] = [];
+  const roots: Hash[] = [];
+  for (;;) {
+    const commitment = await stream.commitment();
+    commitments.push(commitment);
+    const permission = permit(commitment);
+    roots.push(permission.permission.roundRoot);
+    await reveal(url, commitment.jobId, permission).expect(200);
+    const opened = await stream.reveal();
+    reveals.push(opened);
+    if (!opened.opening.last) continue;
+    const claim = await stream.claim();
+    const end = await stream.next();
+    return { commitments, reveals, roots, claim, end, text: stream.text };
+  }
+}
+
+export type { Address };
