@@ -8,6 +8,7 @@ import {
   stakeAccount,
   withheldAccount,
 } from './accounts.ts';
+import { least } from './least.ts';
 import type { ProviderFault } from './penalties.ts';
 import { BPS, penaltyNano } from './penalties.ts';
 import type { Leg, Transfer } from './transfer.ts';
@@ -72,8 +73,7 @@ export interface DisputeSettlement {
  * @param frozenNano what open disputes hold of the same stake
  */
 export function freezeNano(fault: ProviderFault, freeNano: bigint, frozenNano: bigint): bigint {
-  const penalty = penaltyNano(fault, freeNano + frozenNano);
-  return penalty < freeNano ? penalty : freeNano;
+  return least(penaltyNano(fault, freeNano + frozenNano), freeNano);
 }
 
 /** Moves stake into the dispute, where no other dispute and no withdrawal reaches it. */
@@ -101,7 +101,7 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
   const burnFloor = (slash * dispute.split.burnBps + BPS - 1n) / BPS;
   let left = slash - burnFloor;
   const take = (wanted: bigint): bigint => {
-    const taken = wanted < left ? wanted : left;
+    const taken = least(wanted, left);
     left -= taken;
     return taken;
   };
@@ -158,8 +158,4 @@ function settleReturned(dispute: DisputeMoney): DisputeSettlement {
 
 function disputeTransfer(dispute: DisputeMoney, legs: readonly Leg[]): Transfer {
   return makeTransfer({ id: `dispute:${dispute.disputeId}`, reason: 'dispute', disputeId: dispute.disputeId }, legs);
-}
-
-function least(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
 }

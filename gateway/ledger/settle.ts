@@ -11,6 +11,7 @@ import {
   ROUNDING,
   withheldAccount,
 } from './accounts.ts';
+import { least } from './least.ts';
 import type { ModelPrice, Work } from './price.ts';
 import { jobPrice } from './price.ts';
 import type { Leg, Transfer } from './transfer.ts';
@@ -186,8 +187,4 @@ function isRecoverable(verdict: SettledVerdict, job: OutcomeJob): boolean {
 /** Those behind the answer are paid out of the quote first, rejected jobs after them; otherwise the order given. */
 function inOrderOfClaim(jobs: readonly OutcomeJob[]): readonly OutcomeJob[] {
   return [...jobs.filter((j) => j.standing !== 'rejected'), ...jobs.filter((j) => j.standing === 'rejected')];
-}
-
-function least(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
 }

@@ -1,6 +1,7 @@
 /** Accepting a request: hold, cover, draw and idempotency key become durable together (SPEC.md §Money, "Durability"). */
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
+import { MONEY_MAX_NANO } from '../ledger/accounts.ts';
 import type { ModelPrice } from '../ledger/price.ts';
 import { hold } from '../ledger/settle.ts';
 import { takeDraw } from './epochs-repo.ts';
@@ -45,6 +46,9 @@ export async function acceptRequest(tx: Tx, request: NewRequest): Promise<Accept
   }
   const earlier = await earlierAttempt(tx, request);
   if (earlier.outcome !== 'next') return earlier;
+  if (request.coverNano > MONEY_MAX_NANO) {
+    throw new ProtocolError('reserve_empty', 'No reserve can cover the most that this request can cost.');
+  }
   await applyTransfer(
     tx,
     hold({ requestId, account: key.account, quoteNano: request.quoteNano, coverNano: request.coverNano }),

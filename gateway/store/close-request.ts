@@ -1,25 +1,21 @@
 /** Ending a request: money, jobs, draw, log and attestation change together or not at all (SPEC.md §Money, "Outcomes"). */
 
 import type { ErrorCode } from '#protocol/errors';
-import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Standing } from '#protocol/verdict';
-import { earningsAccount, RESERVE } from '../ledger/accounts.ts';
-import { jobPrice } from '../ledger/price.ts';
 import type { Outcome, SettledVerdict, Settlement } from '../ledger/settle.ts';
 import { settle } from '../ledger/settle.ts';
-import { makeTransfer } from '../ledger/transfer.ts';
 import { insertAttestation } from './attestations-repo.ts';
 import { disputesOfRequest, updateDispute } from './disputes-repo.ts';
 import { abortDraw } from './epochs-repo.ts';
 import type { Tx } from './handle.ts';
 import type { JobRow } from './jobs-repo.ts';
-import { jobById, jobsOfRequest, updateJob } from './jobs-repo.ts';
+import { jobsOfRequest, updateJob } from './jobs-repo.ts';
 import { applyTransfer } from './ledger-repo.ts';
 import type { LogLeaf } from './log-repo.ts';
 import { appendLog, logSize } from './log-repo.ts';
 import type { RequestRow } from './requests-repo.ts';
-import { openRequest, requestById, updateRequest } from './requests-repo.ts';
+import { openRequest, updateRequest } from './requests-repo.ts';
 
 /** Ends with an answer. */
 export type AnsweredVerdict = Exclude<SettledVerdict, 'inconclusive' | 'failed' | 'disconnected'>;
@@ -100,29 +96,6 @@ export async function failRequest(
     ...amounts(settlement),
   });
   return { settlement, logIndex };
-}
-
-/**
- * Pays what a late job revealed after its request had ended, out of the free reserve, once. Ask for the reveal only when this
- * can be paid.
- * @returns what was paid, 0 when there is nothing more to pay
- * @throws {ProtocolError} reserve_empty; internal_error when the request has not ended
- */
-export async function payLateWork(tx: Tx, jobId: Hash, outputTokens: number, nowMs: number): Promise<bigint> {
-  const job = await jobById(tx, jobId);
-  const request = job === null ? null : await requestById(tx, job.requestId);
-  if (job === null || request === null || request.endedAtMs === null) {
-    throw new ProtocolError('internal_error', 'The job belongs to no ended request.', { details: { jobId } });
-  }
-  const { payNano } = jobPrice(request, { inputTokens: job.inputTokens, outputTokens, scoredTokens: job.scoredTokens });
-  const owed = (payNano < job.maxNano ? payNano : job.maxNano) - job.earnedNano;
-  if (owed <= 0n) return 0n;
-  const transfer = makeTransfer({ id: `late:${jobId}`, reason: 'late', requestId: job.requestId }, [
-    { from: RESERVE, to: earningsAccount(job.provider), amountNano: owed },
-  ]);
-  await applyTransfer(tx, transfer, nowMs);
-  await updateJob(tx, jobId, { outputTokens, earnedNano: job.earnedNano + owed });
-  return owed;
 }
 
 async function settleMoney(

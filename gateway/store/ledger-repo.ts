@@ -1,5 +1,5 @@
 /** Enters transfers into the books; the only code that changes a balance (SPEC.md §Money, "Transfers"). */
-import { and, asc, eq, inArray, or, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, ne, or, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { AccountId } from '../ledger/accounts.ts';
 import { frozenAccount, parseAccount, RESERVE, stakeAccount } from '../ledger/accounts.ts';
@@ -84,15 +84,26 @@ export interface Bond {
 export async function bondOf(handle: Handle, provider: string): Promise<Bond> {
   const { disputes } = handle.tables;
   const open = await handle.db
-    .select({ disputeId: disputes.disputeId, state: disputes.state })
+    .select({ disputeId: disputes.disputeId })
     .from(disputes)
-    .where(eq(disputes.provider, provider));
-  const held = open.filter((row) => row.state !== 'settled').map((row) => frozenAccount(row.disputeId));
+    .where(and(eq(disputes.provider, provider), ne(disputes.state, 'settled')));
+  const held = open.map((row) => frozenAccount(row.disputeId));
   const balances = await balancesNano(handle, [stakeAccount(provider), ...held]);
   return {
     freeNano: balances.get(stakeAccount(provider)) ?? 0n,
     frozenNano: held.reduce((sum, id) => sum + (balances.get(id) ?? 0n), 0n),
   };
+}
+
+/** Owners of cover accounts with money in them: running requests, and jobs that were issued for a dispute. */
+export async function coverOwners(handle: Handle): Promise<readonly string[]> {
+  const { accounts } = handle.tables;
+  const rows = await handle.db
+    .select({ owner: accounts.owner })
+    .from(accounts)
+    .where(and(eq(accounts.kind, 'cover'), gt(accounts.balanceNano, 0n)))
+    .orderBy(asc(accounts.owner));
+  return rows.map((row) => row.owner);
 }
 
 /** One transfer with its postings, or null. */

@@ -4,6 +4,7 @@ import type { Hash } from '#protocol/hash';
 import type { Fault } from '#protocol/verdict';
 import type { JobRole } from '../ledger/settle.ts';
 import type { Tx } from './handle.ts';
+import type { JobRow } from './jobs-repo.ts';
 import { advanceJob, insertJobs, insertRound, jobById, jobsOfRequest, roundRow, updateJob } from './jobs-repo.ts';
 import { openRequest, updateRequest } from './requests-repo.ts';
 
@@ -61,20 +62,7 @@ export async function recordJobs(tx: Tx, requestId: string, jobs: readonly NewJo
   }
   await insertJobs(
     tx,
-    jobs.map((job) => ({
-      ...job,
-      requestId,
-      state: 'issued' as const,
-      commitmentsJson: '[]',
-      claimJson: null,
-      outputTokens: 0,
-      scoredTokens: 0,
-      standing: null,
-      fault: null,
-      earnedNano: 0n,
-      issuedAtMs: nowMs,
-      endedAtMs: null,
-    })),
+    jobs.map((job) => issuedRow(requestId, job, nowMs)),
   );
   if (request.state === 'accepted') await updateRequest(tx, requestId, { state: 'running' });
 }
@@ -120,6 +108,24 @@ export async function recordSteps(tx: Tx, steps: readonly JobStep[]): Promise<vo
         await advanceJob(tx, step.jobId, step.kind, { fault: step.fault, endedAtMs: step.atMs });
     }
   }
+}
+
+/** The row of a job that was just issued. */
+export function issuedRow(requestId: string, job: NewJob, nowMs: number): JobRow {
+  return {
+    ...job,
+    requestId,
+    state: 'issued',
+    commitmentsJson: '[]',
+    claimJson: null,
+    outputTokens: 0,
+    scoredTokens: 0,
+    standing: null,
+    fault: null,
+    earnedNano: 0n,
+    issuedAtMs: nowMs,
+    endedAtMs: null,
+  };
 }
 
 /** A late job stays late: what it still reveals is paid, and it has no vote. */

@@ -4,6 +4,8 @@ import { forgetExpiredAttestations } from './attestations-repo.ts';
 import { failRequest } from './close-request.ts';
 import { disputesOfRequest, forgetExpiredBundles } from './disputes-repo.ts';
 import type { Tx } from './handle.ts';
+import { payLateWork } from './late-work.ts';
+import { coverOwners } from './ledger-repo.ts';
 import type { LogLeaf } from './log-repo.ts';
 import type { RequestRow } from './requests-repo.ts';
 import { dropExpiredIdempotencyKeys, unfinishedRequests } from './requests-repo.ts';
@@ -16,7 +18,7 @@ export interface Recovery {
 
 /**
  * Closes every unfinished request: the client gets the whole hold back, revealed work is paid out of the cover (or withheld where
- * a dispute is open about it), the draw is aborted and logged. Running it twice changes nothing.
+ * a dispute is open about it), the draw is aborted and logged; work for disputes is paid as far as it came. Running it twice changes nothing.
  * @param leaf makes the log's `aborted` entry of a request
  */
 export async function recover(tx: Tx, nowMs: number, leaf: (request: RequestRow) => LogLeaf): Promise<Recovery> {
@@ -37,6 +39,8 @@ export async function recover(tx: Tx, nowMs: number, leaf: (request: RequestRow)
     closed.push(requestId);
     paidNano += settlement.reserveNano;
   }
+  // What is still covered now belongs to work for disputes.
+  for (const jobId of await coverOwners(tx)) paidNano += await payLateWork(tx, jobId, nowMs);
   return { closed, paidNano };
 }
 

@@ -1,0 +1,182 @@
+/** The gateway's configuration (DESIGN §14). Pure. */
+
+import { type Policy, policyOfText, policyText } from '#protocol/policy';
+import {
+  baseUrl,
+  integer,
+  listOf,
+  nano,
+  oneOf,
+  type Parsed,
+  parseSettings,
+  path,
+  type SettingSources,
+  type Settings,
+  type SettingsResult,
+  word,
+} from '#protocol/settings';
+import { LOG_LEVELS, type LogLevel } from './log.ts';
+
+export const ENV_PREFIX = 'ASSAY_GATEWAY_';
+
+export interface GatewayConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly dataFolder: string;
+  /** 32 bytes as hex; made with mode 0600 when missing. */
+  readonly keyFile: string;
+  /** Base URLs of member providers, and of the referee. */
+  readonly providers: readonly string[];
+  readonly referee: string;
+  /** Folders with tokenizer and template of the served models; the folder's name is the model's. */
+  readonly modelFolders: readonly string[];
+  readonly inputNanoPerMtok: bigint;
+  readonly outputNanoPerMtok: bigint;
+  readonly defaultPolicy: Policy;
+  readonly logOrigin: string;
+  readonly reserveNano: bigint;
+  readonly stakeNano: bigint;
+  readonly clientNano: bigint;
+  readonly appealMs: number;
+  readonly retentionMs: number;
+  readonly roundTimeoutMs: number;
+  readonly jobTimeoutMs: number;
+  readonly logLevel: LogLevel;
+  /** A key to accept besides those in the database; from the environment only. */
+  readonly apiKey: string | null;
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+function policy(text: string): Parsed<Policy> {
+  try {
+    return { value: policyOfText(text) };
+  } catch {
+    return { problem: 'must be a policy such as "quorum; n=3"' };
+  }
+}
+
+function apiKey(text: string): Parsed<string | null> {
+  return /^[\x21-\x7e]{8,512}$/.test(text)
+    ? { value: text }
+    : { problem: 'must have 8 to 512 visible ASCII characters' };
+}
+
+const SETTINGS: Settings<GatewayConfig> = {
+  host: { env: 'ASSAY_GATEWAY_HOST', help: 'address to listen on', fallback: '127.0.0.1', parse: word(255) },
+  port: {
+    env: 'ASSAY_GATEWAY_PORT',
+    help: 'port; 0 lets the system choose',
+    fallback: 8080,
+    parse: integer(0, 65_535),
+  },
+  dataFolder: {
+    env: 'ASSAY_GATEWAY_DATA_FOLDER',
+    help: 'folder of the database',
+    fallback: './data/gateway',
+    parse: path,
+  },
+  keyFile: {
+    env: 'ASSAY_GATEWAY_KEY_FILE',
+    help: 'private key, made when missing',
+    fallback: './data/gateway/key',
+    parse: path,
+  },
+  providers: { env: 'ASSAY_GATEWAY_PROVIDERS', help: 'base URLs of providers, by commas', parse: listOf(baseUrl) },
+  referee: { env: 'ASSAY_GATEWAY_REFEREE', help: 'base URL of the referee', parse: baseUrl },
+  modelFolders: {
+    env: 'ASSAY_GATEWAY_MODEL_FOLDERS',
+    help: 'folders of served models, by commas',
+    parse: listOf(path),
+  },
+  // Nano-units of the settlement token for a million tokens: 0.05 and 0.20, what small open models cost.
+  inputNanoPerMtok: {
+    env: 'ASSAY_GATEWAY_INPUT_NANO_PER_MTOK',
+    help: 'price of a million prompt tokens',
+    fallback: 50_000_000n,
+    parse: nano,
+  },
+  outputNanoPerMtok: {
+    env: 'ASSAY_GATEWAY_OUTPUT_NANO_PER_MTOK',
+    help: 'price of a million output tokens',
+    fallback: 200_000_000n,
+    parse: nano,
+  },
+  defaultPolicy: {
+    env: 'ASSAY_GATEWAY_DEFAULT_POLICY',
+    help: 'of requests that name none',
+    fallback: policyOfText('quorum; n=3'),
+    parse: policy,
+  },
+  logOrigin: {
+    env: 'ASSAY_GATEWAY_LOG_ORIGIN',
+    help: 'name of the log',
+    fallback: 'assay.local/log',
+    parse: word(200),
+  },
+  // 1,000 units: covers 10,000 concurrent worst cases of a 1,000-token quorum of 3 at the default prices.
+  reserveNano: {
+    env: 'ASSAY_GATEWAY_RESERVE_NANO',
+    help: 'first deposit of the reserve',
+    fallback: 10n ** 12n,
+    parse: nano,
+  },
+  stakeNano: {
+    env: 'ASSAY_GATEWAY_STAKE_NANO',
+    help: 'first stake of each provider',
+    fallback: 10n ** 11n,
+    parse: nano,
+  },
+  clientNano: {
+    env: 'ASSAY_GATEWAY_CLIENT_NANO',
+    help: 'first funds of the given key',
+    fallback: 10n ** 11n,
+    parse: nano,
+  },
+  appealMs: {
+    env: 'ASSAY_GATEWAY_APPEAL_MS',
+    help: 'from a ruling until its money moves',
+    fallback: DAY_MS,
+    parse: integer(0, 90 * DAY_MS),
+  },
+  retentionMs: {
+    env: 'ASSAY_GATEWAY_RETENTION_MS',
+    help: 'how long statements and evidence are kept',
+    fallback: 7 * DAY_MS,
+    parse: integer(60_000, 90 * DAY_MS),
+  },
+  roundTimeoutMs: {
+    env: 'ASSAY_GATEWAY_ROUND_TIMEOUT_MS',
+    help: 'for one sealed chunk or its opening',
+    fallback: 60_000,
+    parse: integer(100, 3_600_000),
+  },
+  jobTimeoutMs: {
+    env: 'ASSAY_GATEWAY_JOB_TIMEOUT_MS',
+    help: 'for a whole job',
+    fallback: 600_000,
+    parse: integer(1000, 86_400_000),
+  },
+  logLevel: { env: 'ASSAY_GATEWAY_LOG_LEVEL', help: LOG_LEVELS.join(', '), fallback: 'info', parse: oneOf(LOG_LEVELS) },
+  apiKey: { env: 'ASSAY_GATEWAY_API_KEY', help: 'preset API key', fallback: null, parse: apiKey, envOnly: true },
+};
+
+export const GATEWAY_SETTINGS = SETTINGS;
+
+export function parseGatewayConfig(sources: SettingSources): SettingsResult<GatewayConfig> {
+  return parseSettings(SETTINGS, ENV_PREFIX, sources);
+}
+
+/** The effective configuration for printing: no key, and not where it lies. */
+export function redactedConfig(config: GatewayConfig): Record<string, unknown> {
+  const plain = Object.entries(config).map(([name, value]) => [
+    name,
+    typeof value === 'bigint' ? value.toString() : value,
+  ]);
+  return {
+    ...Object.fromEntries(plain),
+    keyFile: '[redacted]',
+    apiKey: config.apiKey === null ? null : '[redacted]',
+    defaultPolicy: policyText(config.defaultPolicy),
+  };
+}

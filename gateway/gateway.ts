@@ -1,0 +1,244 @@
+/** A gateway put together from its parts; main.ts, the tests and the simulation pass different clocks, keys and wires. */
+import type { Domain } from '#protocol/eip712';
+import type { Clock, Rng } from '#protocol/env';
+import type { Hash } from '#protocol/hash';
+import type { LogSigner } from '#protocol/log';
+import type { Policy } from '#protocol/policy';
+import { policyJsonSchema, policyOfJson } from '#protocol/policy';
+import type { Recover, Signer } from '#protocol/signer';
+import { createApp } from './app.ts';
+import { LogKeeper, leafOf } from './attest/log-keeper.ts';
+import { ReceiptDesk } from './attest/receipts.ts';
+import { EpochKeeper, type SecretBox } from './committee/epochs.ts';
+import { Registry } from './committee/registry.ts';
+import { type DeskMove, DisputeDesk } from './dispute/desk.ts';
+import type { GatewayApp } from './http/context.ts';
+import { mountPublicRoutes } from './http/public-routes.ts';
+import type { KeyLookup } from './keys.ts';
+import { clientAccount, RESERVE, stakeAccount } from './ledger/accounts.ts';
+import { deposit } from './ledger/funding.ts';
+import { errorFields, type Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { ModelEntry } from './openai/answer.ts';
+import { CHAT_LIMITS_DEFAULT, type ChatLimits } from './openai/limits.ts';
+import type { PipelineLimits } from './round/accept.ts';
+import { abortedEntry } from './round/conclude.ts';
+import { createPipeline } from './round/pipeline.ts';
+import { createProviderClient, type Fetch } from './round/provider-client.ts';
+import type { WaveLimits } from './round/wave.ts';
+import type { Store, Tx } from './store/handle.ts';
+import { activeApiKeyByHash, insertApiKey } from './store/keys-repo.ts';
+import { applyTransfer, transferById } from './store/ledger-repo.ts';
+import { forgetExpired, recover } from './store/recover.ts';
+
+/** Everything that decides how a gateway behaves; all durations in milliseconds. */
+export interface GatewayLimits extends WaveLimits, PipelineLimits {
+  readonly scoreTimeoutMs: number;
+  readonly manifestTimeoutMs: number;
+  /** From a ruling until its money moves. */
+  readonly appealMs: number;
+  /** Draw keys per epoch. */
+  readonly epochSize: number;
+  /** Most stake of one provider that counts in the draw. */
+  readonly stakeCapNano: bigint;
+}
+
+export interface GatewayDeps {
+  readonly store: Store;
+  readonly fetch: Fetch;
+  readonly signer: Signer;
+  readonly logSigner: LogSigner;
+  readonly box: SecretBox;
+  readonly recover: Recover;
+  readonly domain: Domain;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly models: readonly ModelEntry[];
+  readonly policyDefault: Policy;
+  readonly limits: GatewayLimits;
+  readonly chatLimits?: ChatLimits;
+  readonly onDisputeMove?: (move: DeskMove) => void;
+}
+
+/** Money that an embedded network begins with; each deposit happens once, however often it is asked for. */
+export interface Genesis {
+  readonly reserveNano: bigint;
+  readonly stakeNano: bigint;
+}
+
+export class Gateway {
+  readonly app: GatewayApp;
+  readonly registry: Registry;
+  readonly epochs: EpochKeeper;
+  readonly logKeeper: LogKeeper;
+  readonly desk: DisputeDesk;
+  readonly #deps: GatewayDeps;
+  readonly #receipts: ReceiptDesk;
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #ready = false;
+
+  constructor(deps: GatewayDeps) {
+    this.#deps = deps;
+    const { store, clock, rng, domain, signer, limits } = deps;
+    const client = createProviderClient(deps.fetch);
+    const shared = { ...deps, client };
+    this.registry = new Registry({ ...shared, manifestTimeoutMs: limits.manifestTimeoutMs });
+    this.logKeeper = new LogKeeper({ store, signer: deps.logSigner, domain, clock });
+    this.epochs = new EpochKeeper({
+      store,
+      registry: this.registry,
+      clock,
+      rng,
+      box: deps.box,
+      size: limits.epochSize,
+      capNano: limits.stakeCapNano,
+    });
+    this.#receipts = new ReceiptDesk({ store, signer, domain, log: this.logKeeper, epochs: this.epochs });
+    this.desk = new DisputeDesk({
+      ...shared,
+      log: this.logKeeper,
+      registry: this.registry,
+      scoreTimeoutMs: limits.scoreTimeoutMs,
+      vocabSizeOf: (digest: Hash) => deps.models.find((model) => model.digest === digest)?.text.vocabSize ?? null,
+      appealMs: limits.appealMs,
+      onMove: (move) => {
+        if (move.kind === 'settled') this.epochs.renew();
+        deps.onDisputeMove?.(move);
+      },
+    });
+    const pipeline = createPipeline({
+      ...shared,
+      registry: this.registry,
+      epochs: this.epochs,
+      log: this.logKeeper,
+      receipts: this.#receipts,
+      desk: this.desk,
+      scoreTimeoutMs: limits.scoreTimeoutMs,
+      pipeline: limits,
+      background: (work) => this.#keep(work),
+      stopping: this.#stop.signal,
+    });
+    this.app = createApp({
+      pipeline,
+      keys: keyLookup(store),
+      clock,
+      rng,
+      log: deps.log,
+      metrics: deps.metrics,
+      models: modelRegistry(deps.models),
+      limits: deps.chatLimits ?? CHAT_LIMITS_DEFAULT,
+      policyDefault: deps.policyDefault,
+      routes: (app, auth) =>
+        mountPublicRoutes(app, auth, {
+          store,
+          log: this.logKeeper,
+          receipts: this.#receipts,
+          ready: () => this.#ready && !this.#stop.signal.aborted,
+        }),
+    });
+  }
+
+  /** Closes what a crash left open, signs what it left unsigned, reads the registry. */
+  async start(): Promise<void> {
+    const { store, clock } = this.#deps;
+    const nowMs = clock.nowMs();
+    await store.withTx(async (tx) => {
+      await recover(tx, nowMs, (request) => leafOf(abortedEntry(request, 'internal_error', nowMs)));
+      await forgetExpired(tx, nowMs);
+    });
+    await this.logKeeper.start();
+    await this.registry.load();
+    await this.#receipts.start();
+    this.#ready = true;
+    this.#keep(this.desk.work(this.#stop.signal));
+  }
+
+  /** Adds a key with a funded account unless it is there. */
+  async grantKey(key: { keyId: string; keyHash: Hash; label: string; fundsNano: bigint }): Promise<void> {
+    const { store, clock } = this.#deps;
+    await store.withTx(async (tx) => {
+      if (await activeApiKeyByHash(tx, key.keyHash)) return;
+      await insertApiKey(tx, {
+        keyId: key.keyId,
+        keyHash: key.keyHash,
+        label: key.label,
+        account: key.keyId,
+        policyJson: null,
+        requestsPerMinute: null,
+        tokensPerMinute: null,
+        createdAtMs: clock.nowMs(),
+      });
+      await depositOnce(tx, `key:${key.keyId}`, clientAccount(key.keyId), key.fundsNano, clock.nowMs());
+    });
+  }
+
+  /** Admits providers, with their first stake, and fills the reserve. @returns URLs that could not be admitted */
+  async admit(urls: readonly { url: string; role: 'member' | 'referee' }[], genesis: Genesis): Promise<string[]> {
+    const { store, clock } = this.#deps;
+    const failed: string[] = [];
+    await store.withTx((tx) => depositOnce(tx, 'genesis:reserve', RESERVE, genesis.reserveNano, clock.nowMs()));
+    for (const { url, role } of urls) {
+      const admitted = await this.registry.admit(url, role, this.#stop.signal);
+      if ('problem' in admitted) {
+        failed.push(url);
+        continue;
+      }
+      const { address } = admitted;
+      await store.withTx((tx) =>
+        depositOnce(tx, `genesis:stake:${address}`, stakeAccount(address), genesis.stakeNano, clock.nowMs()),
+      );
+    }
+    this.epochs.renew();
+    return failed;
+  }
+
+  /** Rulings that became final, and what may be kept no longer; called on a timer. */
+  async tick(): Promise<void> {
+    await this.desk.settleDue();
+    await this.#deps.store.withTx((tx) => forgetExpired(tx, this.#deps.clock.nowMs()));
+  }
+
+  /** Waits for work that goes on after answers. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** Ends running requests, then waits for what they leave behind. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.settled();
+  }
+
+  #keep(work: Promise<void>): void {
+    const kept = work
+      .catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.#deps.log.error('background_failed', errorFields(error));
+      })
+      .finally(() => this.#running.delete(kept));
+    this.#running.add(kept);
+  }
+}
+
+/** First funding happens once, whatever the amount is set to at a later start. */
+async function depositOnce(tx: Tx, reference: string, to: string, amountNano: bigint, nowMs: number): Promise<void> {
+  const transfer = deposit(reference, to, amountNano);
+  if ((await transferById(tx, transfer.id)) === null) await applyTransfer(tx, transfer, nowMs);
+}
+
+function keyLookup(store: Store): KeyLookup {
+  return {
+    async byHash(hash) {
+      const row = await store.read((handle) => activeApiKeyByHash(handle, hash));
+      if (!row) return null;
+      const policy = row.policyJson === null ? null : policyOfJson(policyJsonSchema.parse(JSON.parse(row.policyJson)));
+      return { keyId: row.keyId, policy };
+    },
+  };
+}
+
+function modelRegistry(models: readonly ModelEntry[]) {
+  return { list: () => models, find: (id: string) => models.find((model) => model.id === id) ?? null };
+}
