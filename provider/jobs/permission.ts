@@ -42,7 +42,8 @@ export function checkPermission(
     return opened.root === roundRoot ? { outcome: 'again', index } : refused('permission_conflict');
   }
   const chunk = chunks[index];
-  if (ended || chunk === undefined || index !== roots.length) return refused('invalid_permission');
+  // A job never has more than one sealed chunk that is not open, so this one is the current one.
+  if (ended || chunk === undefined) return refused('invalid_permission');
   // A job that changes its slot would count as two members.
   if (roots[0] !== undefined && roots[0].slot !== slot) return refused('invalid_permission');
   // Without its own commitment under the root, others could still commit after seeing this opening.
