@@ -14,7 +14,6 @@ import { createToyEngine } from '../../provider/engine/toy.ts';
 import {
   gatedEngine,
   hashOf,
-  JobStream,
   jobOrder,
   LONG,
   MODEL_DIGEST,
@@ -22,10 +21,9 @@ import {
   PROVIDER,
   permit,
   type RunningProvider,
-  reveal,
-  runToClaim,
   startProvider,
 } from './provider-fixture.ts';
+import { JobStream, reveal, runToClaim } from './provider-stream.ts';
 
 let running: RunningProvider | undefined;
 afterEach(async () => {

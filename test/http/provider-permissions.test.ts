@@ -4,15 +4,14 @@ import type { CommitmentEvent, PermissionOrder } from '#protocol/messages';
 import {
   GATEWAY,
   hashOf,
-  JobStream,
   jobOrder,
   permit,
   type RunningProvider,
-  reveal,
   SLOT,
   signerOf,
   startProvider,
 } from './provider-fixture.ts';
+import { JobStream, reveal } from './provider-stream.ts';
 
 let running: RunningProvider;
 let stream: JobStream;

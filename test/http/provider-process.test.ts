@@ -9,16 +9,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256, toHex, utf8 } from '#protocol/hash';
 import { zManifestReply } from '#protocol/messages';
 import { readModelFolder } from '../../provider/engine/model-folder.ts';
-import {
-  GATEWAY,
-  JobStream,
-  jobOrder,
-  type OrderChanges,
-  PROVIDER,
-  permit,
-  reveal,
-  runToClaim,
-} from './provider-fixture.ts';
+import { GATEWAY, jobOrder, type OrderChanges, PROVIDER, permit } from './provider-fixture.ts';
+import { JobStream, reveal, runToClaim } from './provider-stream.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const MODELS = path.join(ROOT, 'provider/models/minnow/dist');

@@ -12,18 +12,17 @@ import {
   GATEWAY,
   gatedEngine,
   hashOf,
-  JobStream,
   jobOrder,
   LONG,
   PROMPT_IDS,
   PROVIDER,
   type RunningProvider,
-  runToClaim,
   START_MS,
   scoreOrder,
   signerOf,
   startProvider,
 } from './provider-fixture.ts';
+import { JobStream, runToClaim } from './provider-stream.ts';
 
 let running: RunningProvider;
 beforeEach(async () => {

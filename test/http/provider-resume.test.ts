@@ -10,15 +10,13 @@ import type { ProviderStore } from '../../provider/store/store.ts';
 import {
   countingRng,
   gatedEngine,
-  JobStream,
   jobOrder,
   type ManualClock,
   permit,
   type RunningProvider,
-  reveal,
-  runToClaim,
   startProvider,
 } from './provider-fixture.ts';
+import { JobStream, reveal, runToClaim } from './provider-stream.ts';
 
 const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations/provider-sqlite');
 /** One source for all lives of a provider: a salt drawn twice would differ. */

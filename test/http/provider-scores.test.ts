@@ -16,11 +16,11 @@ import {
   PROMPT_IDS,
   PROVIDER,
   type RunningProvider,
-  runToClaim,
   scoreOrder,
   signerOf,
   startProvider,
 } from './provider-fixture.ts';
+import { runToClaim } from './provider-stream.ts';
 
 let running: RunningProvider;
 beforeEach(async () => {
