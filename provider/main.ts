@@ -174,12 +174,17 @@ async function drain(provider: Provider): Promise<void> {
 /** Resolves with what asked this process to stop. */
 function stopSignal(exitWithParent: boolean): Promise<string> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve('SIGTERM'));
-    process.once('SIGINT', () => resolve('SIGINT'));
+    const stop = (reason: string) => {
+      // An open pipe would keep this process alive after everything else has ended.
+      if (exitWithParent) process.stdin.destroy();
+      resolve(reason);
+    };
+    process.once('SIGTERM', () => stop('SIGTERM'));
+    process.once('SIGINT', () => stop('SIGINT'));
     if (!exitWithParent) return;
     // The pipe closes however the parent ends, a kill -9 included.
-    process.stdin.once('end', () => resolve('parent_exit'));
-    process.stdin.once('error', () => resolve('parent_exit'));
+    process.stdin.once('end', () => stop('parent_exit'));
+    process.stdin.once('error', () => stop('parent_exit'));
     process.stdin.resume();
   });
 }
