@@ -3,7 +3,7 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 as hmacHash } from '@noble/hashes/sha2.js';
 import { canonicalJson } from './canonical.ts';
 import { type Address, concat, fromHex, type Hash, taggedHash, toHex, u32, u64, utf8 } from './hash.ts';
-import { inclusionProof, leafHash, merkleRoot, verifyInclusion } from './merkle.ts';
+import { leafHash, type MerkleLevels, merkleLevels, pathIn, verifyInclusion } from './merkle.ts';
 import { clientNonceHash } from './request.ts';
 import { TAGS } from './version.ts';
 
@@ -36,19 +36,21 @@ function drawKeyLeaf(index: number, key: Hash): Uint8Array {
   return leafHash(concat(u32(index), fromHex(key)));
 }
 
-/** The epoch's keys as a Merkle tree: the root goes into the log before the first draw. */
+/** The epoch's keys as a Merkle tree: the root goes into the log before the first draw. @param size at least 1 */
 export function drawKeyTree(
   epochSecret: Uint8Array,
   epoch: number,
   size: number,
-): { root: Hash; leaves: Uint8Array[] } {
-  const leaves = Array.from({ length: size }, (_, index) => drawKeyLeaf(index, drawKey(epochSecret, epoch, index)));
-  return { root: toHex(merkleRoot(leaves)), leaves };
+): { root: Hash; levels: MerkleLevels } {
+  const levels = merkleLevels(
+    Array.from({ length: size }, (_, index) => drawKeyLeaf(index, drawKey(epochSecret, epoch, index))),
+  );
+  return { root: toHex(levels[levels.length - 1]![0]!), levels };
 }
 
-/** Opening of one key; `leaves` as drawKeyTree returned them. */
-export function drawKeyPath(leaves: readonly Uint8Array[], index: number): Hash[] {
-  return inclusionProof(leaves, index).map(toHex);
+/** Opening of one key; `levels` as drawKeyTree returned them. */
+export function drawKeyPath(levels: MerkleLevels, index: number): Hash[] {
+  return pathIn(levels, index).map(toHex);
 }
 
 export function drawKeyInTree(index: number, key: Hash, path: readonly Hash[], size: number, root: Hash): boolean {

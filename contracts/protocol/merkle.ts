@@ -34,23 +34,37 @@ function rootOf(leaves: readonly Uint8Array[], start: number, end: number): Uint
   return nodeHash(rootOf(leaves, start, start + k), rootOf(leaves, start + k, end));
 }
 
+/** All levels of a tree, leaves first: built once, it gives every path in O(log n). */
+export type MerkleLevels = readonly (readonly Uint8Array[])[];
+
+/**
+ * Levels of the RFC 6962 tree: neighbours are joined in pairs and an odd last node moves up as it is, which gives the same
+ * tree as splitting at the largest power of two. @throws {RangeError} without leaves
+ */
+export function merkleLevels(leaves: readonly Uint8Array[]): MerkleLevels {
+  if (leaves.length === 0) throw new RangeError('a tree needs a leaf');
+  const levels: Uint8Array[][] = [[...leaves]];
+  for (let level = levels[0]!; level.length > 1; level = levels[levels.length - 1]!) {
+    const above: Uint8Array[] = [];
+    for (let i = 0; i < level.length; i += 2) {
+      above.push(i + 1 < level.length ? nodeHash(level[i]!, level[i + 1]!) : level[i]!);
+    }
+    levels.push(above);
+  }
+  return levels;
+}
+
+/** Audit path of leaf `index`, from the leaf upwards. @throws {RangeError} outside the tree */
+export function pathIn(levels: MerkleLevels, index: number): Uint8Array[] {
+  if (!Number.isInteger(index) || index < 0 || index >= levels[0]!.length)
+    throw new RangeError('leaf outside the tree');
+  return levels.slice(0, -1).flatMap((level, height) => level[Math.floor(index / 2 ** height) ^ 1] ?? []);
+}
+
 /** Audit path of leaf `index`, from the leaf upwards (RFC 6962 §2.1.1). @throws {RangeError} outside the tree */
 export function inclusionProof(leaves: readonly Uint8Array[], index: number): Uint8Array[] {
-  if (!Number.isInteger(index) || index < 0 || index >= leaves.length) throw new RangeError('leaf outside the tree');
-  const path: Uint8Array[] = [];
-  let start = 0;
-  let end = leaves.length;
-  while (end - start > 1) {
-    const middle = start + splitPoint(end - start);
-    if (index < middle) {
-      path.push(rootOf(leaves, middle, end));
-      end = middle;
-    } else {
-      path.push(rootOf(leaves, start, middle));
-      start = middle;
-    }
-  }
-  return path.reverse();
+  if (leaves.length === 0) throw new RangeError('leaf outside the tree');
+  return pathIn(merkleLevels(leaves), index);
 }
 
 /** Whether `path` leads from `leaf` at `index` to `root` in a tree of `size` leaves (RFC 9162 §2.1.3.2). */

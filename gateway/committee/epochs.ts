@@ -4,6 +4,7 @@ import { drawKey, drawKeyPath, drawKeyTree, drawOrder, drawSeed, type Snapshot, 
 import type { Clock, Rng } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
 import { type LogEntry, logEntryText, logLeaf } from '#protocol/log';
+import type { MerkleLevels } from '#protocol/merkle';
 import { drawsLeft, type Epoch, epochByNumber, insertEpoch, latestEpoch } from '../store/epochs-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
 import { bondOf } from '../store/ledger-repo.ts';
@@ -37,7 +38,7 @@ export interface OpenEpoch {
   readonly entry: LogEntry;
   readonly logIndex: number;
   readonly secret: Uint8Array;
-  readonly leaves: readonly Uint8Array[];
+  readonly levels: MerkleLevels;
 }
 
 /** One draw as the attestation opens it. */
@@ -82,7 +83,7 @@ export class EpochKeeper {
   draw(epoch: OpenEpoch, index: number, modelDigest: Hash, bodyHash: Hash, clientNonce: string | null): OpenedDraw {
     const key = drawKey(epoch.secret, epoch.epoch, index);
     const order = drawOrder(epoch.snapshot, modelDigest, drawSeed(key, bodyHash, clientNonce));
-    return { key, path: drawKeyPath(epoch.leaves, index), order };
+    return { key, path: drawKeyPath(epoch.levels, index), order };
   }
 
   async #resume(): Promise<OpenEpoch> {
@@ -113,7 +114,7 @@ export class EpochKeeper {
   async #begin(tx: Tx, epoch: number, snapshot: Snapshot): Promise<OpenEpoch> {
     const { clock, rng, box, size } = this.#deps;
     const secret = rng.bytes(32);
-    const { root, leaves } = drawKeyTree(secret, epoch, size);
+    const { root, levels } = drawKeyTree(secret, epoch, size);
     const entry: LogEntry = {
       type: 'epoch',
       epoch,
@@ -134,14 +135,14 @@ export class EpochKeeper {
       sealedSeed: box.seal(secret),
       logIndex,
     });
-    return this.#remember({ epoch, size, snapshot, snapshotHash: entry.snapshotHash, entry, logIndex, secret, leaves });
+    return this.#remember({ epoch, size, snapshot, snapshotHash: entry.snapshotHash, entry, logIndex, secret, levels });
   }
 
   #reopen(row: Epoch): OpenEpoch {
     const known = this.#open.get(row.epoch);
     if (known) return known;
     const secret = this.#deps.box.open(row.sealedSeed);
-    const { root, leaves } = drawKeyTree(secret, row.epoch, row.drawSize);
+    const { root, levels } = drawKeyTree(secret, row.epoch, row.drawSize);
     // INVARIANT: a secret that does not lead to the published root would make every draw of the epoch false.
     if (root !== row.drawRoot) throw new Error('the epoch secret does not open the published root');
     return this.#remember({
@@ -159,7 +160,7 @@ export class EpochKeeper {
       },
       logIndex: row.logIndex,
       secret,
-      leaves,
+      levels,
     });
   }
 
