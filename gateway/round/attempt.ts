@@ -66,7 +66,7 @@ export class Attempt {
   async *run(): AsyncGenerator<readonly number[], AttemptResult> {
     const { policy, candidates } = this.#input;
     const filled = await this.wave.seat(candidates, policy.n);
-    if (filled < policy.n) throw unavailable(filled, policy.n);
+    if (filled < policy.n) throw unavailable(filled, policy.n, candidates.length);
     const released: number[] = [];
     for (;;) {
       await this.wave.round();
@@ -233,7 +233,8 @@ export class Attempt {
   }
 
   #nobodyLeft(): ProtocolError {
-    return this.accused.length > 0 ? inconclusive() : unavailable(0, this.#input.policy.n);
+    const { candidates, policy } = this.#input;
+    return this.accused.length > 0 ? inconclusive() : unavailable(0, policy.n, candidates.length);
   }
 }
 
@@ -256,10 +257,10 @@ function sizeOf(cluster: readonly Group[]): number {
   return membersOf(cluster).length;
 }
 
-function unavailable(have: number, need: number): ProtocolError {
+/** Worth another try only where the registry has enough operators for the policy at all. */
+function unavailable(have: number, need: number, known: number): ProtocolError {
   return new ProtocolError('committee_unavailable', 'Too few providers are available for this policy.', {
-    retryable: true,
-    retryAfterMs: 1000,
+    ...(known >= need ? { retryable: true, retryAfterMs: 1000 } : {}),
     details: { have, need },
   });
 }
