@@ -12,8 +12,11 @@ export type OpenAiErrorType =
 interface Row {
   readonly status: number;
   readonly type: OpenAiErrorType;
-  /** What `x-should-retry` tells SDKs: without it they repeat every 409, 429 and 5xx twice, at full price. */
-  readonly retry: boolean;
+  /**
+   * What `x-should-retry` tells SDKs: without it they repeat every 409, 429 and 5xx twice, at full price. `said`: the
+   * error itself knows.
+   */
+  readonly retry: boolean | 'said';
   /** Sent as `retry-after` where the error itself does not say, in seconds. */
   readonly retryAfterS?: number;
   /** Codes of our inside; the client sees `internal_error` in their place. */
@@ -38,7 +41,8 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   invalid_api_key: client(401),
   insufficient_quota: { status: 429, type: 'insufficient_quota', retry: false },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retry: true, retryAfterS: 1 },
-  committee_unavailable: busy(2),
+  // A pool that is too small for the policy stays so; one whose members are busy does not.
+  committee_unavailable: { ...busy(2), retry: 'said' },
   // The reserve is filled by an operator, not by waiting seconds.
   reserve_empty: { ...busy(30), retry: false },
   // Deterministic as far as the client is concerned: the same committee would split again, at n times the price.
@@ -91,9 +95,13 @@ export function errorEnvelope(thrown: unknown): ErrorEnvelope {
   const known = thrown instanceof ProtocolError ? thrown : null;
   const row = TABLE[known?.code ?? 'internal_error'];
   const shown = known !== null && row.hidden !== true ? known : null;
-  const headers: Record<string, string> = { 'x-should-retry': String(row.retry) };
+  const retry = row.retry === 'said' ? (shown?.retryable ?? false) : row.retry;
+  const headers: Record<string, string> = { 'x-should-retry': String(retry) };
   if (row.status === 401) headers['www-authenticate'] = 'Bearer';
-  const retryAfterMs = shown?.retryAfterMs ?? (row.retryAfterS === undefined ? undefined : row.retryAfterS * 1000);
+  const pointless = row.retry === 'said' && !retry;
+  const retryAfterMs = pointless
+    ? undefined
+    : (shown?.retryAfterMs ?? (row.retryAfterS === undefined ? undefined : row.retryAfterS * 1000));
   if (retryAfterMs !== undefined) {
     // Whole seconds for proxies and curl, milliseconds for SDKs that read them.
     headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterMs / 1000)));

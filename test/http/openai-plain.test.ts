@@ -305,11 +305,18 @@ test('an answer that the committee cannot give says whether a retry may help', a
   const inconclusive = await ask();
   expect(inconclusive.status).toBe(502);
   expect(inconclusive.headers['x-should-retry']).toBe('false');
-  served.script.failFirst = new ProtocolError('committee_unavailable', 'Too few providers.', { retryAfterMs: 2500 });
+  served.script.failFirst = new ProtocolError('committee_unavailable', 'Too few providers.', {
+    retryable: true,
+    retryAfterMs: 2500,
+  });
   const unavailable = await ask({ stream: true });
   expect(unavailable.status).toBe(503);
   expect(unavailable.headers).toMatchObject({ 'x-should-retry': 'true', 'retry-after': '3', 'retry-after-ms': '2500' });
   expect(unavailable.headers['content-type']).toMatch(/^application\/json/);
+  served.script.failFirst = new ProtocolError('committee_unavailable', 'The pool is too small for this policy.');
+  const hopeless = await ask();
+  expect(hopeless.headers['x-should-retry']).toBe('false');
+  expect(hopeless.headers['retry-after']).toBeUndefined();
 });
 
 test('models are listed and retrieved in OpenAI shapes', async () => {
