@@ -5,12 +5,12 @@ import { outputHash } from './request.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { hasRepeats, isBehind, seatsOf } from './verify-record.ts';
 
-/** However many seats a split takes out, a quorum of n >= 3 needs its share of a count of three (SPEC.md §7). */
-const COUNT_MIN = 3;
-
-/** Seats that must stand behind the answer when the final count is `of` instead of `n`: the same share, rounded up. */
+/**
+ * Seats that must stand behind the answer when the final count is `of`: never fewer than were promised, and the same share
+ * where an escalation made the count larger (SPEC.md §7).
+ */
 function neededSeats(policy: PolicyJson, of: number): number {
-  return Math.ceil((policy.agree * Math.max(of, Math.min(policy.n, COUNT_MIN))) / policy.n);
+  return Math.max(policy.agree, Math.ceil((policy.agree * of) / policy.n));
 }
 
 /**
@@ -52,9 +52,7 @@ function countSeats(statement: Statement, policy: PolicyJson, identical: number)
     return notChecked('agreement', `verdict: inconclusive: ${text}`);
   }
   const backing = identical + equivalent + accepting;
-  const split = statement.scores.length > 0;
-  // Without a split the whole of `agree` is needed; after one, its share of the seats that are left.
-  const rule = split ? neededSeats(policy, backing + opposing) : policy.agree;
+  const rule = neededSeats(policy, backing + opposing);
   if (needed < rule) return finding('agreement', `${rule} seats must stand behind the answer, not ${needed}`, '');
   if (standing > backing || of < standing) return finding('agreement', `only ${backing} seats stand behind it`, '');
   if (standing < needed) return finding('agreement', `${standing} seats stand behind it, ${needed} are needed`, '');
@@ -64,14 +62,17 @@ function countSeats(statement: Statement, policy: PolicyJson, identical: number)
   return finding('agreement', null, `verdict: ${statement.verdict}: ${text}, ${needed} needed`);
 }
 
-/** Scorers from outside the committee, one voice per operator; who rejects any seat that counts is opposed. */
+/**
+ * Scorers from outside the committee who scored exactly the served tokens, one voice per operator: a score of a part that
+ * was open at a split says nothing about the rest.
+ */
 function countScorers(statement: Statement): { accepting: number; opposing: number } {
   const members = seatsOf(statement).map(({ member }) => member);
   const seated = new Set(members.map((member) => member.operator));
-  const behind = new Set(members.filter(isBehind).map((member) => member.provider));
+  const transcript = outputHash(statement.outputIds);
   const votes = new Map<string, boolean>();
-  for (const { operator, role, about, accepted } of statement.scores) {
-    if (!behind.has(about) || accepted === null || (seated.has(operator) && role === 'member')) continue;
+  for (const { operator, role, outputHash: scored, accepted } of statement.scores) {
+    if (scored !== transcript || accepted === null || (seated.has(operator) && role === 'member')) continue;
     votes.set(`${role}:${operator}`, (votes.get(`${role}:${operator}`) ?? true) && accepted);
   }
   const accepting = [...votes.values()].filter((vote) => vote).length;

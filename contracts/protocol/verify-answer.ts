@@ -79,7 +79,9 @@ function usageProblem(statement: Statement, content: ResponseContent, claim: Cla
   if (finish === 'length' && outputIds.length !== request.maxTokens) return 'it stopped short of the length it claims';
   if (outputIds.length > request.maxTokens) return 'it has more tokens than were ordered';
   if (prompt_tokens !== request.promptTokens) return 'the prompt is counted with another number of tokens';
-  if (completion_tokens !== outputIds.length) return 'the answer is counted with another number of tokens';
+  // The terminal EOS is sealed and scored like any token, but it is no token of the answer (DECISIONS.md).
+  const answerTokens = outputIds.length - (finish === 'stop' ? 1 : 0);
+  if (completion_tokens !== answerTokens) return 'the answer is counted with another number of tokens';
   return total_tokens === prompt_tokens + completion_tokens ? null : 'the total is not the sum';
 }
 

@@ -146,14 +146,16 @@ function waveProblem(wave: WaveRecord): string | null {
   });
 }
 
-/** Every score is signed by its scorer and is about the claimed transcript of the member that it names. */
+/**
+ * Every score is signed by its scorer and is about the tokens that its record names, of a member of the committee: its
+ * claimed transcript, or the part that was open when a split was settled. A rejected member may have claimed nothing.
+ */
 export function checkScores(statement: Statement, domain: Domain, recover: Recover): VerifyItem | null {
   if (statement.scores.length === 0) return null;
-  const members = new Map(seatsOf(statement).map(({ member }) => [member.provider, member]));
-  const problem = firstProblem(statement.scores, ({ provider, about, score, signature }) => {
-    const claim = members.get(about)?.claim;
-    if (!claim) return `the score of ${provider} is about nobody's claim`;
-    const scored = scoredHashOf(statement.request.promptHash, claim.value.transcriptHash);
+  const members = new Set(seatsOf(statement).map(({ member }) => member.provider));
+  const problem = firstProblem(statement.scores, ({ provider, about, outputHash: tokens, score, signature }) => {
+    if (!members.has(about)) return `the score of ${provider} is about nobody of the committee`;
+    const scored = scoredHashOf(statement.request.promptHash, tokens);
     if (score.provider !== provider || recover(digests.score(domain, score), signature) !== provider) {
       return `${provider} did not sign its score`;
     }

@@ -16,6 +16,7 @@ export type ShapeProblem =
   | 'stop_without_eos'
   | 'length_without_length'
   | 'stop_string_absent'
+  | 'not_ended'
   | 'empty';
 
 /** What the order allowed. */
@@ -38,12 +39,25 @@ export function shapeProblem(transcript: Transcript, rules: ShapeRules): ShapePr
   const endsWithEos = tokens.length > 0 && eosIds.includes(tokens[tokens.length - 1]!);
   const stoppedAt = firstStop(tokens, rules);
   if (stoppedAt !== null && stoppedAt < tokens.length - 1) return 'tokens_past_end';
-  if (finish === null) return endsWithEos || stoppedAt !== null ? 'tokens_past_end' : null;
+  if (finish === null) {
+    if (endsWithEos || stoppedAt !== null) return 'tokens_past_end';
+    // Equal tokens of one member that has ended and one that has not would be a split without a divergence.
+    return tokens.length === rules.maxTokens ? 'not_ended' : null;
+  }
   if (finish === 'cancelled') return null;
   if (tokens.length === 0) return 'empty';
   if (finish === 'stop') return endsWithEos ? null : 'stop_without_eos';
   if (finish === 'stop_string') return stoppedAt === tokens.length - 1 ? null : 'stop_string_absent';
   return tokens.length === rules.maxTokens && !endsWithEos && stoppedAt === null ? null : 'length_without_length';
+}
+
+/** How tokens end by the rules alone, whatever their author says; null while they go on. */
+export function impliedFinish(tokens: readonly number[], ended: boolean, rules: ShapeRules): FinishKind | null {
+  if (!ended) return null;
+  const last = tokens.at(-1);
+  if (last !== undefined && rules.text.eosIds.includes(last)) return 'stop';
+  if (tokens.length !== rules.maxTokens) return 'stop_string';
+  return shapeProblem({ tokens, finish: 'length' }, rules) === null ? 'length' : 'stop_string';
 }
 
 /** Index of the token that completes a stop string, or null. */

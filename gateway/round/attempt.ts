@@ -3,7 +3,7 @@ import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
 import type { Fault, Verdict } from '#protocol/verdict';
 import type { Seat } from '../committee/seat.ts';
-import type { Ballot } from '../judge/decide.ts';
+import { type Ballot, neededOf } from '../judge/decide.ts';
 import type { ShapeRules } from '../judge/shape.ts';
 import { type Cluster, clustersOf, type Group, groupsOf, impliedFinish, memberShapeProblem } from './compare.ts';
 import { type FreshPool, settleSplit } from './escalate.ts';
@@ -175,7 +175,9 @@ export class Attempt {
       signal,
     );
     this.scores.push(...scores);
-    return decision.step === 'serve' ? { needed: policy.agree, standing: decision.standing, of: decision.of } : null;
+    if (decision.step !== 'serve') return null;
+    const { standing, of } = decision;
+    return { needed: neededOf(policy.agree, policy.n, of), standing, of };
   }
 
   /** A member that stopped at a near-tie scores what was served instead; only its acceptance makes it count. */

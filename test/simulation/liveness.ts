@@ -1,0 +1,32 @@
+/** LIVENESS: once faults stop, every request has ended in an answer or a clear error, and nothing is held for ever. */
+import { eq, ne, or } from 'drizzle-orm';
+import { outcomeOf } from './outcome.ts';
+import type { Run } from './simulation.ts';
+
+/** Accounts that must be empty when nothing runs. */
+const HOLDING = ['escrow', 'cover', 'frozen', 'withheld'];
+
+/** Every violation, in words. */
+export async function livenessViolations(run: Run): Promise<string[]> {
+  const violations: string[] = [];
+  for (const [i, answer] of run.answers.entries()) {
+    const outcome = outcomeOf(answer);
+    if (outcome.kind === 'unclear') violations.push(`request ${i} ended unclear: ${outcome.detail}`);
+    if (outcome.kind === 'left' && answer.plan.leavesAfterMs === null) violations.push(`request ${i} has no answer`);
+  }
+  await run.store.read(async ({ db, tables }) => {
+    const { accounts, requests, disputes } = tables;
+    for (const { id, balanceNano } of await db.select().from(accounts)) {
+      const kind = id.split(':')[0]!;
+      if (HOLDING.includes(kind) && balanceNano !== 0n) violations.push(`${id} still holds ${balanceNano} nano`);
+    }
+    const open = await db
+      .select({ id: requests.requestId })
+      .from(requests)
+      .where(or(eq(requests.state, 'accepted'), eq(requests.state, 'running')));
+    for (const { id } of open) violations.push(`${id} is still open`);
+    const unsettled = await db.select().from(disputes).where(ne(disputes.state, 'settled'));
+    for (const { disputeId, state } of unsettled) violations.push(`dispute ${disputeId} is still ${state}`);
+  });
+  return violations;
+}

@@ -1,0 +1,51 @@
+/** What a client holds after its request: an attested answer, a clear error, or nothing because it left. */
+import { parseAttestation, type Statement } from '#protocol/attestation';
+import { contentOfChunks, contentOfCompletion, type ResponseContent } from '#protocol/content';
+import { parseSavedResponse } from '#protocol/verify-saved';
+import type { Answer } from './simulation.ts';
+
+export type Outcome =
+  | { readonly kind: 'answered'; readonly content: ResponseContent; readonly statement: Statement }
+  | { readonly kind: 'failed'; readonly status: number; readonly code: string }
+  | { readonly kind: 'left' }
+  /** Neither: always a violation. */
+  | { readonly kind: 'unclear'; readonly detail: string };
+
+export function outcomeOf({ status, text, plan }: Answer): Outcome {
+  if (status === 0) return { kind: 'left' };
+  if (plan.body.stream === true && status === 200) return streamOutcome(text);
+  if (status !== 200) return errorOf(parse(text), status);
+  return answered(text, contentOfCompletion(parse(text)));
+}
+
+function streamOutcome(text: string): Outcome {
+  const frames = text
+    .split('\n\n')
+    .filter((frame) => frame.startsWith('data: '))
+    .map((frame) => frame.slice('data: '.length));
+  const last = frames.at(-1);
+  if (last !== '[DONE]') return errorOf(parse(last ?? ''), 200);
+  return answered(text, contentOfChunks(frames.slice(0, -1).map(parse)));
+}
+
+function answered(text: string, content: ResponseContent | null): Outcome {
+  const compact = parseSavedResponse(text)?.assay?.attestation;
+  const opened = compact ? parseAttestation(compact) : null;
+  if (content === null || opened === null) return { kind: 'unclear', detail: 'an answer without an attestation' };
+  return { kind: 'answered', content, statement: opened.statement };
+}
+
+function errorOf(body: unknown, status: number): Outcome {
+  const code = (body as { error?: { code?: unknown } } | null)?.error?.code;
+  if (typeof code !== 'string') return { kind: 'unclear', detail: `status ${status} without an error object` };
+  if (code === 'internal_error') return { kind: 'unclear', detail: 'internal_error' };
+  return { kind: 'failed', status, code };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

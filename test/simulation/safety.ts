@@ -1,0 +1,113 @@
+/** SAFETY: whatever fails and whoever lies, nothing wrong is accepted and nobody honest pays for it. */
+import { readChatRequest } from '#protocol/asked';
+import { LOCAL_DOMAIN } from '#protocol/eip712';
+import { LOGIT_SCALE, margin } from '#protocol/evidence';
+import { fromHex, toHex } from '#protocol/hash';
+import { merkleRoot } from '#protocol/merkle';
+import { verifyResponse } from '#protocol/verify';
+import { listDisputes } from '../../gateway/store/disputes-repo.ts';
+import { logRoot } from '../../gateway/store/log-proofs.ts';
+import { logRange, logSize } from '../../gateway/store/log-repo.ts';
+import { booksOf, STAKE_NANO, stakeOf, testLogSigner } from '../fixtures/network.ts';
+import { outcomeOf } from './outcome.ts';
+import type { Answer, Run } from './simulation.ts';
+import { HONEST_JITTER, TOY_MODEL, toyMachine } from './toy-machine.ts';
+
+/** Largest margin of an honest machine's token in the reference's eyes: the class pair's tie. */
+const TIE = 0.01;
+
+/** Every violation, in words; an empty list is a safe run. */
+export async function safetyViolations(run: Run): Promise<string[]> {
+  const violations: string[] = [];
+  for (const [i, answer] of run.answers.entries()) {
+    for (const problem of await answerProblems(run, answer)) violations.push(`request ${i}: ${problem}`);
+  }
+  violations.push(...(await stakeProblems(run)));
+  for (const { kind, id } of await booksOf(run.store)) violations.push(`books: ${kind} ${id}`);
+  const logProblem = await logProblemOf(run);
+  if (logProblem !== null) violations.push(logProblem);
+  return violations;
+}
+
+async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
+  const outcome = outcomeOf(answer);
+  if (outcome.kind !== 'answered') return [];
+  const { statement } = outcome;
+  const problems: string[] = [];
+  if (answer.plan.quorum && statement.verdict !== 'inconclusive') {
+    const wrong = await differsFromHonest(run, answer);
+    if (wrong !== null) problems.push(`${statement.verdict} although ${wrong}`);
+  }
+  const { items } = verifyResponse({
+    response: answer.text,
+    asked: readChatRequest(answer.requestText, TOY_MODEL.text, null),
+    text: TOY_MODEL.text,
+    modelDigest: TOY_MODEL.digest,
+    trusted: {
+      gatewayAddress: run.gatewayAddress,
+      domain: LOCAL_DOMAIN,
+      logKeys: testLogSigner(run.keys.signer('gateway')),
+    },
+    recover: run.keys.recover,
+  });
+  for (const { name, status, detail } of items) {
+    if (status === 'failed' || status === 'pending') problems.push(`attestation: ${name} ${status}: ${detail}`);
+  }
+  return problems;
+}
+
+/** Compares with an honest machine that is none of the network's. */
+async function differsFromHonest(run: Run, answer: Answer): Promise<string | null> {
+  const outcome = outcomeOf(answer);
+  if (outcome.kind !== 'answered') return null;
+  const { request, outputIds } = outcome.statement;
+  const asked = readChatRequest(answer.requestText, TOY_MODEL.text, null);
+  const { sampling } = asked;
+  const promptIds = asked.promptIds!;
+  const seed = BigInt(request.seed);
+  const reference = toyMachine();
+  const honest: number[] = [];
+  for await (const token of reference.generate({ promptIds, sampling, seed, maxTokens: request.maxTokens })) {
+    honest.push(token.id);
+  }
+  const same = honest.length === outputIds.length && honest.every((id, i) => outputIds[i] === id);
+  if (same) return null;
+  if (!run.scenario.machines.some(({ jitter }) => jitter)) return 'its tokens are not the honest ones';
+  // Machines with noise may part at near-ties; no token may be further from the reference's than a tie.
+  const evidence = await reference.score({ promptIds, outputIds, sampling, seed });
+  const worst = Math.max(
+    ...evidence.map((item, position) => {
+      const options = { temperature: sampling.temperature, seed, position, borderTolerance: TIE };
+      return margin(item, options).margin;
+    }),
+  );
+  const slack = TIE + 2 * HONEST_JITTER + 2 / LOGIT_SCALE;
+  return worst <= slack ? null : `a token is ${worst.toFixed(3)} logits off`;
+}
+
+/** Honest stake is whole, and no ruling is against an honest machine. */
+async function stakeProblems(run: Run): Promise<string[]> {
+  const problems: string[] = [];
+  const disputes = await run.store.read((handle) => listDisputes(handle, { limit: 1000 }));
+  for (const { plan, signer } of run.machines) {
+    if (plan.cheat !== null) continue;
+    const stakeNano = await stakeOf(run.store, signer.address);
+    if (stakeNano !== STAKE_NANO) problems.push(`${plan.name} is honest and lost ${STAKE_NANO - stakeNano} nano`);
+    for (const dispute of disputes) {
+      if (dispute.provider === signer.address && dispute.ruling === 'upheld') {
+        problems.push(`${plan.name} is honest and was convicted of ${dispute.fault}`);
+      }
+    }
+  }
+  return problems;
+}
+
+/** The log's root, from its leaves alone, is the one that its own tree gives. */
+async function logProblemOf({ store }: Run): Promise<string | null> {
+  return store.read(async (handle) => {
+    const size = await logSize(handle);
+    const leaves = await logRange(handle, 0, size);
+    const root = toHex(merkleRoot(leaves.map(({ leafHash }) => fromHex(leafHash))));
+    return root === (await logRoot(handle, size)) ? null : 'the log does not hash to its root';
+  });
+}

@@ -1,0 +1,124 @@
+/** What one seed stands for: machines, requests, lies and faults, each drawn from a random subset (swarm testing). */
+import { CHEAT_NAMES, type CheatName } from '../fixtures/cheats.ts';
+import { SeededRng } from './seeded-rng.ts';
+import { START_MS } from './virtual-clock.ts';
+import { CALM, type NetworkFaults } from './wire.ts';
+
+export interface MachinePlan {
+  readonly name: string;
+  readonly cheat: CheatName | null;
+  readonly jitter: boolean;
+  /** Virtual milliseconds for eight tokens. */
+  readonly eighthMs: number;
+  /** When it dies, and when it is there again over the same store; null: never. */
+  readonly diesAtMs: number | null;
+  readonly returnsAtMs: number | null;
+}
+
+export interface RequestPlan {
+  readonly atMs: number;
+  /** When the client hangs up, counted from `atMs`; null: never. */
+  readonly leavesAfterMs: number | null;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly agree: number;
+  readonly quorum: boolean;
+}
+
+export interface Scenario {
+  readonly seed: number;
+  readonly machines: readonly MachinePlan[];
+  /** Cheaters answer with the same wrong model, else each with its own. */
+  readonly colluding: boolean;
+  readonly requests: readonly RequestPlan[];
+  readonly faults: NetworkFaults;
+}
+
+/** From here on nothing fails, nobody dies, and everything must come to its end. */
+export const FAULTS_END_MS = START_MS + 200_000;
+
+/** What a test may fix instead of drawing it. */
+export interface ScenarioChanges {
+  readonly machines?: readonly Partial<MachinePlan>[];
+  readonly requests?: readonly Partial<RequestPlan>[];
+  readonly colluding?: boolean;
+  readonly calm?: boolean;
+}
+
+export function scenarioOf(seed: number): Scenario {
+  const rng = new SeededRng(`scenario ${seed}`);
+  const count = rng.between(3, 7);
+  const requests = Array.from({ length: rng.between(2, 4) }, () => drawRequest(rng, count));
+  const leastAgree = Math.min(...requests.filter(({ quorum }) => quorum).map(({ agree }) => agree), count);
+  const cheating = rng.chance(0.7);
+  // Fewer than `agree` of them in any committee: what the protocol promises to hold against.
+  const cheats = cheating ? rng.between(0, Math.max(0, leastAgree - 1)) : 0;
+  const jitter = rng.chance(0.3);
+  const dying = rng.chance(0.3);
+  const machines = Array.from({ length: count }, (_, i): MachinePlan => {
+    const dies = dying && rng.chance(0.4) ? START_MS + rng.between(0, 30_000) : null;
+    return {
+      name: `p${i}`,
+      cheat: i < cheats ? drawCheat(rng, i) : null,
+      jitter: jitter && rng.chance(0.6),
+      eighthMs: rng.pick([1, 5, 20, 200]),
+      diesAtMs: dies,
+      returnsAtMs: dies !== null && rng.chance(0.5) ? dies + rng.between(10, 20_000) : null,
+    };
+  });
+  return { seed, machines, colluding: rng.chance(0.5), requests, faults: drawFaults(rng) };
+}
+
+/** At most one machine lies as a scorer: two of them could stand for two fresh voices. */
+function drawCheat(rng: SeededRng, index: number): CheatName {
+  return rng.pick(index === 0 ? CHEAT_NAMES : CHEAT_NAMES.filter((name) => name !== 'lying_scorer'));
+}
+
+function drawRequest(rng: SeededRng, providers: number): RequestPlan {
+  const quorum = rng.chance(0.9);
+  const n = rng.pick([1, 3, 3, 3, 5, 5].filter((seats) => seats <= providers));
+  const agree = rng.chance(0.6) ? Math.floor((2 * n) / 3) + 1 : rng.between(1, n);
+  const sampled = rng.chance(0.6);
+  const policy = quorum
+    ? {
+        mode: 'quorum',
+        n,
+        agree,
+        release: rng.pick(['verified', 'verified', 'eager']),
+        on_inconclusive: rng.pick(['error', 'error', 'best_effort']),
+      }
+    : { mode: 'single' };
+  return {
+    atMs: START_MS + rng.between(0, 20_000),
+    leavesAfterMs: rng.chance(0.1) ? rng.between(1, 2_000) : null,
+    quorum,
+    agree: quorum ? agree : 1,
+    body: {
+      model: 'toy',
+      messages: [{ role: 'user', content: `question ${rng.between(0, 10 ** 9)}` }],
+      max_tokens: rng.pick([1, 2, 7, 20, 60, 120]),
+      stream: rng.chance(0.5),
+      temperature: sampled ? rng.pick([0.3, 0.7, 1, 1.5]) : 0,
+      ...(sampled && rng.chance(0.3) ? { top_p: rng.pick([0.5, 0.9]) } : {}),
+      ...(sampled && rng.chance(0.3) ? { top_k: rng.pick([1, 3, 20]) } : {}),
+      ...(rng.chance(0.3) ? { stop: rng.pick(['e', 'qu', ['a', 'zz']]) } : {}),
+      ...(rng.chance(0.3) ? { frequency_penalty: 0.5 } : {}),
+      ...(rng.chance(0.4) ? { seed: rng.between(0, 1000) } : {}),
+      verification: policy,
+    },
+  };
+}
+
+/** Each fault is on in a third of the seeds: faults that are always on hide each other. */
+function drawFaults(rng: SeededRng): NetworkFaults {
+  if (rng.chance(0.4)) return CALM;
+  const sometimes = (value: number) => (rng.chance(1 / 3) ? value * rng.unit() : 0);
+  return {
+    latencyMaxMs: rng.pick([1, 20, 500]),
+    lossChance: sometimes(0.1),
+    refuseChance: sometimes(0.1),
+    breakChance: sometimes(0.05),
+    pauseChance: sometimes(0.1),
+    pauseMs: rng.pick([100, 5_000, 30_000]),
+    untilMs: FAULTS_END_MS,
+  };
+}

@@ -1,0 +1,57 @@
+/** Toy engines as simulated machines: a numeric class that the judge knows, and tokens that take virtual time. */
+import type { Clock } from '#protocol/env';
+import { sha256, toHex, utf8 } from '#protocol/hash';
+import type { ModelEntry } from '../../gateway/openai/answer.ts';
+import type { Engine } from '../../provider/engine/engine.ts';
+import { createToyEngine, TOY_TEXT } from '../../provider/engine/toy.ts';
+
+/** Two machines with this noise differ by at most 4 × 0.002 between two tokens: below the class pair's tie of 0.01. */
+export const HONEST_JITTER = 0.002;
+
+export const TOY_MODEL: ModelEntry = {
+  id: 'toy',
+  digest: toHex(sha256(utf8('toy'))),
+  created: 0,
+  ownedBy: 'test',
+  contextMax: TOY_TEXT.contextMax,
+  text: TOY_TEXT,
+  price: { inputNanoPerMtok: 50_000_000n, outputNanoPerMtok: 200_000_000n },
+};
+
+export interface MachineOptions {
+  /** Another salt is another model. */
+  readonly salt?: string;
+  readonly jitter?: number;
+  readonly classSalt?: string;
+}
+
+export function toyMachine({ salt = 'real', jitter = 0, classSalt = 'a' }: MachineOptions = {}): Engine {
+  const engine = createToyEngine({ salt, jitter, classSalt });
+  return {
+    info: { ...engine.info, numericClass: `toy-1/cpu/fp32/fp32/${jitter === 0 ? 'exact' : classSalt}` },
+    text: engine.text,
+    generate: (request) => engine.generate(request),
+    score: (request) => engine.score(request),
+    close: () => engine.close(),
+  };
+}
+
+/** Every eighth token takes `eighthMs` of virtual time, and so does a score. */
+export function paced(engine: Engine, clock: Clock, eighthMs: number): Engine {
+  return {
+    info: engine.info,
+    text: engine.text,
+    async *generate(request) {
+      let count = 0;
+      for await (const token of engine.generate(request)) {
+        if (count++ % 8 === 0) await clock.sleep(eighthMs, request.signal);
+        yield token;
+      }
+    },
+    async score(request) {
+      await clock.sleep(eighthMs, request.signal);
+      return engine.score(request);
+    },
+    close: () => engine.close(),
+  };
+}

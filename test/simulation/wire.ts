@@ -1,0 +1,110 @@
+/** `fetch` without sockets: requests go straight to apps, through latency and faults that a seed decides. */
+import type { Clock } from '#protocol/env';
+import type { Fetch } from '../../gateway/round/provider-client.ts';
+import type { Handler } from '../fixtures/cheats-wire.ts';
+import type { SeededRng } from './seeded-rng.ts';
+
+/** Faults of the network; all durations in virtual milliseconds. */
+export interface NetworkFaults {
+  readonly latencyMaxMs: number;
+  /** Probability that a call is lost: nothing ever comes back. */
+  readonly lossChance: number;
+  /** Probability that a call is refused at once. */
+  readonly refuseChance: number;
+  /** Probability, per piece of a body, that the connection breaks. */
+  readonly breakChance: number;
+  /** Probability, per piece of a body, of a pause, and how long it is. */
+  readonly pauseChance: number;
+  readonly pauseMs: number;
+  /** From when on nothing fails any more. */
+  readonly untilMs: number;
+}
+
+export const CALM: NetworkFaults = {
+  latencyMaxMs: 20,
+  lossChance: 0,
+  refuseChance: 0,
+  breakChance: 0,
+  pauseChance: 0,
+  pauseMs: 0,
+  untilMs: 0,
+};
+
+/** One machine on the wire. */
+export interface Host {
+  handle: Handler;
+  alive: boolean;
+}
+
+export class Wire {
+  readonly hosts = new Map<string, Host>();
+  readonly #clock: Clock;
+  readonly #rng: SeededRng;
+  readonly #faults: NetworkFaults;
+
+  constructor(clock: Clock, rng: SeededRng, faults: NetworkFaults) {
+    this.#clock = clock;
+    this.#rng = rng;
+    this.#faults = faults;
+  }
+
+  readonly fetch: Fetch = async (url, init) => {
+    const host = this.hosts.get(new URL(url).host);
+    const signal = init.signal ?? new AbortController().signal;
+    await this.#latency(signal);
+    if (this.#fails('refuseChance') || !host?.alive) throw new TypeError('connection refused');
+    if (this.#fails('lossChance')) await never(signal);
+    const response = await abortable(host.handle(new Request(url, init)), signal);
+    await this.#latency(signal);
+    if (!host.alive) throw new TypeError('connection reset');
+    const body = response.body === null ? null : this.#pipe(response.body, host, signal);
+    return new Response(body, { status: response.status, headers: response.headers });
+  };
+
+  /** A body whose pieces arrive later, or not at all. */
+  #pipe(body: ReadableStream<Uint8Array>, host: Host, signal: AbortSignal): ReadableStream<Uint8Array> {
+    const reader = body.getReader();
+    const leave = (reason: unknown) => void reader.cancel(reason).catch(() => undefined);
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          try {
+            const { done, value } = await abortable(reader.read(), signal);
+            await this.#latency(signal);
+            if (this.#fails('pauseChance')) await this.#clock.sleep(this.#faults.pauseMs, signal);
+            if (!host.alive || this.#fails('breakChance')) throw new TypeError('connection reset');
+            if (done) controller.close();
+            else controller.enqueue(value);
+          } catch (error) {
+            leave(error);
+            controller.error(error);
+          }
+        },
+        cancel: leave,
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async #latency(signal: AbortSignal): Promise<void> {
+    await this.#clock.sleep(1 + this.#rng.unit() * this.#faults.latencyMaxMs, signal);
+  }
+
+  #fails(kind: 'lossChance' | 'refuseChance' | 'breakChance' | 'pauseChance'): boolean {
+    return this.#clock.nowMs() < this.#faults.untilMs && this.#rng.chance(this.#faults[kind]);
+  }
+}
+
+function never(signal: AbortSignal): Promise<never> {
+  return abortable(new Promise<never>(() => undefined), signal);
+}
+
+/** What real sockets do when their caller leaves: everything still awaited fails at once. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
