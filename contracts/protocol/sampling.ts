@@ -50,6 +50,14 @@ export const GREEDY: Sampling = Object.freeze({
   stop: [],
 });
 
+/**
+ * Whether tokens depend on more than the best raw logit: noise, penalties or bias. Providers whose manifest says
+ * `sampler: null` serve only what does not; top-k, top-p and the seed change nothing at temperature 0.
+ */
+export function needsSampler({ temperature, presencePenalty, frequencyPenalty, logitBias }: Sampling): boolean {
+  return temperature !== 0 || presencePenalty !== 0 || frequencyPenalty !== 0 || logitBias.length > 0;
+}
+
 /** A finite number in a closed range; -0 becomes 0, so that one value has one encoding. */
 const bounded = (min: number, max: number) =>
   z

@@ -1,7 +1,7 @@
 /** What a provider needs from whatever runs its model (SPEC.md, "Sampling" and "Evidence"). */
 
 import type { TokenEvidence } from '#protocol/evidence';
-import type { Sampling } from '#protocol/sampling';
+import type { SAMPLER_VERSION, Sampling } from '#protocol/sampling';
 import type { TextModel } from '#protocol/text';
 
 /** What the manifest says about an engine. */
@@ -19,6 +19,8 @@ export interface EngineInfo {
   readonly eosIds: readonly number[];
   /** In the order of preference. */
   readonly executionProviders: readonly string[];
+  /** null: the engine cannot run the shared sampler and serves plain argmax alone; absent: it runs this one. */
+  readonly sampler?: typeof SAMPLER_VERSION | null;
 }
 
 /** One answer to generate. */
@@ -84,7 +86,17 @@ export type EngineErrorCode =
   | 'aborted'
   | 'closed'
   | 'unsupported_model'
-  | 'run_failed';
+  | 'unsupported_sampling'
+  | 'run_failed'
+  // an engine in front of another server
+  | 'upstream_unreachable'
+  | 'upstream_timeout'
+  | 'upstream_refused'
+  | 'upstream_failed'
+  | 'upstream_malformed'
+  | 'upstream_too_large'
+  | 'upstream_no_token_ids'
+  | 'upstream_mismatch';
 
 /** A failure of an engine; its message holds names and numbers of the model, never prompts or outputs. */
 export class EngineError extends Error {
