@@ -3,11 +3,12 @@ import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
 import type { Fault, Verdict } from '#protocol/verdict';
 import type { Seat } from '../committee/seat.ts';
-import { type Ballot, neededOf } from '../judge/decide.ts';
+import type { Contradiction } from '../dispute/contradiction.ts';
+import type { Ballot } from '../judge/decide.ts';
 import type { ShapeRules } from '../judge/shape.ts';
 import { type Cluster, clustersOf, type Group, groupsOf, impliedFinish, memberShapeProblem } from './compare.ts';
 import { type FreshPool, settleSplit } from './escalate.ts';
-import type { FaultEvidence, SealedMember } from './member.ts';
+import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
 import { type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
 import { Wave, type WaveDeps } from './wave.ts';
@@ -17,7 +18,7 @@ export interface Accusation {
   readonly member: SealedMember;
   readonly fault: Fault;
   readonly reason: string;
-  readonly evidence: FaultEvidence | null;
+  readonly contradiction: Contradiction | null;
 }
 
 export interface AttemptInput {
@@ -152,7 +153,7 @@ export class Attempt {
     const agreement = await this.#count(served);
     const stillEquivalent = this.wave.members.some((member) => member.standing === 'equivalent');
     if (agreement) return { served, verdict: stillEquivalent ? 'equivalent' : 'agreed', agreement };
-    if (policy.onInconclusive === 'error') throw inconclusive();
+    if (policy.onInconclusive === 'error' || this.wave.counted.length === 0) throw inconclusive();
     const standing = this.wave.counted.length;
     return { served, verdict: 'inconclusive', agreement: { needed: policy.agree, standing, of: standing } };
   }
@@ -175,9 +176,12 @@ export class Attempt {
       signal,
     );
     this.scores.push(...scores);
-    if (decision.step !== 'serve') return null;
-    const { standing, of } = decision;
-    return { needed: neededOf(policy.agree, policy.n, of), standing, of };
+    if (decision.step === 'serve') return { needed: decision.needed, standing: decision.standing, of: decision.of };
+    if (decision.rejected.length > 0) {
+      // Nobody was there to compare with, and fresh scorers refuse what is left: it is accused like any other.
+      for (const member of this.wave.counted) this.#reject(member, 'rejected_by_scorers');
+    }
+    return null;
   }
 
   /** A member that stopped at a near-tie scores what was served instead; only its acceptance makes it count. */
@@ -231,7 +235,7 @@ export class Attempt {
   #reject(member: SealedMember, reason: string): void {
     member.standing = 'rejected';
     member.fault = 'wrong_output';
-    this.accused.push({ member, fault: 'wrong_output', reason, evidence: null });
+    this.accused.push({ member, fault: 'wrong_output', reason, contradiction: null });
   }
 
   #nobodyLeft(): ProtocolError {

@@ -5,7 +5,7 @@ import type { Hash } from '#protocol/hash';
 import type { FinishKind } from '#protocol/typed';
 import { tolerancesOf } from '../judge/classes.ts';
 import { firstDivergence, judgeDivergence } from '../judge/divergence.ts';
-import { type ShapeProblem, type ShapeRules, shapeProblem } from '../judge/shape.ts';
+import { impliedFinish as finishOf, type ShapeProblem, type ShapeRules, shapeProblem } from '../judge/shape.ts';
 import { DeadlineError, within } from './deadline.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
@@ -22,15 +22,7 @@ export type Cluster = readonly Group[];
 
 /** How the opened part ends by the rules alone: null while it goes on. */
 export function impliedFinish(member: SealedMember, rules: ShapeRules): FinishKind | null {
-  if (!member.finished) return null;
-  const last = member.tokens.at(-1);
-  if (last !== undefined && rules.text.eosIds.includes(last)) return 'stop';
-  return member.tokens.length === rules.maxTokens ? lengthOrStop(member, rules) : 'stop_string';
-}
-
-function lengthOrStop(member: SealedMember, rules: ShapeRules): FinishKind {
-  const asLength = shapeProblem({ tokens: member.tokens, finish: 'length' }, rules);
-  return asLength === null ? 'length' : 'stop_string';
+  return finishOf(member.tokens, member.finished, rules);
 }
 
 /** The first rule of the order that the member's transcript breaks, or null. */
@@ -97,8 +89,8 @@ async function groupEvidence(
 ): Promise<TokenEvidence | null> {
   for (const member of group.members) {
     const opened = await openEvidence(deps, member, [position], signal);
-    const evidence = opened?.get(position);
-    if (evidence) return evidence;
+    const item = opened?.get(position);
+    if (item) return item.evidence;
   }
   return null;
 }
@@ -111,28 +103,35 @@ export interface OpenedTranscript {
   readonly openings: readonly { readonly tokenCount: number; readonly evidenceRoot: Hash; readonly index: number }[];
 }
 
+/** Evidence of one position with its path under the chunk's sealed root. */
+export interface OpenedEvidence {
+  readonly evidence: TokenEvidence;
+  readonly path: readonly Hash[];
+}
+
 /**
- * Evidence of opened positions, proven under the sealed roots; null where the member refuses, is late, or shows
- * something else than it had committed to: all three are the fault `bad_evidence`.
+ * Evidence of exactly these positions, proven under the sealed roots; null where the member refuses, is late, or shows
+ * something else than it had committed to: all three are the fault `bad_evidence`. What it says is for judges to read.
  */
 export async function openEvidence(
   deps: Pick<WaveDeps, 'clock' | 'client'> & { readonly limits: Pick<WaveDeps['limits'], 'roundTimeoutMs'> },
   member: OpenedTranscript,
   positions: readonly number[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<number, TokenEvidence> | null> {
+): Promise<ReadonlyMap<number, OpenedEvidence> | null> {
   const deadline = deps.clock.nowMs() + deps.limits.roundTimeoutMs;
   try {
     const items = await within(deps.clock, deadline, signal, (inner) =>
       deps.client.evidence(member.seat.url, member.jobId, positions, inner),
     );
-    const opened = new Map<number, TokenEvidence>();
+    const opened = new Map<number, OpenedEvidence>();
     for (const item of items) {
+      // Neither twice nor unasked: extra evidence is a failure like missing evidence.
+      if (!positions.includes(item.position) || opened.has(item.position)) return null;
       const chunk = chunkAt(member, item.position);
       if (!chunk || chunk.index !== item.chunkIndex) return null;
-      if (item.evidence.chosen !== member.tokens[item.position]) return null;
       if (!evidenceInRoot(chunk, item.position, item.evidence, item.path)) return null;
-      opened.set(item.position, item.evidence);
+      opened.set(item.position, { evidence: item.evidence, path: item.path });
     }
     return positions.every((position) => opened.has(position)) ? opened : null;
   } catch (error) {

@@ -8,6 +8,7 @@ import type { Standing } from '#protocol/verdict';
 import { leafOf } from '../attest/log-keeper.ts';
 import { type AttemptRecord, buildStatement } from '../attest/statement.ts';
 import { disputeIdOf, openingBundle } from '../dispute/bundle.ts';
+import { faultOf } from '../dispute/contradiction.ts';
 import { signMove } from '../dispute/moves.ts';
 import type { SealedAnswer } from '../openai/answer.ts';
 import { openDispute } from '../store/change-dispute.ts';
@@ -17,9 +18,6 @@ import { recordSteps } from '../store/record-work.ts';
 import type { RequestRow } from '../store/requests-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import type { Accusation, Attempt, AttemptResult } from './attempt.ts';
-
-/** Members' faults that prove themselves by what the member has signed. */
-const SIGNED_FAULTS = ['equivocation', 'bad_opening'] as const;
 
 /** Settles, logs and signs, in this order: nothing is signed before it is durable. */
 export async function seal(
@@ -145,23 +143,28 @@ function standingsOf(attempt: Attempt): Map<string, Standing> {
   return new Map<string, Standing>([...members, ...scorers]);
 }
 
-/** Rejected members, and members whose own signatures contradict each other. */
+/** Rejected members, and members whose own signatures contradict each other; one member may be both. */
 function accusationsOf(attempt: Attempt): Accusation[] {
   const signed = attempt.wave.members.flatMap((member): Accusation[] => {
-    const fault = SIGNED_FAULTS.find((known) => known === member.fault);
-    if (!fault || member.faultEvidence === null) return [];
-    return [{ member, fault, reason: member.faultEvidence.kind, evidence: member.faultEvidence }];
+    const { contradiction } = member;
+    if (contradiction === null) return [];
+    return [{ member, fault: faultOf(contradiction.kind), reason: contradiction.kind, contradiction }];
   });
   return [...attempt.accused, ...signed];
 }
 
 function faultsOf(attempt: Attempt, accusations: readonly Accusation[]): AttemptRecord['faults'] {
-  return attempt.wave.members.flatMap((member) => {
-    if (member.fault === null) return [];
-    const accused = accusations.some((accusation) => accusation.member === member);
-    const disputeId = accused ? disputeIdOf(member.jobId, member.fault) : null;
-    return [{ provider: member.seat.address, fault: member.fault, disputeId }];
+  const disputed = accusations.map(({ member, fault }) => ({
+    provider: member.seat.address,
+    fault,
+    disputeId: disputeIdOf(member.jobId, fault),
+  }));
+  const others = attempt.wave.members.flatMap((member) => {
+    const { fault } = member;
+    if (fault === null || accusations.some((accusation) => accusation.member === member)) return [];
+    return [{ provider: member.seat.address, fault, disputeId: null }];
   });
+  return [...disputed, ...others];
 }
 
 async function openDisputes(

@@ -1,6 +1,6 @@
 /** One member's sealed job as the gateway sees it: every event is checked against what must come next (SPEC.md §5). */
 import type { Domain } from '#protocol/eip712';
-import { type Hash, toHex, ZERO_HASH } from '#protocol/hash';
+import { type Hash, ZERO_HASH } from '#protocol/hash';
 import type { ClaimEvent, CommitmentEvent, JobOrderWire, PermissionOrder, RevealEvent } from '#protocol/messages';
 import { outputHash } from '#protocol/request';
 import { openingFits, rootsHash } from '#protocol/round';
@@ -8,23 +8,17 @@ import type { Recover } from '#protocol/signer';
 import { type Claim, digests, FINISH_KINDS, type FinishKind, type Opening } from '#protocol/typed';
 import type { Fault, Standing } from '#protocol/verdict';
 import type { Seat } from '../committee/seat.ts';
+import { type Contradiction, contradictionProven, faultOf } from '../dispute/contradiction.ts';
 import type { IssuedTicket } from './plan.ts';
-import type { JobEvent, ProviderClient } from './provider-client.ts';
-
-/** Signed contradictions, kept for the dispute they open. */
-export interface FaultEvidence {
-  readonly kind: string;
-  readonly signed: readonly { readonly digest: Hash; readonly signature: string }[];
-  readonly detail: Readonly<Record<string, string | number | boolean>>;
-}
+import { type JobEvent, type ProviderClient, ProviderFailure } from './provider-client.ts';
 
 /** What a member did wrong; never thrown past the wave. */
 export class MemberFault extends Error {
   override readonly name = 'MemberFault';
   readonly fault: Fault;
-  readonly evidence: FaultEvidence | null;
+  readonly evidence: Contradiction | null;
 
-  constructor(fault: Fault, evidence: FaultEvidence | null = null) {
+  constructor(fault: Fault, evidence: Contradiction | null = null) {
     super(fault);
     this.fault = fault;
     this.evidence = evidence;
@@ -55,7 +49,8 @@ export class SealedMember {
   claim: { value: Claim; signature: `0x${string}` } | null = null;
   standing: Standing = 'counted';
   fault: Fault | null = null;
-  faultEvidence: FaultEvidence | null = null;
+  /** Its own signatures against each other, kept for the dispute that they open. */
+  contradiction: Contradiction | null = null;
   readonly #deps: MemberDeps;
   readonly #abort = new AbortController();
   #events: AsyncGenerator<JobEvent> | null = null;
@@ -104,17 +99,17 @@ export class SealedMember {
   #refuseSecond(event: CommitmentEvent): void {
     const first = this.commitments.find((known) => known.index === event.index);
     if (!first || first.commitment === event.commitment || event.jobId !== this.jobId) return;
-    const { domain, recover } = this.#deps;
-    const digest = digests.commitment(domain, event);
-    if (recover(digest, event.signature) !== this.seat.address) throw new MemberFault('malformed');
-    throw new MemberFault('equivocation', {
-      kind: 'two_commitments',
-      signed: [
-        { digest: toHex(digests.commitment(domain, first)), signature: first.signature },
-        { digest: toHex(digest), signature: event.signature },
-      ],
-      detail: { jobId: this.jobId, index: event.index, first: first.commitment, second: event.commitment },
-    });
+    const { index } = event;
+    const evidence: Contradiction = { kind: 'two_commitments', index, first: signedOf(first), second: signedOf(event) };
+    throw new MemberFault(...this.#faultBy(evidence));
+  }
+
+  /** Nobody answers for a contradiction that somebody else has signed: without proof it is mere noise. */
+  #faultBy(evidence: Contradiction): [Fault, Contradiction | null] {
+    const accused = { provider: this.seat.address, jobId: this.jobId };
+    return contradictionProven(evidence, accused, this.#deps)
+      ? [faultOf(evidence.kind), evidence]
+      : ['malformed', null];
   }
 
   /** Waits for the seal of the next chunk. */
@@ -145,7 +140,7 @@ export class SealedMember {
       if (error instanceof MemberFault && error.fault === 'malformed') throw new MemberFault('non_reveal');
       throw error;
     }
-    if (event.kind !== 'reveal') throw new MemberFault('malformed');
+    if (event.kind !== 'reveal') throw new MemberFault('non_reveal');
     const { opening, tokens, shortEvidence } = event.event;
     this.#checkOpening(event.event);
     // Missing, padded or extra evidence is a failure, never something to skip.
@@ -174,14 +169,14 @@ export class SealedMember {
       previousRoot: this.roots.at(-2) ?? ZERO_HASH,
     });
     if (fits) return;
-    throw new MemberFault('bad_opening', {
+    // An opening that fits its commitment but names another root is no proof: roots are the gateway's word.
+    const contradiction: Contradiction = {
       kind: 'opening_does_not_fit',
-      signed: [
-        { digest: toHex(digests.commitment(domain, sealed)), signature: sealed.signature },
-        { digest: toHex(digest), signature },
-      ],
-      detail: { jobId: this.jobId, index, commitment: sealed.commitment },
-    });
+      sealed: signedOf(sealed),
+      before: index === 0 ? null : signedOf(this.commitments.at(-2)!),
+      reveal: { opening, signature },
+    };
+    throw new MemberFault(...this.#faultBy(contradiction));
   }
 
   /** Asks the member to stop; it then claims what it has opened. */
@@ -195,7 +190,24 @@ export class SealedMember {
     if (event.kind === 'commitment' && !this.finished) event = await this.#next();
     if (event.kind !== 'claim') throw new MemberFault('malformed');
     this.#checkClaim(event.event);
+    await this.#lastWord(event.event);
     this.claim = { value: event.event.claim, signature: event.event.signature };
+  }
+
+  /** The claim ends the stream: a second one that differs is an equivocation, anything else does not belong there. */
+  async #lastWord(first: ClaimEvent): Promise<void> {
+    let step: IteratorResult<JobEvent> | undefined;
+    try {
+      step = await this.#events?.next();
+    } catch (error) {
+      // A connection that breaks after the claim takes nothing away from it.
+      if (error instanceof ProviderFailure && error.code === 'provider_unreachable') return;
+      throw error;
+    }
+    if (!step || step.done) return;
+    if (step.value.kind !== 'claim') throw new MemberFault('malformed');
+    const second = step.value.event;
+    throw new MemberFault(...this.#faultBy({ kind: 'two_claims', first: { ...first }, second: { ...second } }));
   }
 
   #checkClaim({ claim, signature }: ClaimEvent): void {
@@ -222,4 +234,8 @@ export class SealedMember {
     const finish = FINISH_KINDS[claim.finish];
     if ((finish === 'cancelled') === this.finished) throw new MemberFault('malformed');
   }
+}
+
+function signedOf({ commitment, signature }: CommitmentEvent): Pick<CommitmentEvent, 'commitment' | 'signature'> {
+  return { commitment, signature };
 }

@@ -2,22 +2,45 @@
 import type { Snapshot } from '#protocol/draw';
 import type { Address } from '#protocol/hash';
 import type { Policy } from '#protocol/policy';
+import { type Ballot, decide, REJECTIONS_NEEDED } from '../judge/decide.ts';
 
 /** Share of the operators that is assumed to collude when the capture probability is quoted. */
 export const COLLUDING_SHARE = 0.2;
+/** Digits of the quoted probability; it is rounded up, so that no policy claims to be safe from everything. */
+const PROBABILITY_SCALE = 1000;
 
 /**
- * Probability that a share f of independent seats fills at least `agree` of n: the binomial tail. Fewer colluders than
- * that split the committee, and a split escalates.
+ * Probability that colluders get a wrong answer served, if each operator colludes with probability `share`, by the very
+ * rule that decides splits. Worst case: they give one wrong answer, no honest member finds an excuse to join it, two
+ * fresh scorers can be had, and no referee. One honest seat splits a committee; then the fresh scorers must collude too.
+ * @param n seats, 1 to 15 @param agree seats that must stand behind the answer @param share 0 to 1
  */
 export function captureProbability(n: number, agree: number, share: number): number {
-  let tail = 0;
+  let captured = 0;
   let choose = 1;
-  for (let k = 0; k <= n; k++) {
-    if (k > 0) choose = (choose * (n - k + 1)) / k;
-    if (k >= agree) tail += choose * share ** k * (1 - share) ** (n - k);
+  for (let colluders = 0; colluders <= n; colluders++) {
+    if (colluders > 0) choose = (choose * (n - colluders + 1)) / colluders;
+    const seats = choose * share ** colluders * (1 - share) ** (n - colluders);
+    if (colluders === 0) continue;
+    for (let lying = 0; lying <= REJECTIONS_NEEDED; lying++) {
+      const scorers = share ** lying * (1 - share) ** (REJECTIONS_NEEDED - lying) * (lying === 1 ? 2 : 1);
+      if (isCaptured(n, agree, colluders, lying)) captured += seats * scorers;
+    }
   }
-  return tail;
+  return captured;
+}
+
+/** The colluders' cluster comes first; colluding scorers accept it alone, honest ones the other alone. */
+function isCaptured(n: number, agree: number, colluders: number, lying: number): boolean {
+  const clusters = colluders === n ? [n] : [colluders, n - colluders];
+  const ballots = Array.from({ length: REJECTIONS_NEEDED }, (_, i): Ballot => {
+    const lies = i < lying;
+    return { operator: `scorer-${i}`, referee: false, votes: [lies ? 'accept' : 'reject', lies ? 'reject' : 'accept'] };
+  });
+  const state = { n, agree, clusters, ballots: [], moreScorers: true, moreReferee: false };
+  const first = decide(state);
+  const end = first.step === 'ask_scorers' ? decide({ ...state, ballots }) : first;
+  return end.step === 'serve' && end.behind.includes(0);
 }
 
 /** Stake of the seats that is at risk, in nano-units, capped as the draw caps it. */
@@ -33,12 +56,13 @@ export function securityOf(
   snapshot: Snapshot,
   seats: readonly Address[],
 ): Readonly<Record<string, string | number>> {
+  const probability = captureProbability(policy.n, policy.agree, COLLUDING_SHARE);
   return {
     seats: policy.n,
     agree: policy.agree,
     stake_at_risk_nano: stakeAtRiskNano(snapshot, seats).toString(),
     colluding_share: COLLUDING_SHARE,
-    capture_probability: Number(captureProbability(policy.n, policy.agree, COLLUDING_SHARE).toFixed(3)),
+    capture_probability: Math.ceil(probability * PROBABILITY_SCALE - 1e-9) / PROBABILITY_SCALE,
     price_multiple: policy.n,
     finality_seconds: 0,
   };

@@ -175,6 +175,7 @@ export class Wave {
       rejected.map((member) =>
         within(clock, deadline, this.#signal, (signal) => claimOf(member, signal)).catch((error: unknown) => {
           if (!isMembersFailure(error)) throw error;
+          if (error instanceof MemberFault) member.contradiction = error.evidence;
         }),
       ),
     );
@@ -225,7 +226,7 @@ function dropMember(member: SealedMember, error: unknown, faultWhenLate: Fault):
   } else if (error instanceof MemberFault) {
     member.standing = 'failed';
     member.fault = error.fault;
-    member.faultEvidence = error.evidence;
+    member.contradiction = error.evidence;
   } else if (error instanceof ProviderFailure) {
     member.standing = 'failed';
     member.fault = error.code === 'provider_malformed' ? 'malformed' : faultWhenLate;
