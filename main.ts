@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 /** The `assay` command: the only place that knows both servers, and each is loaded only when it is asked for. */
-import { existsSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createClock } from '#protocol/clock';
+import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK } from '#protocol/command-line';
+import type { CliIo } from './gateway/cli/cli-io.ts';
 
 const USAGE = `usage: assay <command> [options]
 
@@ -11,42 +15,59 @@ const USAGE = `usage: assay <command> [options]
   provider   one provider in front of a model
   verify     check a saved answer offline
   keygen     make a private key or an API key
-  migrate    bring a database up to date
+  migrate    bring databases up to date
 
-assay <command> --help tells more. Exit codes: 0 done, 1 failed, 2 used or configured wrongly.
-`;
+assay <command> --help tells more; assay --version prints the version.
+Exit codes: 0 done, 1 failed, 2 used or configured wrongly.`;
 
 const entry = fileURLToPath(import.meta.url);
 
-/** The embedded models, next to the sources or to the built program. */
-function modelsFolder(): string {
+const io: CliIo = {
+  print: (line) => process.stdout.write(`${line}\n`),
+  fail: (line) => process.stderr.write(`${line}\n`),
+  clock: createClock({
+    now: () => Date.now(),
+    after: (ms, callback) => {
+      const timer = setTimeout(callback, ms);
+      return () => clearTimeout(timer);
+    },
+  }),
+  rng: { bytes: (length) => new Uint8Array(randomBytes(length)) },
+};
+
+/** A file or folder of the package, which lies next to the sources or above the built program. */
+function packaged(...parts: readonly string[]): string {
   for (let folder = path.dirname(entry); ; folder = path.dirname(folder)) {
-    const candidate = path.join(folder, 'provider', 'models', 'minnow', 'dist');
+    const candidate = path.join(folder, ...parts);
     if (existsSync(candidate)) return candidate;
-    if (path.dirname(folder) === folder) throw new Error('the embedded models are missing');
+    if (path.dirname(folder) === folder) throw new Error(`the installation lacks ${parts.join('/')}`);
   }
 }
 
+function version(): string {
+  const { version: text } = JSON.parse(readFileSync(packaged('package.json'), 'utf8')) as { version: string };
+  return text;
+}
+
+/** Resolves at the first signal; later ones change nothing, so that nothing is left half stopped. */
 function stopped(): Promise<void> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
+    process.on('SIGTERM', () => resolve());
+    process.on('SIGINT', () => resolve());
   });
 }
 
 async function demo(args: readonly string[]): Promise<number> {
   const { runDemo } = await import('./gateway/demo/demo.ts');
-  const gateway = await import('./gateway/main.ts');
-  return runDemo(args, {
-    entry,
-    models: modelsFolder(),
-    env: process.env,
-    clock: gateway.systemClock,
-    startGateway: gateway.startGateway,
-    readOrMakeKey: gateway.readOrMakeKey,
-    stopped: stopped(),
-    print: (line) => process.stdout.write(`${line}\n`),
-  });
+  const { startGateway } = await import('./gateway/main.ts');
+  const models = packaged('provider', 'models', 'minnow', 'dist');
+  return runDemo(args, { ...io, entry, models, env: process.env, startGateway, stopped });
+}
+
+async function migrate(args: readonly string[]): Promise<number> {
+  const { runMigrate } = await import('./gateway/cli/migrate.ts');
+  const { migrateProvider, providerMigrationsFolder } = await import('./provider/store/migrations.ts');
+  return runMigrate(args, io, (database) => migrateProvider(database, providerMigrationsFolder()));
 }
 
 async function main([command, ...args]: readonly string[]): Promise<number> {
@@ -57,15 +78,32 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return (await import('./gateway/main.ts')).runGateway(args, process.env);
     case 'provider':
       return (await import('./provider/main.ts')).runProvider(args, process.env);
+    case 'keygen':
+      return (await import('./gateway/cli/keygen.ts')).runKeygen(args, io);
+    case 'migrate':
+      return migrate(args);
+    case '--version':
+    case '-v':
+      io.print(version());
+      return EXIT_OK;
     case 'help':
     case '--help':
-      process.stdout.write(USAGE);
-      return 0;
+    case '-h':
+      io.print(USAGE);
+      return EXIT_OK;
+    case undefined:
+      io.fail(USAGE);
+      return EXIT_MISUSED;
     default:
-      process.stderr.write(USAGE);
-      return 2;
+      io.fail(`assay: ${JSON.stringify(command.slice(0, 64))} is not a known command; assay --help lists them`);
+      return EXIT_MISUSED;
   }
 }
 
-// Exits by itself when nothing is left to do, so that output is flushed.
-process.exitCode = await main(process.argv.slice(2));
+try {
+  // Exits by itself when nothing is left to do, so that output is flushed.
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  io.fail(`assay: ${error instanceof Error ? error.message : 'failed'}`);
+  process.exitCode = EXIT_FAILED;
+}

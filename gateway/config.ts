@@ -106,6 +106,7 @@ const SETTINGS: Settings<GatewayConfig> = {
     env: 'ASSAY_GATEWAY_DEFAULT_POLICY',
     help: 'of requests that name none',
     fallback: policyOfText('quorum; n=3'),
+    shown: 'quorum; n=3',
     parse: policy,
   },
   logOrigin: {

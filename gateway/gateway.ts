@@ -15,8 +15,7 @@ import { type DeskMove, DisputeDesk } from './dispute/desk.ts';
 import type { GatewayApp } from './http/context.ts';
 import { mountPublicRoutes } from './http/public-routes.ts';
 import type { KeyLookup } from './keys.ts';
-import { clientAccount, RESERVE, stakeAccount } from './ledger/accounts.ts';
-import { deposit } from './ledger/funding.ts';
+import { RESERVE, stakeAccount } from './ledger/accounts.ts';
 import { errorFields, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelEntry } from './openai/answer.ts';
@@ -26,9 +25,9 @@ import { abortedEntry } from './round/conclude.ts';
 import { createPipeline } from './round/pipeline.ts';
 import { createProviderClient, type Fetch } from './round/provider-client.ts';
 import type { WaveLimits } from './round/wave.ts';
-import type { Store, Tx } from './store/handle.ts';
-import { activeApiKeyByHash, insertApiKey } from './store/keys-repo.ts';
-import { applyTransfer, transferById } from './store/ledger-repo.ts';
+import { depositOnce, grantKey } from './store/grants.ts';
+import type { Store } from './store/handle.ts';
+import { activeApiKeyByHash } from './store/keys-repo.ts';
 import { forgetExpired, recover } from './store/recover.ts';
 
 /** Everything that decides how a gateway behaves; all durations in milliseconds. */
@@ -102,7 +101,7 @@ export class Gateway {
       log: this.logKeeper,
       registry: this.registry,
       scoreTimeoutMs: limits.scoreTimeoutMs,
-      vocabSizeOf: (digest: Hash) => deps.models.find((model) => model.digest === digest)?.text.vocabSize ?? null,
+      textOf: (digest: Hash) => deps.models.find((model) => model.digest === digest)?.text ?? null,
       appealMs: limits.appealMs,
       onMove: (move) => {
         if (move.kind === 'settled') this.epochs.renew();
@@ -159,20 +158,7 @@ export class Gateway {
   /** Adds a key with a funded account unless it is there. */
   async grantKey(key: { keyId: string; keyHash: Hash; label: string; fundsNano: bigint }): Promise<void> {
     const { store, clock } = this.#deps;
-    await store.withTx(async (tx) => {
-      if (await activeApiKeyByHash(tx, key.keyHash)) return;
-      await insertApiKey(tx, {
-        keyId: key.keyId,
-        keyHash: key.keyHash,
-        label: key.label,
-        account: key.keyId,
-        policyJson: null,
-        requestsPerMinute: null,
-        tokensPerMinute: null,
-        createdAtMs: clock.nowMs(),
-      });
-      await depositOnce(tx, `key:${key.keyId}`, clientAccount(key.keyId), key.fundsNano, clock.nowMs());
-    });
+    await store.withTx((tx) => grantKey(tx, { ...key, policy: null }, clock.nowMs()));
   }
 
   /** Admits providers, with their first stake, and fills the reserve. @returns URLs that could not be admitted */
@@ -220,12 +206,6 @@ export class Gateway {
       .finally(() => this.#running.delete(kept));
     this.#running.add(kept);
   }
-}
-
-/** First funding happens once, whatever the amount is set to at a later start. */
-async function depositOnce(tx: Tx, reference: string, to: string, amountNano: bigint, nowMs: number): Promise<void> {
-  const transfer = deposit(reference, to, amountNano);
-  if ((await transferById(tx, transfer.id)) === null) await applyTransfer(tx, transfer, nowMs);
 }
 
 function keyLookup(store: Store): KeyLookup {

@@ -28,6 +28,11 @@ export function hashApiKey(key: string): Hash {
   return toHex(sha256(utf8(key)));
 }
 
+/** The id that a key goes by: a start of its hash, which tells nothing about the key. */
+export function keyIdOf(keyHash: Hash): string {
+  return `key-${keyHash.slice(2, 14)}`;
+}
+
 /** A fresh key. */
 export function newApiKey(rng: Rng): string {
   return KEY_PREFIX + Buffer.from(rng.bytes(KEY_BYTES)).toString('base64url');

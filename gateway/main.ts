@@ -1,52 +1,46 @@
 /** Composition root of the gateway: real clock, randomness, keys, database, models and server (DESIGN §14). */
-import { createPrivateKey, hkdfSync, randomBytes, sign as signNode } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import { serve } from '@hono/node-server';
-import { ed25519 } from '@noble/curves/ed25519.js';
 import pino from 'pino';
 import { Agent, type RequestInit as UndiciInit, fetch as undiciFetch } from 'undici';
 import { createClock } from '#protocol/clock';
+import { CONFIG_USAGE, EXIT_FAILED, EXIT_OK, startOf } from '#protocol/command-line';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Rng } from '#protocol/env';
-import { type Address, fromHex, toHex } from '#protocol/hash';
-import type { LogSigner } from '#protocol/log';
+import type { Address } from '#protocol/hash';
 import { readModel } from '#protocol/model-folder';
-import { flagOf, type RawSettings, settableNames, settingsHelp } from '#protocol/settings';
-import type { Signer } from '#protocol/signer';
+import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
 import { createTextModel } from '#protocol/text';
+import { logSignerOf } from './attest/log-signer.ts';
 import { createSecretBox } from './committee/secret-box.ts';
-import { GATEWAY_SETTINGS, type GatewayConfig, parseGatewayConfig, redactedConfig } from './config.ts';
+import { ENV_PREFIX, GATEWAY_SETTINGS, type GatewayConfig, redactedConfig } from './config.ts';
 import type { DeskMove } from './dispute/desk.ts';
 import { Gateway, type GatewayLimits } from './gateway.ts';
-import { hashApiKey, newApiKey } from './keys.ts';
+import { readOrMakeKey } from './key-file.ts';
+import { hashApiKey, keyIdOf, newApiKey } from './keys.ts';
 import { type BooksProblem, checkBooks } from './ledger/check-books.ts';
 import { createLog, errorFields, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { folderReader } from './model-reader.ts';
 import type { ModelEntry } from './openai/answer.ts';
 import type { Fetch } from './round/provider-client.ts';
+import { listen } from './server.ts';
+import { lockFolder } from './store/folder-lock.ts';
+import type { Store } from './store/handle.ts';
+import { listApiKeys } from './store/keys-repo.ts';
 import { readBooks } from './store/ledger-repo.ts';
 import { openStore } from './store/open-store.ts';
+import { leaveAll } from './store/providers-repo.ts';
 
-const EXIT_OK = 0;
-const EXIT_RUNTIME = 1;
-const EXIT_CONFIG = 2;
 /** How often rulings are settled and providers that were down are asked again. */
 const TICK_MS = 1_000;
-/** How long running requests may go on after a signal. */
-const DRAIN_MS = 5_000;
-
 const USAGE = `assay gateway [options]
 
 Serves the OpenAI-compatible API in front of a committee of providers.
 
-  --config <file>                  JSON file with the settings below, in camel case
-  --print-config                   print the effective configuration and exit
-  --help                           print this text
+${CONFIG_USAGE}
 ${settingsHelp(GATEWAY_SETTINGS)}
 `;
 
@@ -66,7 +60,8 @@ export const systemRng: Rng = { bytes: (length) => new Uint8Array(randomBytes(le
 export interface RunningGateway {
   readonly url: string;
   readonly address: Address;
-  readonly apiKey: string;
+  /** The preset key, or the one that was made because the database had none; null otherwise. */
+  readonly apiKey: string | null;
   /** URLs of providers that could not be admitted yet. */
   readonly missing: readonly string[];
   /** What is wrong with the books; empty when they balance. */
@@ -79,37 +74,43 @@ export interface RunningGateway {
  * @returns the exit code: 0, 1 for a failure at run time, 2 for a bad configuration
  */
 export async function runGateway(argv: readonly string[], env: Env): Promise<number> {
-  const { switches, flags, configFile } = parseFlags(argv);
-  if (switches.has('help')) {
-    process.stdout.write(USAGE);
-    return EXIT_OK;
+  const start = startOf(
+    {
+      name: 'assay gateway',
+      usage: USAGE,
+      settings: GATEWAY_SETTINGS,
+      envPrefix: ENV_PREFIX,
+      redact: redactedConfig,
+    },
+    { argv, env, readText: (file) => readFileSync(file, 'utf8') },
+  );
+  if (start.kind === 'exit') {
+    process.stdout.write(start.out);
+    process.stderr.write(start.err);
+    return start.code;
   }
-  const file = readConfigFile(configFile);
-  const result = file && parseGatewayConfig({ env, flags, file });
-  if (!result?.ok) {
-    const problems = result ? result.problems : ['--config cannot be read as a JSON object'];
-    process.stderr.write(`${problems.map((problem) => `assay gateway: ${problem}`).join('\n')}\n`);
-    return EXIT_CONFIG;
-  }
-  if (switches.has('print-config')) {
-    process.stdout.write(`${JSON.stringify(redactedConfig(result.config), null, 2)}\n`);
-    return EXIT_OK;
-  }
+  const { config } = start;
   const destination = pino.destination({ dest: 2, sync: true });
-  const log = createLog({ clock: systemClock, level: result.config.logLevel, destination });
+  const log = createLog({ clock: systemClock, level: config.logLevel, destination });
   try {
     const stopped = stopSignal();
-    const gateway = await startGateway(result.config, log);
+    const gateway = await startGateway(config, log);
     process.stdout.write(`assay gateway ${gateway.url}/v1 signing as ${gateway.address}\n`);
-    if (result.config.apiKey === null) process.stdout.write(`API key (shown once): ${gateway.apiKey}\n`);
+    if (config.apiKey === null) process.stdout.write(`${keyLine(gateway.apiKey)}\n`);
+    for (const url of gateway.missing) process.stderr.write(`assay gateway: ${url} does not answer yet\n`);
     await stopped;
     await gateway.stop();
     return EXIT_OK;
   } catch (error) {
     log.error('gateway_failed', errorFields(error));
     process.stderr.write(`assay gateway: ${error instanceof Error ? error.message : 'failed'}\n`);
-    return EXIT_RUNTIME;
+    return EXIT_FAILED;
   }
+}
+
+function keyLine(made: string | null): string {
+  if (made !== null) return `API key (shown once): ${made}`;
+  return 'API keys: those of the database; `assay keygen --api-key` makes more';
 }
 
 /** Puts a gateway together, starts it and listens. @throws {Error} where files, database or port cannot be had */
@@ -118,11 +119,61 @@ export async function startGateway(
   log: Log,
   onDisputeMove?: (move: DeskMove) => void,
 ): Promise<RunningGateway> {
-  mkdirSync(config.dataFolder, { recursive: true });
-  const master = readOrMakeKey(config.keyFile);
+  // What has been opened so far, closed in reverse order, also when a later step fails.
+  const opened: (() => void | Promise<void>)[] = [];
+  const stop = async () => {
+    for (let close = opened.pop(); close; close = opened.pop()) await close();
+  };
+  try {
+    const lock = lockFolder(config.dataFolder);
+    opened.push(() => lock.release());
+    const store = openStore({ file: path.join(config.dataFolder, 'assay.sqlite') });
+    opened.push(() => store.close());
+    const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 });
+    opened.push(() => agent.close());
+    const master = readOrMakeKey(config.keyFile, systemRng);
+    const { gateway, address } = await makeGateway(config, { store, agent, master, log, onDisputeMove });
+    opened.push(() => gateway.stop());
+    // Who does not answer now is not drawn until it does.
+    await store.withTx((tx) => leaveAll(tx, systemClock.nowMs()));
+    await gateway.start();
+    const apiKey = await grantFirstKey(gateway, store, config);
+    const wanted: Wanted = [
+      ...config.providers.map((url) => ({ url, role: 'member' as const })),
+      { url: config.referee, role: 'referee' as const },
+    ];
+    const missing = await gateway.admit(wanted, config);
+    const server = await listen(gateway.app.fetch, { ...config, clock: systemClock });
+    opened.push(() => server.close());
+    const ticking = tickUntilStopped(gateway, wanted, missing, config, log);
+    opened.push(() => ticking.abort());
+    return {
+      url: server.url,
+      address,
+      apiKey,
+      missing,
+      checkBooks: () => store.withTx(async (tx) => checkBooks(await readBooks(tx))),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface GatewayParts {
+  readonly store: Store;
+  readonly agent: Agent;
+  readonly master: Uint8Array;
+  readonly log: Log;
+  readonly onDisputeMove: ((move: DeskMove) => void) | undefined;
+}
+
+async function makeGateway(
+  config: GatewayConfig,
+  { store, agent, master, log, onDisputeMove }: GatewayParts,
+): Promise<{ gateway: Gateway; address: Address }> {
   const signer = nativeSigner(master);
-  const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 });
-  const store = openStore({ file: path.join(config.dataFolder, 'assay.sqlite') });
   const gateway = new Gateway({
     store,
     fetch: fetchOver(agent),
@@ -140,36 +191,17 @@ export async function startGateway(
     limits: limitsOf(config),
     ...(onDisputeMove ? { onDisputeMove } : {}),
   });
-  await gateway.start();
-  const apiKey = config.apiKey ?? newApiKey(systemRng);
+  return { gateway, address: signer.address };
+}
+
+/** The preset key, or a fresh one for a database that has none; a restart makes no money. */
+async function grantFirstKey(gateway: Gateway, store: Store, config: GatewayConfig): Promise<string | null> {
+  const known = await store.read(listApiKeys);
+  const apiKey = config.apiKey ?? (known.length === 0 ? newApiKey(systemRng) : null);
+  if (apiKey === null) return null;
   const keyHash = hashApiKey(apiKey);
-  await gateway.grantKey({
-    keyId: `key-${keyHash.slice(2, 14)}`,
-    keyHash,
-    label: 'first',
-    fundsNano: config.clientNano,
-  });
-  const wanted = [
-    ...config.providers.map((url) => ({ url, role: 'member' as const })),
-    { url: config.referee, role: 'referee' as const },
-  ];
-  const missing = await gateway.admit(wanted, config);
-  const { url, close } = await listen(gateway, config);
-  const ticking = tickUntilStopped(gateway, wanted, missing, config, log);
-  return {
-    url,
-    address: signer.address,
-    apiKey,
-    missing,
-    checkBooks: () => store.withTx(async (tx) => checkBooks(await readBooks(tx))),
-    async stop() {
-      ticking.abort();
-      await close();
-      await gateway.stop();
-      await agent.close();
-      await store.close();
-    },
-  };
+  await gateway.grantKey({ keyId: keyIdOf(keyHash), keyHash, label: 'first', fundsNano: config.clientNano });
+  return apiKey;
 }
 
 /** undici's fetch over our own pool; the two libraries' types of one standard differ in name only. */
@@ -212,45 +244,12 @@ async function loadModel(folder: string, config: GatewayConfig): Promise<ModelEn
   };
 }
 
-/** The log's own Ed25519 key is derived from the gateway's (RFC 5869), so that there is one secret to keep. */
-function logSignerOf(origin: string, master: Uint8Array, signer: Signer): LogSigner {
-  const seed = new Uint8Array(hkdfSync('sha256', master, new Uint8Array(0), 'assay/log-ed25519/1', 32));
-  // PKCS #8 of an Ed25519 seed (RFC 8410 §7): this fixed prefix and the 32 bytes.
-  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  return {
-    origin,
-    ed25519: toHex(ed25519.getPublicKey(seed)),
-    address: signer.address,
-    signNote: (message) => new Uint8Array(signNode(null, message, key)),
-    signDigest: (digest) => signer.sign(digest),
-  };
-}
-
-async function listen(gateway: Gateway, config: GatewayConfig): Promise<{ url: string; close: () => Promise<void> }> {
-  const server = serve({ fetch: gateway.app.fetch, hostname: config.host, port: config.port });
-  await new Promise<void>((resolve, reject) => {
-    server.once('listening', resolve);
-    server.once('error', reject);
-  });
-  const { port } = server.address() as AddressInfo;
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-  return {
-    url: `http://${host}:${port}`,
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      const late = new AbortController();
-      await Promise.race([closed, systemClock.sleep(DRAIN_MS, late.signal).catch(() => undefined)]);
-      late.abort();
-      if ('closeAllConnections' in server) server.closeAllConnections();
-    },
-  };
-}
+type Wanted = readonly { readonly url: string; readonly role: 'member' | 'referee' }[];
 
 /** Settles what has become final; admits providers that were not there at the start. */
 function tickUntilStopped(
   gateway: Gateway,
-  wanted: readonly { url: string; role: 'member' | 'referee' }[],
+  wanted: Wanted,
   missingAtStart: readonly string[],
   config: GatewayConfig,
   log: Log,
@@ -273,54 +272,10 @@ function tickUntilStopped(
   return stop;
 }
 
-/** Reads the gateway's key or makes one with mode 0600. @throws {Error} never quoting the file */
-export function readOrMakeKey(file: string): Uint8Array {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    mkdirSync(path.dirname(file), { recursive: true });
-    const key = systemRng.bytes(32);
-    writeFileSync(file, `${toHex(key)}\n`, { mode: 0o600, flag: 'wx' });
-    return key;
-  }
-  if (!/^0x[0-9a-f]{64}$/.test(text)) throw new Error('the key file does not hold 32 bytes as hex');
-  return fromHex(text as `0x${string}`);
-}
-
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
+    // `on`, not `once`: a second signal must not cut the draining short.
+    process.on('SIGTERM', () => resolve());
+    process.on('SIGINT', () => resolve());
   });
-}
-
-const SWITCHES = ['help', 'print-config'] as const;
-
-function parseFlags(argv: readonly string[]): { switches: Set<string>; flags: RawSettings; configFile: string | null } {
-  const names = new Map(settableNames(GATEWAY_SETTINGS).map((name) => [flagOf(name).slice(2), name]));
-  const options: Record<string, { type: 'string' | 'boolean' }> = { config: { type: 'string' } };
-  for (const name of names.keys()) options[name] = { type: 'string' };
-  for (const name of SWITCHES) options[name] = { type: 'boolean' };
-  const { values, positionals } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true });
-  const flags: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(values)) {
-    if (name !== 'config' && !SWITCHES.some((known) => known === name)) flags[names.get(name) ?? name] = value;
-  }
-  // A stray word is most likely the value of a mistyped flag; the configuration reports it as unknown.
-  for (const stray of positionals) flags[stray] = stray;
-  const configFile = typeof values.config === 'string' ? values.config : values.config === undefined ? null : '';
-  return { switches: new Set(SWITCHES.filter((name) => values[name] === true)), flags, configFile };
-}
-
-/** The parsed file, an empty object without one, null when it is not a JSON object. */
-function readConfigFile(file: string | null): RawSettings | null {
-  if (file === null) return {};
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? (parsed as RawSettings) : null;
-  } catch {
-    return null;
-  }
 }

@@ -1,9 +1,7 @@
 /** The signed description of this provider (SPEC.md §6). */
-import { canonicalJson } from '#protocol/canonical';
-import { sha256, toHex, utf8 } from '#protocol/hash';
+import { manifestDigest } from '#protocol/manifest';
 import type { Manifest, ManifestReply } from '#protocol/messages';
 import { SAMPLER_VERSION } from '#protocol/sampling';
-import { digests } from '#protocol/typed';
 import type { ProviderDeps } from './deps.ts';
 
 /** The manifest as of now, under the provider's signature. */
@@ -34,7 +32,5 @@ export function signedManifest(deps: ProviderDeps): ManifestReply {
     concurrency: limits.runningMax,
     issuedAtMs: clock.nowMs(),
   };
-  const manifestHash = toHex(sha256(utf8(canonicalJson(manifest))));
-  const seal = { manifestHash, issuedAtMs: manifest.issuedAtMs };
-  return { manifest, signature: signer.sign(digests.manifest(domain, seal)) };
+  return { manifest, signature: signer.sign(manifestDigest(domain, manifest)) };
 }

@@ -13,6 +13,8 @@ export interface Setting<T> {
   /** Absent: the setting must be given. */
   readonly fallback?: T;
   readonly parse: (text: string) => Parsed<T>;
+  /** The fallback in a usage text, where it is not a plain value. */
+  readonly shown?: string;
   /** Secrets and test switches: neither flags nor files may give them. */
   readonly envOnly?: true;
 }
@@ -94,8 +96,8 @@ export function settingsHelp<T>(settings: Settings<T>): string {
   return namesOf(settings)
     .filter((name) => !settings[name].envOnly)
     .map((name) => {
-      const { env, help, fallback } = settings[name];
-      const note = fallback === undefined ? 'required' : `default ${String(fallback)}`;
+      const { env, help, fallback, shown } = settings[name];
+      const note = fallback === undefined ? 'required' : `default ${shown ?? String(fallback)}`;
       return `  ${`${flagOf(name)} <value>`.padEnd(32)} ${help} (${note}; ${env})`;
     })
     .join('\n');

@@ -3,14 +3,13 @@ import { canonicalJson } from '#protocol/canonical';
 import type { Domain } from '#protocol/eip712';
 import type { Clock } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
-import { sha256, toHex, utf8 } from '#protocol/hash';
-import type { Manifest, ManifestReply } from '#protocol/messages';
+import { manifestDigest } from '#protocol/manifest';
+import type { ManifestReply } from '#protocol/messages';
 import type { Recover } from '#protocol/signer';
-import { digests } from '#protocol/typed';
 import { within } from '../round/deadline.ts';
 import type { ProviderClient } from '../round/provider-client.ts';
 import type { Store } from '../store/handle.ts';
-import { listProviders, type ProviderRow, upsertProvider } from '../store/providers-repo.ts';
+import { listProviders, type ProviderRow, rejoin, upsertProvider } from '../store/providers-repo.ts';
 import type { ProviderRecord, Seat } from './seat.ts';
 
 export interface RegistryDeps {
@@ -25,15 +24,9 @@ export interface RegistryDeps {
 /** Why a provider could not be admitted. */
 export type AdmissionProblem = 'unreachable' | 'bad_signature' | 'wrong_role';
 
-/** Hash of a manifest's canonical JSON, which its signature covers. */
-export function manifestHash(manifest: Manifest): Hash {
-  return toHex(sha256(utf8(canonicalJson(manifest))));
-}
-
 /** Whether the provider itself signed this manifest. */
 export function manifestIsSigned(domain: Domain, recover: Recover, reply: ManifestReply): boolean {
-  const seal = { manifestHash: manifestHash(reply.manifest), issuedAtMs: reply.manifest.issuedAtMs };
-  return recover(digests.manifest(domain, seal), reply.signature) === reply.manifest.address;
+  return recover(manifestDigest(domain, reply.manifest), reply.signature) === reply.manifest.address;
 }
 
 /** Providers in memory, as the database has them; the draw reads only this. */
@@ -58,8 +51,8 @@ export class Registry {
     if (!manifestIsSigned(domain, recover, reply)) return { problem: 'bad_signature' };
     const { manifest } = reply;
     if (manifest.role !== role) return { problem: 'wrong_role' };
-    await store.withTx((tx) =>
-      upsertProvider(tx, {
+    await store.withTx(async (tx) => {
+      await upsertProvider(tx, {
         address: manifest.address,
         operator: manifest.operator,
         url,
@@ -70,8 +63,9 @@ export class Registry {
         status: 'active',
         manifestJson: canonicalJson(reply),
         updatedAtMs: clock.nowMs(),
-      }),
-    );
+      });
+      await rejoin(tx, manifest.address);
+    });
     await this.load();
     return { address: manifest.address };
   }

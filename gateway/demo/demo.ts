@@ -1,17 +1,23 @@
 /** `assay demo`: the whole network on one machine, and `--cheat`: the same with one provider that runs a smaller model. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import pino from 'pino';
-import type { Clock } from '#protocol/env';
-import type { Address } from '#protocol/hash';
+import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK, parseCommandLine } from '#protocol/command-line';
+import { QUORUM_DEFAULT_N } from '#protocol/policy';
 import { integer, parseSettings, path as pathSetting, type Settings, word } from '#protocol/settings';
 import { nativeSigner } from '#protocol/signer-native';
-import { parseGatewayConfig } from '../config.ts';
+import { type CliIo, reasonOf } from '../cli/cli-io.ts';
+import { type GatewayConfig, parseGatewayConfig } from '../config.ts';
 import type { DeskMove } from '../dispute/desk.ts';
+import { readOrMakeKey } from '../key-file.ts';
+import { newApiKey } from '../keys.ts';
 import { createLog } from '../log.ts';
-import type { RunningGateway, readOrMakeKey, startGateway } from '../main.ts';
+import type { RunningGateway, startGateway } from '../main.ts';
+import { portProblem } from '../server.ts';
+import { lockFolder } from '../store/folder-lock.ts';
 import { showCheat } from './cheat.ts';
-import { type ProviderSpec, startProviders, stopProviders } from './network.ts';
+import { type ProviderSpec, type RunningProvider, startProviders, stopProviders } from './network.ts';
+import { welcomeLines } from './welcome.ts';
 
 /** What `ASSAY_…` variables change. */
 export interface DemoConfig {
@@ -28,25 +34,28 @@ const SETTINGS: Settings<DemoConfig> = {
   providers: { env: 'ASSAY_PROVIDERS', help: 'number of member providers', fallback: 5, parse: integer(1, 15) },
 };
 
-export const DEMO_USAGE = `assay demo [--cheat]
+const USAGE = `assay demo [--cheat]
 
-Starts a gateway, five providers and a referee on this machine, with the embedded model.
+Starts a gateway, five providers and a referee on this machine, with the embedded model; Ctrl-C ends them all.
+
   --cheat    one provider quietly runs a smaller model: watch it being caught
   --help     print this text
-ASSAY_PORT (8080), ASSAY_DATA (./data), ASSAY_API_KEY (a fresh one) and ASSAY_PROVIDERS (5) change the defaults;
-ASSAY_GATEWAY_… and ASSAY_PROVIDER_… settings hold for the gateway and for every provider.
-`;
 
-export interface DemoDeps {
+ASSAY_PORT (8080; 0 lets the system choose), ASSAY_DATA (./data), ASSAY_API_KEY (a fresh one) and ASSAY_PROVIDERS (5) change the
+defaults; ASSAY_GATEWAY_… and ASSAY_PROVIDER_… settings hold for the gateway and for every provider.`;
+
+/** The liar, two honest members beside it, and a fresh one that scores where they part. */
+const CHEAT_PROVIDERS_MIN = 4;
+
+export interface DemoDeps extends CliIo {
+  /** The program's own entry point, which children are started from. */
   readonly entry: string;
   /** Folder that holds minnow-5m and minnow-1m. */
   readonly models: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly clock: Clock;
   readonly startGateway: typeof startGateway;
-  readonly readOrMakeKey: typeof readOrMakeKey;
-  readonly stopped: Promise<void>;
-  readonly print: (line: string) => void;
+  /** Begins to listen for signals; resolves at the first. */
+  readonly stopped: () => Promise<void>;
 }
 
 /** Variables of the demonstration itself; those with a longer prefix belong to gateway and providers. */
@@ -57,115 +66,140 @@ function demoEnv(env: DemoDeps['env']): Record<string, string | undefined> {
   return Object.fromEntries(own);
 }
 
-function memberSpecs(count: number, cheatFolder: string | null): ProviderSpec[] {
-  return Array.from({ length: count }, (_, i) => ({
-    name: `provider-${i + 1}`,
-    operator: `operator-${i + 1}`,
-    role: 'member' as const,
-    ...(cheatFolder !== null && i === 0 ? { env: { ASSAY_PROVIDER_ACTUAL_MODEL_FOLDER: cheatFolder } } : {}),
-  }));
+/** Everything that is decided before anything is started. */
+interface Plan {
+  readonly cheat: boolean;
+  readonly providers: number;
+  readonly dataFolder: string;
+  readonly modelFolder: string;
+  /** Without the URLs of its providers, which have none yet. */
+  readonly gateway: GatewayConfig;
 }
 
 /** @returns the exit code: 0, 1 for a failure at run time, 2 for a bad configuration */
 export async function runDemo(argv: readonly string[], deps: DemoDeps): Promise<number> {
-  const unknown = argv.filter((word_) => word_ !== '--cheat' && word_ !== '--help');
-  const parsed = parseSettings(SETTINGS, 'ASSAY_', { env: demoEnv(deps.env), flags: {}, file: {} });
-  if (argv.includes('--help')) {
-    deps.print(DEMO_USAGE);
-    return 0;
+  const line = parseCommandLine(argv, { valued: [], switches: ['cheat', 'help'] });
+  if (line.switches.has('help')) {
+    deps.print(USAGE);
+    return EXIT_OK;
   }
-  if (unknown.length > 0 || !parsed.ok) {
-    for (const word_ of unknown) deps.print(`assay demo: ${word_} is not a known flag`);
-    if (!parsed.ok) for (const problem of parsed.problems) deps.print(`assay demo: ${problem}`);
-    return 2;
+  const plan = planOf(line.switches.has('cheat'), deps);
+  const problems = [...line.problems, ...('problems' in plan ? plan.problems : [])];
+  if ('problems' in plan || problems.length > 0) {
+    for (const problem of problems) deps.fail(`assay demo: ${problem}`);
+    return EXIT_MISUSED;
   }
-  return runNetwork(parsed.config, argv.includes('--cheat'), deps);
-}
-
-async function runNetwork(demo: DemoConfig, cheat: boolean, deps: DemoDeps): Promise<number> {
-  const dataFolder = path.resolve(cheat ? path.join(demo.data, 'cheat') : demo.data);
-  mkdirSync(dataFolder, { recursive: true });
-  const keyFile = path.join(dataFolder, 'gateway', 'key');
-  const gatewayAddress: Address = nativeSigner(deps.readOrMakeKey(keyFile)).address;
-  const modelFolder = path.join(deps.models, 'minnow-5m');
-  const specs = [
-    ...memberSpecs(demo.providers, cheat ? path.join(deps.models, 'minnow-1m') : null),
-    { name: 'referee', operator: 'gateway-operator', role: 'referee' as const },
-  ];
-  const providers = await startProviders(specs, {
-    entry: deps.entry,
-    dataFolder,
-    modelFolder,
-    gatewayAddress,
-    env: deps.env,
-  });
-  let gateway: RunningGateway | null = null;
+  const stopped = deps.stopped();
   try {
-    const moves: DeskMove[] = [];
-    gateway = await startDemoGateway(demo, cheat, deps, { dataFolder, keyFile, modelFolder, providers, moves });
-    printWelcome(gateway, demo, deps.print);
-    if (cheat) return await showCheat({ gateway, providers, moves, clock: deps.clock, print: deps.print });
-    await Promise.race([deps.stopped, ...providers.map((provider) => whenGone(provider.process, provider.spec.name))]);
-    return 0;
+    mkdirSync(plan.dataFolder, { recursive: true });
+    const lock = lockFolder(plan.dataFolder);
+    try {
+      const problem = await portProblem(plan.gateway);
+      if (problem) throw new Error(`${problem}; ASSAY_PORT names another`);
+      return await runNetwork(plan, stopped, deps);
+    } finally {
+      lock.release();
+    }
   } catch (error) {
-    deps.print(`assay demo: ${error instanceof Error ? error.message : 'failed'}`);
-    return 1;
-  } finally {
-    await gateway?.stop();
-    await stopProviders(providers);
+    deps.fail(`assay demo: ${reasonOf(error)}`);
+    return EXIT_FAILED;
   }
 }
 
-/** The network goes on without one of its providers; the operator is told. */
-function whenGone(child: { once(event: 'exit', listener: () => void): unknown }, name: string): Promise<never> {
-  return new Promise((_, reject) => {
-    child.once('exit', () => reject(new Error(`${name} has ended`)));
-  });
-}
-
-interface DemoParts {
-  readonly dataFolder: string;
-  readonly keyFile: string;
-  readonly modelFolder: string;
-  readonly providers: Awaited<ReturnType<typeof startProviders>>;
-  readonly moves: DeskMove[];
-}
-
-async function startDemoGateway(
-  demo: DemoConfig,
-  cheat: boolean,
-  deps: DemoDeps,
-  parts: DemoParts,
-): Promise<RunningGateway> {
-  const members = parts.providers.filter((provider) => provider.spec.role === 'member');
-  const referee = parts.providers.find((provider) => provider.spec.role === 'referee')!;
-  const parsed = parseGatewayConfig({
-    env: demo.apiKey === null ? deps.env : { ...deps.env, ASSAY_GATEWAY_API_KEY: demo.apiKey },
+function planOf(cheat: boolean, deps: DemoDeps): Plan | { readonly problems: readonly string[] } {
+  const parsed = parseSettings(SETTINGS, 'ASSAY_', { env: demoEnv(deps.env), flags: {}, file: {} });
+  if (!parsed.ok) return parsed;
+  const { providers, port, data, apiKey } = parsed.config;
+  if (cheat && providers < CHEAT_PROVIDERS_MIN) {
+    return { problems: [`--cheat needs ASSAY_PROVIDERS of ${CHEAT_PROVIDERS_MIN} or more`] };
+  }
+  const dataFolder = path.resolve(cheat ? path.join(data, 'cheat') : data);
+  const modelFolder = path.join(deps.models, 'minnow-5m');
+  const gateway = parseGatewayConfig({
+    env: apiKey === null ? deps.env : { ...deps.env, ASSAY_GATEWAY_API_KEY: apiKey },
     flags: {
-      port: demo.port,
-      dataFolder: path.join(parts.dataFolder, 'gateway'),
-      keyFile: parts.keyFile,
-      providers: members.map((provider) => provider.url),
-      referee: referee.url,
-      modelFolders: [parts.modelFolder],
+      port,
+      dataFolder: path.join(dataFolder, 'gateway'),
+      keyFile: path.join(dataFolder, 'gateway', 'key'),
+      // Known once they listen.
+      providers: 'http://127.0.0.1',
+      referee: 'http://127.0.0.1',
+      modelFolders: modelFolder,
       // The demonstration shows the slash at once; a real network leaves a day to appeal.
       ...(cheat ? { appealMs: 0 } : {}),
     },
-    file: { logLevel: 'warn' },
+    // Weaker than a variable: whoever sets one knows what they want.
+    file: { logLevel: 'warn', ...(providers < QUORUM_DEFAULT_N ? { defaultPolicy: smallPolicy(providers) } : {}) },
   });
-  if (!parsed.ok) throw new Error(parsed.problems.join('; '));
-  const destination = pino.destination({ dest: 2, sync: true });
-  const log = createLog({ clock: deps.clock, level: parsed.config.logLevel, destination });
-  return deps.startGateway(parsed.config, log, (move) => parts.moves.push(move));
+  if (!gateway.ok) return gateway;
+  const config = { ...gateway.config, apiKey: gateway.config.apiKey ?? newApiKey(deps.rng) };
+  return { cheat, providers, dataFolder, modelFolder, gateway: config };
 }
 
-function printWelcome(gateway: RunningGateway, demo: DemoConfig, print: DemoDeps['print']): void {
-  print(`Assay is ready: ${demo.providers} providers, 1 referee, model minnow-5m, policy quorum n=3.`);
-  print(`  base URL  ${gateway.url}/v1`);
-  print(`  API key   ${gateway.apiKey}`);
-  print('Try:');
-  print(
-    `  curl -s ${gateway.url}/v1/chat/completions -H 'Authorization: Bearer ${gateway.apiKey}' -H 'Content-Type: application/json' ` +
-      `-d '{"model":"minnow-5m","temperature":0,"messages":[{"role":"user","content":"What is the capital of Norway?"}]}'`,
-  );
+/** The default policy of a network that cannot seat the usual quorum. */
+function smallPolicy(providers: number): string {
+  return providers < 2 ? 'single' : `quorum; n=${providers}`;
+}
+
+function specsOf({ cheat, providers }: Plan, models: string): ProviderSpec[] {
+  const members = Array.from({ length: providers }, (_, i) => ({
+    name: `provider-${i + 1}`,
+    operator: `operator-${i + 1}`,
+    role: 'member' as const,
+    ...(cheat && i === 0 ? { env: { ASSAY_PROVIDER_ACTUAL_MODEL_FOLDER: path.join(models, 'minnow-1m') } } : {}),
+  }));
+  return [...members, { name: 'referee', operator: 'gateway-operator', role: 'referee' }];
+}
+
+async function runNetwork(plan: Plan, stopped: Promise<void>, deps: DemoDeps): Promise<number> {
+  const specs = specsOf(plan, deps.models);
+  // A liar that was slashed the last time has no stake left to be drawn with: the show begins afresh.
+  if (plan.cheat) {
+    for (const name of ['gateway', ...specs.map((spec) => spec.name)]) {
+      rmSync(path.join(plan.dataFolder, name), { recursive: true, force: true });
+    }
+  }
+  const providers = await startProviders(specs, {
+    entry: deps.entry,
+    dataFolder: plan.dataFolder,
+    modelFolder: plan.modelFolder,
+    gatewayAddress: nativeSigner(readOrMakeKey(plan.gateway.keyFile, deps.rng)).address,
+    env: deps.env,
+  });
+  let gateway: RunningGateway | null = null;
+  let stopping = false;
+  for (const { process: child, spec } of providers) {
+    child.once('exit', (code, signal) => {
+      if (stopping) return;
+      deps.fail(`assay demo: ${spec.name} has ended (${signal ?? `code ${code}`}); the network goes on without it`);
+    });
+  }
+  try {
+    const moves: DeskMove[] = [];
+    gateway = await startDemoGateway(plan, providers, moves, deps);
+    for (const text of welcomeLines({ url: gateway.url, apiKey: gateway.apiKey ?? '', ...plan })) deps.print(text);
+    const interrupted = stopped.then(() => {
+      stopping = true;
+      return plan.cheat ? EXIT_FAILED : EXIT_OK;
+    });
+    if (!plan.cheat) return await interrupted;
+    return await Promise.race([showCheat({ ...deps, gateway, providers, moves }), interrupted]);
+  } finally {
+    stopping = true;
+    await gateway?.stop();
+    await stopProviders(providers, deps.clock);
+  }
+}
+
+function startDemoGateway(
+  plan: Plan,
+  providers: readonly RunningProvider[],
+  moves: DeskMove[],
+  deps: DemoDeps,
+): Promise<RunningGateway> {
+  const urlsOf = (role: string) => providers.filter(({ spec }) => spec.role === role).map(({ url }) => url);
+  const config = { ...plan.gateway, providers: urlsOf('member'), referee: urlsOf('referee')[0]! };
+  const destination = pino.destination({ dest: 2, sync: true });
+  const log = createLog({ clock: deps.clock, level: config.logLevel, destination });
+  return deps.startGateway(config, log, (move) => moves.push(move));
 }

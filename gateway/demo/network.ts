@@ -1,7 +1,11 @@
 /** The embedded network: provider processes and a referee as children of this one, ended with it (DESIGN §14). */
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
+import type { Clock } from '#protocol/env';
 import type { Address } from '#protocol/hash';
+
+/** Longer than a provider drains after a signal (5 s). */
+const PATIENCE_MS = 8_000;
 
 /** One child to start. */
 export interface ProviderSpec {
@@ -61,15 +65,26 @@ function spawnProvider(spec: ProviderSpec, options: NetworkOptions): ChildProces
     '--ready-json',
     '--exit-with-parent',
   ];
+  // What is the gateway's, its API key above all, is not the providers'.
+  const inherited = Object.entries(options.env).filter(
+    ([name]) => !name.startsWith('ASSAY_') || name.startsWith('ASSAY_PROVIDER_'),
+  );
   // Standard input is the leash: it closes however this process ends, a kill -9 included.
-  return spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...options.env, ...spec.env } });
+  return spawn(process.execPath, args, {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...Object.fromEntries(inherited), ...spec.env },
+  });
 }
 
 async function whenReady(spec: ProviderSpec, child: ChildProcess): Promise<RunningProvider> {
   let printed = '';
   const line = await new Promise<string>((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`${spec.name} ended with code ${code} before it was ready`)));
+    child.once('exit', (code, signal) =>
+      reject(new Error(`${spec.name} ended (${signal ?? `code ${code}`}) before it was ready`)),
+    );
+    // Writing to a child that is gone must not end this process; the leash carries no data anyway.
+    child.stdin!.on('error', () => undefined);
     child.stdout!.on('data', (piece: Buffer) => {
       printed += piece.toString('utf8');
       const end = printed.indexOf('\n');
@@ -80,14 +95,21 @@ async function whenReady(spec: ProviderSpec, child: ChildProcess): Promise<Runni
   return { spec, url: `http://127.0.0.1:${port}`, address, process: child };
 }
 
-/** Ends every child and waits until it is gone. */
-export async function stopProviders(providers: readonly RunningProvider[]): Promise<void> {
+/** Ends every child and waits until it is gone; one that does not go by itself is killed. */
+export async function stopProviders(providers: readonly RunningProvider[], clock: Clock): Promise<void> {
   await Promise.all(
-    providers.map(({ process: child }) => {
-      if (child.exitCode !== null || child.signalCode !== null) return undefined;
+    providers.map(async ({ process: child }) => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
       child.kill('SIGTERM');
-      return gone;
+      const inTime = new AbortController();
+      const late = clock.sleep(PATIENCE_MS, inTime.signal).then(
+        () => child.kill('SIGKILL'),
+        () => undefined,
+      );
+      await gone;
+      inTime.abort();
+      await late;
     }),
   );
 }

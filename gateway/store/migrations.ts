@@ -5,17 +5,12 @@ import { fileURLToPath } from 'node:url';
 import type Database from 'better-sqlite3';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
-import type { MigrationMeta } from 'drizzle-orm/migrator';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { ProtocolError } from '#protocol/errors';
+import { checkMigrationHistory, type Migration } from '#protocol/migration-history';
 
 /** Where drizzle's migrator keeps what it applied: the SHA-256 of each file and the journal's timestamp. */
 const APPLIED_TABLE = '__drizzle_migrations';
-
-interface AppliedMigration {
-  readonly hash: string;
-  readonly createdAtMs: number;
-}
 
 /** The folder of SQLite's migrations in this package, from source as well as from the built output. */
 export function sqliteMigrationsFolder(): string {
@@ -28,11 +23,13 @@ export function sqliteMigrationsFolder(): string {
 
 /**
  * Brings a database up to date after re-hashing everything that was applied before.
+ * @returns the number of migrations that were applied now
  * @throws {ProtocolError} storage_unavailable when the applied history is not a prefix of the folder's
  */
-export function migrateSqlite(sqlite: Database.Database, folder: string): void {
-  checkHistory(sqlite, folder);
-  migrate(drizzle(sqlite), { migrationsFolder: folder });
+export function migrateSqlite(sqlite: Database.Database, folder: string): number {
+  const pending = checkHistory(sqlite, folder);
+  if (pending > 0) migrate(drizzle(sqlite), { migrationsFolder: folder });
+  return pending;
 }
 
 /**
@@ -46,19 +43,13 @@ export function requireMigrated(sqlite: Database.Database, folder: string): void
 /** Number of migrations still to apply. */
 function checkHistory(sqlite: Database.Database, folder: string): number {
   const files = readMigrationFiles({ migrationsFolder: folder });
-  const applied = readApplied(sqlite);
-  for (const [index, migration] of applied.entries()) {
-    const file: MigrationMeta | undefined = files[index];
-    const details = { migration: index };
-    if (file === undefined) throw refusal('The database was migrated by a newer version.', details);
-    if (file.folderMillis !== migration.createdAtMs)
-      throw refusal('The order of applied migrations was changed.', details);
-    if (file.hash !== migration.hash) throw refusal('A migration was edited after it was applied.', details);
-  }
-  return files.length - applied.length;
+  const known = files.map(({ hash, folderMillis }) => ({ hash, createdAtMs: folderMillis }));
+  const history = checkMigrationHistory(readApplied(sqlite), known);
+  if (!history.ok) throw refusal(history.problem, { migration: history.at });
+  return history.pending;
 }
 
-function readApplied(sqlite: Database.Database): readonly AppliedMigration[] {
+function readApplied(sqlite: Database.Database): readonly Migration[] {
   const table = sqlite.prepare("select name from sqlite_master where type = 'table' and name = ?").get(APPLIED_TABLE);
   if (table === undefined) return [];
   const rows = sqlite.prepare(`select hash, created_at from ${APPLIED_TABLE} order by created_at`).raw().all() as [

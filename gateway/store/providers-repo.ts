@@ -1,5 +1,5 @@
 /** The registry of providers. */
-import { asc, eq } from 'drizzle-orm';
+import { and, asc, eq } from 'drizzle-orm';
 import type { Address } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
 import type { PROVIDER_ROLES, PROVIDER_STATUSES } from './schema/words.ts';
@@ -40,6 +40,19 @@ export async function setProviderStatus(
     .where(eq(providers.address, address))
     .returning({ address: providers.address });
   return rows.length === 1;
+}
+
+/** Marks every active provider as left: for a start, before those that answer are admitted again. */
+export async function leaveAll(tx: Tx, nowMs: number): Promise<void> {
+  const { providers } = tx.tables;
+  await tx.db.update(providers).set({ status: 'left', updatedAtMs: nowMs }).where(eq(providers.status, 'active'));
+}
+
+/** Takes a provider that had left back in; one in quarantine stays there. */
+export async function rejoin(tx: Tx, address: Address): Promise<void> {
+  const { providers } = tx.tables;
+  const hasLeft = and(eq(providers.address, address), eq(providers.status, 'left'));
+  await tx.db.update(providers).set({ status: 'active' }).where(hasLeft);
 }
 
 /** All providers by ascending address, in every status and role. */

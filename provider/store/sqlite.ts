@@ -2,12 +2,12 @@
 import Database from 'better-sqlite3';
 import { and, asc, eq, lt, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
-import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import { z } from 'zod';
 import { shortEvidenceSchema, tokenEvidenceSchema } from '#protocol/evidence';
 import { ticketToWire, zClaim, zRevealEvent, zScoreReply, zTicket } from '#protocol/messages';
 import { zAddress, zHash, zSignature, zTokenId } from '#protocol/schema';
 import { FINISH_KINDS } from '#protocol/typed';
+import { migrateProvider } from './migrations.ts';
 import { chunks, claims, jobs, roots, scores, writeChecks } from './schema.ts';
 import type { ProviderStore } from './store.ts';
 
@@ -26,17 +26,24 @@ function parseJson<T>(schema: z.ZodType<T>, text: string): T {
 /**
  * Opens (and migrates) the store at `path`; `:memory:` works.
  * @param options.migrationsFolder folder of the generated migrations
+ * @param options.exclusive keeps every other process out while this one lives: two providers over one store would each
+ * sign its own commitment for one job, which is equivocation
  * @throws {Error} when the file cannot be opened or migrated
  */
-export function openSqliteStore(options: { path: string; migrationsFolder: string }): ProviderStore {
+export function openSqliteStore(options: {
+  path: string;
+  migrationsFolder: string;
+  exclusive?: boolean;
+}): ProviderStore {
   const database = new Database(options.path);
+  if (options.exclusive) database.pragma('locking_mode = EXCLUSIVE');
   database.pragma('journal_mode = WAL');
   // Not the default NORMAL: a commitment must be on the disk before it is signed.
   database.pragma('synchronous = FULL');
   database.pragma('foreign_keys = ON');
   database.pragma('busy_timeout = 5000');
   const db = drizzle(database);
-  migrate(db, { migrationsFolder: options.migrationsFolder });
+  migrateProvider(database, options.migrationsFolder);
   return {
     ...jobQueries(db),
     ...transcriptQueries(db),

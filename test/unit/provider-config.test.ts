@@ -1,6 +1,7 @@
 /** The provider's configuration: sources, order, problems, redaction (DESIGN §14). */
 import { describe, expect, it } from 'vitest';
-import { parseProviderConfig, redactedConfig, settingsHelp } from '../../provider/config.ts';
+import { settingsHelp } from '#protocol/settings';
+import { PROVIDER_SETTINGS, parseProviderConfig, redactedConfig } from '../../provider/config.ts';
 
 const GATEWAY = `0x${'Ab'.repeat(20)}`;
 const NEEDED = {
@@ -85,7 +86,7 @@ describe('the configuration', () => {
       '/models/minnow-1m',
     );
     expect(problemsOf({}, { actualModelFolder: 'x' }, { actualModelFolder: 'x' })).toHaveLength(2);
-    expect(settingsHelp()).not.toContain('actual');
+    expect(settingsHelp(PROVIDER_SETTINGS)).not.toContain('actual');
   });
 
   it('is printed without the place of the key', () => {
