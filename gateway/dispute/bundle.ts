@@ -1,10 +1,10 @@
-/** The evidence of one dispute as one JSON bundle that anybody can judge again offline (DESIGN §8; SPEC.md §7.7). */
+/** The evidence of one dispute as one JSON bundle that anybody can judge again offline (DESIGN §8; spec-judge.md §7.7). */
 import { z } from 'zod';
 import { tokenEvidenceSchema } from '#protocol/evidence';
 import { fromHex, type Hash, taggedHash, toHex, utf8 } from '#protocol/hash';
-import { ticketToWire, zClaim, zScoreReply, zTicket } from '#protocol/messages';
+import { EVIDENCE_POSITIONS_MAX, ticketToWire, zClaim, zScoreReply, zTicket } from '#protocol/messages';
 import { samplingSchema } from '#protocol/sampling';
-import { zAddress, zHash, zSignature, zTokenId, zU32, zU64 } from '#protocol/schema';
+import { CHUNKS_MAX, TOKENS_MAX, zAddress, zHash, zSignature, zTokenId, zU32, zU64 } from '#protocol/schema';
 import { FAULTS, type Fault } from '#protocol/verdict';
 import { TAGS } from '#protocol/version';
 import { firstDivergence } from '../judge/divergence.ts';
@@ -12,11 +12,15 @@ import type { Accusation } from '../round/attempt.ts';
 import type { SealedMember } from '../round/member.ts';
 import type { AttemptPlan } from '../round/plan.ts';
 import type { TakenScore } from '../round/scoring.ts';
+import { zContradiction } from './contradiction.ts';
 
 const zText = z.string().max(256);
-const zTokens = z.array(zTokenId);
+const zTokens = z.array(zTokenId).max(TOKENS_MAX);
+/** Most scores of one accused: 2 fresh scorers for each of n clusters, seated members, the referee. */
+const SCORES_MAX = 64;
 
-const zOpening = z.strictObject({
+/** A chunk's opening, as in reveals. */
+export const zOpening = z.strictObject({
   jobId: zHash,
   index: zU32,
   previous: zHash,
@@ -51,7 +55,7 @@ export const zDisputeBundle = z.strictObject({
     seed: zU64,
     maxTokens: zU32,
     nonce: zHash,
-    chunkSizes: z.array(zU32),
+    chunkSizes: z.array(zU32).max(CHUNKS_MAX),
     checkpoint: zHash,
   }),
   accused: z.strictObject({
@@ -60,18 +64,21 @@ export const zDisputeBundle = z.strictObject({
     numericClass: zText,
     url: z.string().max(2048),
     ticket: zTicket,
-    commitments: z.array(z.strictObject({ index: zU32, commitment: zHash, signature: zSignature })),
-    openings: z.array(zOpening),
+    commitments: z.array(z.strictObject({ index: zU32, commitment: zHash, signature: zSignature })).max(CHUNKS_MAX + 1),
+    openings: z.array(zOpening).max(CHUNKS_MAX),
     tokens: zTokens,
     claim: z.strictObject({ value: zClaim, signature: zSignature }).nullable(),
   }),
   /** What the committee served instead, and where the accused first left it; null where nothing was served. */
   served: z.strictObject({ provider: zAddress, tokens: zTokens, divergesAt: zU32.nullable() }).nullable(),
   /** Signed contradictions, for faults that prove themselves. */
-  contradiction: z.unknown().nullable(),
-  scores: z.array(zScoreEvidence),
-  /** Evidence that the accused opened under its own commitments; null while not asked, empty where it refused. */
-  opened: z.array(z.strictObject({ position: zU32, evidence: tokenEvidenceSchema })).nullable(),
+  contradiction: zContradiction.nullable(),
+  scores: z.array(zScoreEvidence).max(SCORES_MAX),
+  /** Evidence that the accused opened, with its path under the commitments; null while not asked, empty where it refused. */
+  opened: z
+    .array(z.strictObject({ position: zU32, evidence: tokenEvidenceSchema, path: z.array(zHash).max(64) }))
+    .max(EVIDENCE_POSITIONS_MAX)
+    .nullable(),
   finding: z.strictObject({ reason: zText, count: zU32 }).nullable(),
 });
 export type DisputeBundle = z.output<typeof zDisputeBundle>;
@@ -134,9 +141,17 @@ export function openingBundle(
       tokens: [...served.tokens],
       divergesAt: firstDivergence(served.tokens, member.tokens),
     },
-    contradiction: accusation.evidence,
-    scores: scores.filter((score) => score.about.address === member.seat.address).map(scoreEvidenceOf),
+    contradiction: accusation.contradiction,
+    scores: scores
+      // Who gave the same tokens as the member that was scored stands or falls with it.
+      .filter((score) => isPrefix(score.tokens, member.tokens))
+      .slice(0, SCORES_MAX - 1)
+      .map(scoreEvidenceOf),
     opened: null,
     finding: null,
   };
+}
+
+function isPrefix(prefix: readonly number[], tokens: readonly number[]): boolean {
+  return prefix.length <= tokens.length && prefix.every((token, i) => tokens[i] === token);
 }

@@ -2,6 +2,7 @@
 import { canonicalJson } from '#protocol/canonical';
 import type { Hash } from '#protocol/hash';
 import { ticketToWire } from '#protocol/messages';
+import type { TextModel } from '#protocol/text';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { Registry } from '../committee/registry.ts';
 import { DEFAULT_SPLIT, type Ruling } from '../ledger/dispute-money.ts';
@@ -21,11 +22,15 @@ import { type DisputeBundle, type DisputeBundleWire, scoreEvidenceOf, zDisputeBu
 import { evidencePositions, type Finding, findingOf, proofNeeded } from './finding.ts';
 import { signMove } from './moves.ts';
 
+/** One lost connection must not let the accused go; three in a row are an outage, and the dispute is abandoned. */
+const REFEREE_TRIES = 3;
+
 export interface DeskDeps extends Issuer, Omit<ScoringDeps, 'journal'> {
   readonly store: Store;
   readonly log: LogKeeper;
   readonly registry: Registry;
-  readonly vocabSizeOf: (modelDigest: Hash) => number | null;
+  /** The text side of a model by its digest; null for one that is not served any more. */
+  readonly textOf: (modelDigest: Hash) => TextModel | null;
   readonly limits: { readonly roundTimeoutMs: number };
   /** From a ruling to the moment it is final. */
   readonly appealMs: number;
@@ -66,8 +71,8 @@ export class DisputeDesk {
     const wire = JSON.parse(row.bundleJson) as DisputeBundleWire;
     const complete = proofNeeded(wire.fault, wire.reason) ? await this.#gather(wire, signal) : wire;
     const bundle = zDisputeBundle.parse(complete);
-    const vocabSize = this.#deps.vocabSizeOf(bundle.terms.modelDigest);
-    const finding = findingOf(bundle, vocabSize);
+    const text = this.#deps.textOf(bundle.terms.modelDigest);
+    const finding = findingOf(bundle, { domain: this.#deps.domain, recover: this.#deps.recover, text });
     await this.#rule(bundle, { ...complete, finding: finding.finding }, finding);
   }
 
@@ -75,16 +80,16 @@ export class DisputeDesk {
   async #gather(wire: DisputeBundleWire, signal: AbortSignal): Promise<DisputeBundleWire> {
     const bundle = zDisputeBundle.parse(wire);
     const { accused } = bundle;
-    const positions = evidencePositions(bundle);
     const transcript = { ...accused, jobId: accused.ticket.jobId, seat: { url: accused.url } };
-    const [opened, score] = await Promise.all([
-      openEvidence(this.#deps, transcript, positions, signal),
-      this.#refereeScore(bundle, signal),
-    ]);
+    // The score comes first: evidence is asked for where judges object, and the accused does not choose where.
+    const score = await this.#refereeScore(bundle, signal);
+    const added = score ? [scoreEvidenceOf(score)] : [];
+    const positions = evidencePositions({ ...bundle, scores: [...bundle.scores, ...added] });
+    const opened = await openEvidence(this.#deps, transcript, positions, signal);
     return {
       ...wire,
-      opened: [...(opened ?? new Map())].map(([position, evidence]) => ({ position, evidence })),
-      scores: score ? [...wire.scores, scoreEvidenceOf(score)] : wire.scores,
+      opened: [...(opened ?? new Map())].map(([position, item]) => ({ position, ...item })),
+      scores: [...wire.scores, ...added],
     };
   }
 
@@ -102,15 +107,35 @@ export class DisputeDesk {
       maxTokens: Math.max(plan.maxTokens, 1),
     };
     const maxNano = scoringJobMaxNano(shape) + generatingJobMaxNano({ ...shape, maxTokens: 1 });
-    const journal = { jobsIssued: (jobs: readonly IssuedJob[]) => this.#lateJobs(plan, jobs, maxNano) };
+    const issued: Hash[] = [];
+    const journal = {
+      jobsIssued: (jobs: readonly IssuedJob[]) => {
+        issued.push(...jobs.map((job) => job.issued.ticket.jobId));
+        return this.#lateJobs(plan, jobs, maxNano);
+      },
+    };
     const target = {
       seat: { ...accused, address: accused.provider },
       tokens: accused.tokens,
     };
     const deps = { ...this.#deps, journal };
-    const score = await takeScore(deps, plan, { seat: referee, role: 'referee' }, target, signal);
-    if (score) await this.#payReferee(score);
-    return score;
+    for (let tries = 0; tries < REFEREE_TRIES; tries++) {
+      const score = await takeScore(deps, plan, { seat: referee, role: 'referee' }, target, signal);
+      if (score) {
+        await this.#payReferee(score);
+        return score;
+      }
+      await this.#releaseCovers(issued.splice(0));
+    }
+    return null;
+  }
+
+  /** What was set aside for work that never came goes back to the reserve. */
+  async #releaseCovers(jobIds: readonly Hash[]): Promise<void> {
+    const { store, clock } = this.#deps;
+    await store.withTx(async (tx) => {
+      for (const jobId of jobIds) await payLateWork(tx, jobId, clock.nowMs());
+    });
   }
 
   async #lateJobs(plan: AttemptPlan, jobs: readonly IssuedJob[], maxNano: bigint): Promise<void> {

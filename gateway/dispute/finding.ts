@@ -1,62 +1,123 @@
-/** What a bundle proves, and so how it is ruled; the offline verifier judges the same bundle by the same rules. Pure. */
-import { scoredHash } from '#protocol/request';
+/** What a bundle proves, and so how it is ruled; the offline verifier judges the same bundle by the same rules (spec-judge.md §7.7). Pure. */
+import { FINISH_KINDS } from '#protocol/typed';
 import type { Fault } from '#protocol/verdict';
 import { tolerancesOf } from '../judge/classes.ts';
-import { type ComparedPosition, convict } from '../judge/convict.ts';
+import { type ComparedPosition, convict, selfContradiction } from '../judge/convict.ts';
 import { judgeScore, type ScoreJudgement } from '../judge/score.ts';
+import { impliedFinish, type ShapeRules, shapeProblem } from '../judge/shape.ts';
 import type { Ruling } from '../ledger/dispute-money.ts';
+import { bundleProblem, isScoreGenuine, type SignatureCheck } from './authentic.ts';
 import type { DisputeBundle, ScoreEvidence } from './bundle.ts';
+import { contradictionProven, faultOf } from './contradiction.ts';
 
 export interface Finding {
   readonly ruling: Ruling;
+  /** What was found; null where nothing speaks against the accused. */
   readonly finding: { readonly reason: string; readonly count: number } | null;
+}
+
+/** What a judge needs besides the bundle. */
+export interface Court extends SignatureCheck {
+  /** The text side of the model that the terms name; null where the judge has it not: then much stays undecided. */
+  readonly text: ShapeRules['text'] | null;
 }
 
 /** Positions of which evidence is opened: 16 show a wrong model or nothing does; more only cost. */
 const POSITIONS_MAX = 16;
+/** Of these, how many may be those that scorers object to: the rest is spread, so that a scorer cannot choose all. */
+const OBJECTED_MAX = 7;
 
 /** Whether the fault needs scores and opened evidence: signed contradictions and broken orders prove themselves. */
 export function proofNeeded(fault: Fault, reason: string): boolean {
   return fault !== 'equivocation' && fault !== 'bad_opening' && !reason.startsWith('shape:');
 }
 
-/** Where the accused has to show its evidence: the first divergence, and others spread evenly over its transcript. */
+/**
+ * Where the accused has to show its evidence: the first divergence, positions that scorers object to, and others spread
+ * evenly over its transcript. The same for everybody who holds the bundle, so that what was left out can be seen.
+ */
 export function evidencePositions(bundle: DisputeBundle): number[] {
-  const length = bundle.accused.tokens.length;
-  const count = Math.min(POSITIONS_MAX, length);
-  const spread = Array.from({ length: count }, (_, i) => Math.floor((i * length) / count));
-  const first = bundle.served?.divergesAt;
-  const positions = first !== null && first !== undefined && first < length ? [first, ...spread] : spread;
-  return [...new Set(positions)].slice(0, POSITIONS_MAX);
+  const { tokens } = bundle.accused;
+  const count = Math.min(POSITIONS_MAX, tokens.length);
+  const spread = Array.from({ length: count }, (_, i) => Math.floor((i * tokens.length) / count));
+  const first = bundle.served?.divergesAt ?? tokens.length;
+  const objected = bundle.scores.flatMap((score) => judgementOf(bundle, score)?.clippedAt ?? []).sort((a, b) => a - b);
+  const wanted = [first, ...new Set(objected)].slice(0, OBJECTED_MAX + 1);
+  return [...new Set([...wanted, ...spread])].filter((position) => position < tokens.length).slice(0, POSITIONS_MAX);
 }
 
-/** Upheld where one response proves the fault, rejected where scorers find nothing wrong, else abandoned. */
-export function findingOf(bundle: DisputeBundle, vocabSize: number | null): Finding {
-  if (!proofNeeded(bundle.fault, bundle.reason)) {
-    return { ruling: 'upheld', finding: { reason: bundle.reason, count: 1 } };
+/** Upheld where one response proves the fault, rejected where judges find nothing wrong, else abandoned. */
+export function findingOf(bundle: DisputeBundle, court: Court): Finding {
+  const problem = bundleProblem(bundle, court);
+  if (problem !== null) return { ruling: 'abandoned', finding: { reason: `bundle:${problem}`, count: 0 } };
+  if (bundle.fault === 'equivocation' || bundle.fault === 'bad_opening') {
+    return contradictionHolds(bundle, court) ? upheld(bundle.reason, 1) : ABANDONED;
   }
-  const judged = bundle.scores.flatMap((score) => judgedScore(bundle, score));
-  const operators = new Set(
-    judged.filter(({ judgement }) => judgement.vote === 'reject').map(({ score }) => score.operator),
-  );
-  const referee = judged.find(({ score }) => score.role === 'referee')?.judgement.vote;
-  const against = referee === 'reject' || operators.size >= 2;
-  if (referee === 'accept' || (judged.length > 0 && operators.size === 0)) return { ruling: 'rejected', finding: null };
-  if (!against || vocabSize === null) return { ruling: 'abandoned', finding: null };
-  // Rejected by independent scorers, and unwilling to show what it had committed to.
-  if (bundle.opened?.length === 0) return { ruling: 'upheld', finding: { reason: 'evidence_refused', count: 1 } };
-  const conviction = convict({
-    tokens: bundle.accused.tokens,
-    sampling: bundle.terms.sampling,
-    seed: BigInt(bundle.terms.seed),
-    vocabSize,
-    judgements: distinctOperators(judged),
-    compared: comparedPositions(bundle, judged),
-    tolerances: tolerancesOf(bundle.accused.numericClass, judged[0]!.score.numericClass),
+  // No other fault can be shown by one response; what names one is a matter of statistics.
+  if (bundle.fault !== 'wrong_output' && bundle.fault !== 'bad_evidence') return ABANDONED;
+  if (court.text === null) return ABANDONED;
+  return bundle.reason.startsWith('shape:')
+    ? shapeFinding(bundle, court.text)
+    : outputFinding(bundle, court, court.text.vocabSize);
+}
+
+const ABANDONED: Finding = { ruling: 'abandoned', finding: null };
+const REJECTED: Finding = { ruling: 'rejected', finding: null };
+
+function upheld(reason: string, count: number): Finding {
+  return { ruling: 'upheld', finding: { reason, count } };
+}
+
+/** Whether the accused has signed two things of this one job that exclude each other, and that is the fault at issue. */
+function contradictionHolds({ fault, accused, contradiction }: DisputeBundle, check: SignatureCheck): boolean {
+  if (contradiction === null || faultOf(contradiction.kind) !== fault) return false;
+  return contradictionProven(contradiction, { provider: accused.provider, jobId: accused.ticket.jobId }, check);
+}
+
+/** The rules of form, applied again to what the accused has sealed. */
+function shapeFinding({ terms, accused }: DisputeBundle, text: ShapeRules['text']): Finding {
+  const rules = { maxTokens: terms.maxTokens, stop: terms.sampling.stop, text };
+  const { tokens, openings, claim } = accused;
+  const ended = openings.at(-1)?.last ?? false;
+  const finish = impliedFinish(tokens, ended, rules);
+  const problem = shapeProblem({ tokens, finish }, rules);
+  if (problem !== null) return upheld(`shape:${problem}`, 1);
+  const claimed = claim === null ? null : FINISH_KINDS[claim.value.finish]!;
+  const isFalse = claimed !== null && claimed !== (ended ? finish : 'cancelled');
+  return isFalse ? upheld('shape:false_finish', 1) : REJECTED;
+}
+
+function outputFinding(bundle: DisputeBundle, court: Court, vocabSize: number): Finding {
+  const { sampling, seed } = bundle.terms;
+  const accused = { tokens: bundle.accused.tokens, sampling, seed: BigInt(seed), vocabSize };
+  const opened = (bundle.opened ?? []).map(({ position, evidence }) => ({ position, own: evidence }));
+  const contradiction = selfContradiction(accused, opened);
+  if (contradiction) return upheld(contradiction.reason, contradiction.count);
+  const judged = judgedScores(bundle, court);
+  const referee = judged.find(({ score }) => score.role === 'referee');
+  if (referee?.judgement.vote === 'accept') return REJECTED;
+  if (referee?.judgement.vote !== 'reject') return withoutReferee(judged);
+  // Refused, or left some out: rejected by the referee, and unwilling to show what it had committed to.
+  const shown = new Set(opened.map(({ position }) => position));
+  const missing = bundle.opened === null ? [] : evidencePositions(bundle).filter((position) => !shown.has(position));
+  if (missing.length > 0) return upheld('evidence_refused', missing.length);
+  const { numericClass, reply } = referee.score;
+  const compared = opened.flatMap(({ position, own }): ComparedPosition[] => {
+    const scored = reply.evidence[position];
+    return scored ? [{ position, own, scored }] : [];
   });
-  return conviction
-    ? { ruling: 'upheld', finding: { reason: conviction.reason, count: conviction.count } }
-    : { ruling: 'abandoned', finding: null };
+  const judgements = judged.map(({ judgement }) => judgement);
+  const conviction = convict(accused, compared, judgements, tolerancesOf(bundle.accused.numericClass, numericClass));
+  return conviction ? upheld(conviction.reason, conviction.count) : ABANDONED;
+}
+
+/**
+ * Nobody is convicted by scorers alone: two of them are two votes, and the members that they vote out may be as many.
+ * Scorers who object to nothing clear the accused.
+ */
+function withoutReferee(judged: readonly JudgedScore[]): Finding {
+  const votes = judged.map(({ judgement }) => judgement.vote);
+  return votes.includes('accept') && !votes.includes('reject') ? REJECTED : ABANDONED;
 }
 
 interface JudgedScore {
@@ -64,25 +125,24 @@ interface JudgedScore {
   readonly judgement: ScoreJudgement;
 }
 
+/** One judgement per operator and role, the one on most tokens; the accused's own operator has none. */
+function judgedScores(bundle: DisputeBundle, court: Court): JudgedScore[] {
+  const best = new Map<string, JudgedScore>();
+  for (const score of bundle.scores) {
+    if (score.operator === bundle.accused.operator || !isScoreGenuine(bundle, score, court)) continue;
+    const judgement = judgementOf(bundle, score);
+    const known = best.get(score.operator);
+    const better = !known || (score.role === 'referee' && known.score.role !== 'referee');
+    if (judgement && (better || judgement.tokens > known.judgement.tokens))
+      best.set(score.operator, { score, judgement });
+  }
+  return [...best.values()];
+}
+
 /** Scores may be about the part of the transcript that existed at the split; the judge reads that part. */
-function judgedScore(bundle: DisputeBundle, score: ScoreEvidence): JudgedScore[] {
-  const tokens = bundle.accused.tokens.slice(0, score.reply.evidence.length);
-  if (score.reply.score.transcriptHash !== scoredHash(bundle.terms.promptIds, tokens)) return [];
+function judgementOf(bundle: DisputeBundle, { numericClass, reply }: ScoreEvidence): ScoreJudgement | null {
+  const tokens = bundle.accused.tokens.slice(0, reply.evidence.length);
   const { sampling, seed } = bundle.terms;
-  const tolerances = tolerancesOf(score.numericClass, bundle.accused.numericClass);
-  const judgement = judgeScore({ tokens, sampling, seed: BigInt(seed) }, score.reply.evidence, tolerances);
-  return judgement ? [{ score, judgement }] : [];
-}
-
-function distinctOperators(judged: readonly JudgedScore[]): ScoreJudgement[] {
-  return [...new Map(judged.map(({ score, judgement }) => [score.operator, judgement])).values()];
-}
-
-/** The accused's committed evidence beside the referee's, else beside the first scorer's. */
-function comparedPositions(bundle: DisputeBundle, judged: readonly JudgedScore[]): ComparedPosition[] {
-  const best = judged.find(({ score }) => score.role === 'referee') ?? judged[0];
-  return (bundle.opened ?? []).flatMap(({ position, evidence }) => {
-    const scored = best?.score.reply.evidence[position];
-    return scored ? [{ position, own: evidence, scored }] : [];
-  });
+  const tolerances = tolerancesOf(numericClass, bundle.accused.numericClass);
+  return judgeScore({ tokens, sampling, seed: BigInt(seed) }, reply.evidence, tolerances);
 }

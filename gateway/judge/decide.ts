@@ -29,6 +29,7 @@ export type Decision =
       readonly behind: readonly number[];
       readonly standing: number;
       readonly of: number;
+      readonly needed: number;
       readonly rejected: readonly number[];
     }
   | { readonly step: 'ask_scorers' }
@@ -37,6 +38,7 @@ export type Decision =
 
 /** Operators, other than the clusters' own, that must reject a cluster before it leaves the count. */
 export const REJECTIONS_NEEDED = 2;
+
 /**
  * Seats that must stand behind the answer when `count` voices are in the final count: never fewer than the client asked
  * for, and the same share of them where an escalation made the count larger.
@@ -49,62 +51,99 @@ export function neededOf(agree: number, n: number, count: number): number {
 export function decide(state: SplitState): Decision {
   const members = state.clusters[0]!;
   if (state.clusters.length === 1 && state.ballots.length === 0 && members >= state.agree) {
-    return { step: 'serve', cluster: 0, behind: [0], standing: members, of: members, rejected: [] };
+    return {
+      step: 'serve',
+      cluster: 0,
+      behind: [0],
+      standing: members,
+      of: members,
+      needed: state.agree,
+      rejected: [],
+    };
   }
+  const voices = voicesOf(state);
   const all = state.clusters.map((_, cluster) => cluster);
-  const rejected = all.filter((cluster) => isRejected(state.ballots, cluster));
+  const rejected = all.filter((cluster) => isRejected(voices, cluster));
   const left = all.filter((cluster) => !rejected.includes(cluster));
   // Several clusters that fresh scorers all accept are honest divergences whose evidence was merely not close enough.
-  const settled =
-    left.length === 1 || (left.length > 1 && left.every((cluster) => isConfirmed(state.ballots, cluster)));
-  const served = settled ? serveIfSupported(state, left, rejected) : null;
-  return served ?? nextStep(state, rejected);
+  const settled = left.length === 1 || (left.length > 1 && left.every((cluster) => isConfirmed(voices, cluster)));
+  const served = settled ? serveIfSupported(state, voices, left, rejected) : null;
+  if (!served) return nextStep(state, voices, rejected);
+  return overturns(state, left, rejected) && refereeCanSpeak(state, voices) ? { step: 'ask_referee' } : served;
 }
 
-function operatorsThat(ballots: readonly Ballot[], vote: ScoreVote, cluster: number): number {
-  return new Set(ballots.filter((ballot) => ballot.votes[cluster] === vote).map((ballot) => ballot.operator)).size;
+/** One voice per operator, and the referee's: who speaks twice and says two things has said nothing. */
+function voicesOf({ ballots, clusters }: SplitState): Ballot[] {
+  const voices = new Map<string, Ballot>();
+  for (const ballot of ballots) {
+    const key = `${ballot.referee}:${ballot.operator}`;
+    const before = voices.get(key)?.votes ?? ballot.votes;
+    const votes = clusters.map((_, i) => (ballot.votes[i] === before[i] ? ballot.votes[i]! : 'abstain'));
+    voices.set(key, { ...ballot, votes });
+  }
+  return [...voices.values()];
 }
 
-function refereeVote(ballots: readonly Ballot[], cluster: number): ScoreVote | undefined {
-  return ballots.find((ballot) => ballot.referee)?.votes[cluster];
+function countOf(voices: readonly Ballot[], vote: ScoreVote, cluster: number): number {
+  return new Set(voices.filter((voice) => voice.votes[cluster] === vote).map((voice) => voice.operator)).size;
+}
+
+function refereeVote(voices: readonly Ballot[], cluster: number): ScoreVote | undefined {
+  return voices.find((voice) => voice.referee)?.votes[cluster];
 }
 
 /** By the referee where it has decided, else by two fresh scorers of distinct operators and accepted by none. */
-function isRejected(ballots: readonly Ballot[], cluster: number): boolean {
-  const referee = refereeVote(ballots, cluster);
+function isRejected(voices: readonly Ballot[], cluster: number): boolean {
+  const referee = refereeVote(voices, cluster);
   if (referee === 'reject' || referee === 'accept') return referee === 'reject';
-  return (
-    operatorsThat(ballots, 'reject', cluster) >= REJECTIONS_NEEDED && operatorsThat(ballots, 'accept', cluster) === 0
-  );
+  return countOf(voices, 'reject', cluster) >= REJECTIONS_NEEDED && countOf(voices, 'accept', cluster) === 0;
 }
 
 /** The mirror image of a rejection. */
-function isConfirmed(ballots: readonly Ballot[], cluster: number): boolean {
-  if (refereeVote(ballots, cluster) === 'accept') return true;
-  return (
-    operatorsThat(ballots, 'accept', cluster) >= REJECTIONS_NEEDED && operatorsThat(ballots, 'reject', cluster) === 0
-  );
+function isConfirmed(voices: readonly Ballot[], cluster: number): boolean {
+  const referee = refereeVote(voices, cluster);
+  if (referee === 'reject' || referee === 'accept') return referee === 'accept';
+  return countOf(voices, 'accept', cluster) >= REJECTIONS_NEEDED && countOf(voices, 'reject', cluster) === 0;
 }
 
 /** The final count holds the members left and the scorers who voted on them; those who accepted stand behind. */
-function serveIfSupported(state: SplitState, left: readonly number[], rejected: readonly number[]): Decision | null {
-  const members = left.reduce((sum, cluster) => sum + state.clusters[cluster]!, 0);
-  const accepting = state.ballots.filter((ballot) =>
-    left.every((cluster) => ballot.votes[cluster] === 'accept'),
-  ).length;
-  const opposing = state.ballots.filter((ballot) => left.some((cluster) => ballot.votes[cluster] === 'reject')).length;
-  const standing = members + accepting;
-  const of = standing + opposing;
+function serveIfSupported(
+  state: SplitState,
+  voices: readonly Ballot[],
+  left: readonly number[],
+  rejected: readonly number[],
+): Extract<Decision, { step: 'serve' }> | null {
+  const accepting = voices.filter((voice) => left.every((cluster) => voice.votes[cluster] === 'accept')).length;
+  const opposing = voices.filter((voice) => left.some((cluster) => voice.votes[cluster] === 'reject')).length;
   // Somebody outside the split must have confirmed it: a split is never settled by the first vote alone.
   if (accepting === 0) return null;
-  if (standing < neededOf(state.agree, state.n, of)) return null;
+  const standing = sizeOf(state, left) + accepting;
+  const of = standing + opposing;
+  const needed = neededOf(state.agree, state.n, of);
+  if (standing < needed) return null;
   const cluster = left.reduce((best, next) => (state.clusters[next]! > state.clusters[best]! ? next : best), left[0]!);
-  return { step: 'serve', cluster, behind: left, standing, of, rejected };
+  return { step: 'serve', cluster, behind: left, standing, of, needed, rejected };
 }
 
-function nextStep(state: SplitState, rejected: readonly number[]): Decision {
-  const fresh = new Set(state.ballots.filter((ballot) => !ballot.referee).map((ballot) => ballot.operator)).size;
+function sizeOf({ clusters }: SplitState, those: readonly number[]): number {
+  return those.reduce((sum, cluster) => sum + clusters[cluster]!, 0);
+}
+
+/**
+ * Whether serving takes the answer of fewer members against that of as many or more. Two scorers and a minority who
+ * lie look just like two scorers and a minority who are right, so this is nothing that scorers should decide alone.
+ */
+function overturns(state: SplitState, left: readonly number[], rejected: readonly number[]): boolean {
+  return sizeOf(state, rejected) >= sizeOf(state, left);
+}
+
+function refereeCanSpeak(state: SplitState, voices: readonly Ballot[]): boolean {
+  return state.moreReferee && !voices.some((voice) => voice.referee);
+}
+
+function nextStep(state: SplitState, voices: readonly Ballot[], rejected: readonly number[]): Decision {
+  const fresh = voices.filter((voice) => !voice.referee).length;
   if (fresh < REJECTIONS_NEEDED && state.moreScorers) return { step: 'ask_scorers' };
-  if (state.moreReferee && !state.ballots.some((ballot) => ballot.referee)) return { step: 'ask_referee' };
+  if (refereeCanSpeak(state, voices)) return { step: 'ask_referee' };
   return { step: 'inconclusive', rejected };
 }

@@ -24,6 +24,17 @@ const CONTROL_LOGIT = -30;
 /** EOS gets this on top: its share at temperature 1 is e^0.5 of 97 tokens, so answers have some 60 tokens. */
 const EOS_BONUS = 0.5;
 
+/** Half widths up to which noise stays within what fp32 and fp16 are calibrated for: half of 0.01 and of 0.1. */
+const FP32_JITTER_MAX = 0.005;
+const FP16_JITTER_MAX = 0.05;
+
+/** The arithmetic that such noise passes for; without noise all toys compute the same bits. */
+function arithmeticName(jitter: number): string {
+  if (jitter === 0) return 'exact';
+  if (jitter <= FP32_JITTER_MAX) return 'fp32';
+  return jitter <= FP16_JITTER_MAX ? 'fp16' : 'coarse';
+}
+
 /** Which toy model, and how it computes. */
 export interface ToyEngineOptions {
   /** Another salt is another model. */
@@ -76,7 +87,7 @@ class ToyEngine implements Engine {
     this.info = {
       engine: name,
       engineVersion: '1',
-      numericClass: jitter === 0 ? `${name}-1/exact` : `${name}-1/jitter-${jitter}-${classSalt}`,
+      numericClass: `${name}-1/cpu/${arithmeticName(jitter)}/kv-none/${jitter === 0 ? 'toy' : `jitter-${jitter}-${classSalt}`}`,
       vocabSize: VOCAB_SIZE,
       contextMax: CONTEXT_MAX,
       eosIds: [EOS_ID],

@@ -1,0 +1,91 @@
+/** The margin of one token, with the border of top-k and top-p moved as far as honest machines move it (spec-judge.md §7.4). Pure. */
+import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, margin, type TokenEvidence } from '#protocol/evidence';
+import { perturbedScore } from '#protocol/sampler';
+import type { Sampling } from '#protocol/sampling';
+import type { Tolerances } from './classes.ts';
+
+/** The order that a token was sampled under. */
+export interface TokenOrder {
+  readonly sampling: Sampling;
+  /** uint64. */
+  readonly seed: bigint;
+  /** 0-based index of the output token. */
+  readonly position: number;
+}
+
+/** How much smaller a token's share may be than estimated from the listed tokens: a sample of seven is off by 2 at most. */
+const ESTIMATE_SLACK = 4;
+
+/**
+ * A scorer's margin for the claimed token, the smaller over all supports that an honest machine of the other class may
+ * have had. Logits move by half of `tie` at most. That moves the border of top-k by as little, but the border of top-p
+ * lies where a sum of probabilities reaches p, and there the next token may be far away.
+ */
+export function tokenMargin(
+  evidence: TokenEvidence,
+  { sampling, seed, position }: TokenOrder,
+  tolerances: Tolerances | null,
+): { margin: number; atClip: boolean } {
+  const options = { temperature: sampling.temperature, seed, position, borderTolerance: tolerances?.border ?? 0 };
+  const restricted = evidence.lastKeptLogit !== LOGIT_Q16_MIN;
+  if (tolerances === null || !restricted || sampling.topP === 1) return margin(evidence, options);
+  const shift = massShift(evidence, sampling, tolerances);
+  const border = evidence.lastKeptLogit - tolerances.border * LOGIT_SCALE;
+  if (evidence.chosenLogit < border && mayHaveGrown(evidence, sampling, shift)) {
+    // Outside the scorer's support and perhaps inside the member's: then it had to win against all that is listed.
+    return margin({ ...evidence, lastKeptLogit: LOGIT_Q16_MIN }, options);
+  }
+  const order = { sampling, seed, position };
+  const top = evidence.top.filter(([, logit]) => !mayBeDropped(evidence, logit, order, tolerances, shift));
+  return margin({ ...evidence, top }, options);
+}
+
+/** How far the kept share M may differ: odds change by exp(±tie/T), so |ΔM| ≤ M(1 − M)(exp(tie/T) − 1). */
+function massShift({ massQ32 }: TokenEvidence, { temperature }: Sampling, { tie }: Tolerances): number {
+  const mass = massQ32 / MASS_Q32_ONE;
+  return Math.min(1, mass * (1 - mass) * Math.expm1(tie / temperature));
+}
+
+/** Whether the member's own sum may have fallen short of top-p where the scorer's reached it. */
+function mayHaveGrown({ massQ32, keptCount }: TokenEvidence, { topK, topP }: Sampling, shift: number): boolean {
+  // With both restrictions top-p counts within top-k, whose share of all is not in the evidence.
+  return topK > 0 ? keptCount < topK : massQ32 / MASS_Q32_ONE - topP <= shift;
+}
+
+/**
+ * Whether the member's sum may have reached top-p before this kept token: never one that is likelier than the claimed
+ * token by more than a tie, since a support is a prefix of the order of logits; and only one that is light enough.
+ */
+function mayBeDropped(
+  evidence: TokenEvidence,
+  logit: number,
+  order: TokenOrder,
+  { tie }: Tolerances,
+  shift: number,
+): boolean {
+  if (logit > evidence.chosenLogit + tie * LOGIT_SCALE) return false;
+  const { temperature, topK, topP } = order.sampling;
+  const mass = evidence.massQ32 / MASS_Q32_ONE;
+  const weightOf = (other: number) => Math.exp((other - logit) / LOGIT_SCALE / temperature);
+  const share = (weights: number) => (mass * weights) / keptWeight(evidence, logit, order);
+  const tail = evidence.top.filter(([, other]) => other <= logit).reduce((sum, [, other]) => sum + weightOf(other), 0);
+  const own = evidence.keptCount === evidence.top.length ? share(tail) : share(1) / ESTIMATE_SLACK;
+  // The scorer's sum is above top-p by at most its last token.
+  const above = topK > 0 ? share(weightOf(evidence.lastKeptLogit)) : mass - topP;
+  return own <= above + shift;
+}
+
+/**
+ * Sum of all kept tokens' weights, in weights of a token with logit `unit`: exact where all are listed. Else estimated,
+ * since the best by Gumbel-perturbed score are a sample without replacement, in which a token is with probability
+ * 1 - exp(-exp((logit - last listed score) / T)) (Kool, van Hoof, Welling 2019, section 4.1).
+ */
+function keptWeight({ top, keptCount }: TokenEvidence, unit: number, { sampling, seed, position }: TokenOrder): number {
+  const { temperature } = sampling;
+  const weights = top.map(([, logit]) => Math.exp((logit - unit) / LOGIT_SCALE / temperature));
+  const [lastId, lastLogit] = top[top.length - 1]!;
+  const threshold = perturbedScore(lastLogit / LOGIT_SCALE, temperature, seed, position, lastId);
+  const chances = top.map(([, logit]) => -Math.expm1(-Math.exp((logit / LOGIT_SCALE - threshold) / temperature)));
+  if (keptCount === top.length) return weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.slice(0, -1).reduce((sum, weight, i) => sum + weight / chances[i]!, 0);
+}
