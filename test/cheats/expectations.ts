@@ -5,6 +5,8 @@ import type { CheatName } from '../fixtures/cheats.ts';
 export interface Expectation {
   /** The fault in the attestation. */
   readonly fault: Fault;
+  /** Asked in one piece: in a stream the same lie already breaks the chunk schedule, and is merely `malformed`. */
+  readonly plainOnly?: boolean;
   /** Null where the fault opens no dispute. */
   readonly ruling: 'upheld' | 'abandoned' | null;
   /** Reasons that the ruling may name; empty where it names none. */
@@ -38,6 +40,7 @@ export const EXPECTATIONS: Readonly<Record<Exclude<CheatName, 'lying_scorer'>, E
     fault: 'wrong_output',
     ruling: 'upheld',
     reasons: ['shape:tokens_past_end', 'shape:not_ended'],
+    plainOnly: true,
     slashBps: WRONG,
   },
   prefill_evidence: { fault: 'wrong_output', ruling: 'upheld', reasons: ['self_contradiction'], slashBps: WRONG },
