@@ -24,9 +24,9 @@ const CONTROL_LOGIT = -30;
 /** EOS gets this on top: its share at temperature 1 is e^0.5 of 97 tokens, so answers have some 60 tokens. */
 const EOS_BONUS = 0.5;
 
-/** Half widths up to which noise stays within what fp32 and fp16 are calibrated for: half of 0.01 and of 0.1. */
-const FP32_JITTER_MAX = 0.005;
-const FP16_JITTER_MAX = 0.05;
+/** Half widths up to which two tokens of two machines move apart by less than the ties of fp32 and fp16: 0.01 / 4, 0.1 / 4. */
+const FP32_JITTER_MAX = 0.0025;
+const FP16_JITTER_MAX = 0.025;
 
 /** The arithmetic that such noise passes for; without noise all toys compute the same bits. */
 function arithmeticName(jitter: number): string {

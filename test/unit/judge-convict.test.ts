@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import { LOGIT_SCALE, MASS_Q32_ONE, type TokenEvidence } from '#protocol/evidence';
+import { gumbelNoise } from '#protocol/philox';
+import type { Sampling } from '#protocol/sampling';
+import { tolerancesOf } from '../../gateway/judge/classes.ts';
+import { convict, evidenceDistance, selfContradiction } from '../../gateway/judge/convict.ts';
+import { judgeScore } from '../../gateway/judge/score.ts';
+import { classOf, machine, promptOf, sampled, score, type Written, write } from './judge-fixture.ts';
+
+const FP32 = tolerancesOf(classOf('fp32'), classOf('fp32'))!;
+const VOCABULARY = 128;
+const PROMPT = promptOf('Who did it?');
+const order = (sampling: Sampling, maxTokens = 60) => ({ promptIds: PROMPT, sampling, seed: 77n, maxTokens });
+
+/** Evidence of the accused beside two honest judges' for the same tokens. */
+async function trial(accused: Written) {
+  const judges = await Promise.all(['b', 'c'].map((name) => score(machine('fp32', name), accused)));
+  const opened = accused.evidence.map((own, position) => ({ position, own }));
+  const compared = opened.map((item) => ({ ...item, scored: judges[0]![item.position]! }));
+  const judgements = judges.map((evidence) => judgeScore(accused, evidence, FP32)!);
+  const self = selfContradiction({ ...accused, vocabSize: VOCABULARY }, opened);
+  return { self, opened, compared, judgements, found: convict(accused, compared, judgements, FP32) };
+}
+
+/** Evidence in which the token wins by one unit, whatever the real logits say. */
+function raised(evidence: TokenEvidence, chosen: number, { sampling, seed }: Written, position: number): TokenEvidence {
+  const noise = (id: number) => sampling.temperature * gumbelNoise(seed, position, id);
+  const others = evidence.top.filter(([id]) => id !== chosen).slice(0, 7);
+  const best = Math.max(...others.map(([id, logit]) => logit / LOGIT_SCALE + noise(id)));
+  const chosenLogit = Math.ceil((best - noise(chosen)) * LOGIT_SCALE) + 2;
+  return { ...evidence, chosen, chosenLogit, top: [[chosen, chosenLogit], ...others] };
+}
+
+describe('selfContradiction', () => {
+  it('finds prefilled evidence of the real model under cheap tokens, without any judge', async () => {
+    const cheap = await write(machine('fp32', 'a', 'cheap'), order(sampled({})));
+    const prefilled = { ...cheap, evidence: await score(machine('fp32', 'a'), cheap) };
+    expect((await trial(prefilled)).self).toMatchObject({ fault: 'bad_evidence', reason: 'self_contradiction' });
+  });
+
+  it('finds evidence about other tokens, under another seed, and of another temperature', async () => {
+    const written = await write(machine('fp32', 'a'), order(sampled({})));
+    const others = written.evidence.map((item, i) => written.evidence[i + 1] ?? item);
+    expect((await trial({ ...written, evidence: others })).self).not.toBeNull();
+    const otherSeed = await write(machine('fp32', 'a'), { ...order(sampled({})), seed: 78n });
+    expect((await trial({ ...otherSeed, seed: 77n })).self).not.toBeNull();
+    const greedy = await write(machine('fp32', 'a'), order(sampled({ temperature: 0 })));
+    expect((await trial({ ...greedy, sampling: sampled({}) })).self).not.toBeNull();
+  });
+});
+
+describe('convict', () => {
+  it('convicts another model by its own consistent evidence', async () => {
+    const { self, found } = await trial(await write(machine('fp32', 'a', 'cheap'), order(sampled({}))));
+    expect(self).toBeNull();
+    expect(found).toMatchObject({ fault: 'wrong_output', reason: 'evidence_far_off' });
+  });
+
+  it.each([1, 2, 3])('convicts another model by %i tokens: short answers are no hiding place', async (maxTokens) => {
+    const cheap = await write(machine('fp32', 'a', 'cheap'), order(sampled({}), maxTokens));
+    expect(cheap.tokens).toHaveLength(maxTokens);
+    expect((await trial(cheap)).found).toMatchObject({ reason: 'evidence_far_off', count: maxTokens });
+  });
+
+  it('convicts real logits with the cheap token raised above them', async () => {
+    const cheap = await write(machine('fp32', 'a', 'cheap'), order(sampled({})));
+    const real = await score(machine('fp32', 'a'), cheap);
+    const evidence = real.map((item, position) => raised(item, cheap.tokens[position]!, cheap, position));
+    const { self, found } = await trial({ ...cheap, evidence });
+    expect(self).toBeNull();
+    expect(found).toMatchObject({ reason: 'evidence_far_off' });
+  });
+
+  it('does not let a constant hide anything, nor convict by one', async () => {
+    const shift = (written: Written): Written => ({
+      ...written,
+      evidence: written.evidence.map((item) => ({
+        ...item,
+        chosenLogit: item.chosenLogit + 3 * LOGIT_SCALE,
+        top: item.top.map(([id, logit]) => [id, logit + 3 * LOGIT_SCALE] as const),
+      })),
+    });
+    expect((await trial(shift(await write(machine('fp32', 'a'), order(sampled({})))))).found).toBeNull();
+    expect((await trial(shift(await write(machine('fp32', 'a', 'cheap'), order(sampled({})))))).found).not.toBeNull();
+  });
+
+  it('convicts evidence under top-p that lists nothing but the token', async () => {
+    const sampling = sampled({ topP: 0.9 });
+    const cheap = await write(machine('fp32', 'a', 'cheap'), order(sampling));
+    const alone = (chosen: number): TokenEvidence => ({
+      chosen,
+      chosenLogit: 0,
+      keptCount: 1,
+      lastKeptLogit: 0,
+      massQ32: Math.floor(0.95 * MASS_Q32_ONE),
+      top: [[chosen, 0]],
+    });
+    const { self, found } = await trial({ ...cheap, evidence: cheap.tokens.map(alone) });
+    expect(self).toBeNull();
+    expect(found).toMatchObject({ reason: 'evidence_far_off' });
+  });
+
+  it('never convicts on one token or two, however far off they are', async () => {
+    const written = await write(machine('fp32', 'a'), order(sampled({})));
+    for (const lies of [1, 2, 3]) {
+      const evidence = written.evidence.map((item, i) =>
+        i < lies ? { ...item, chosenLogit: item.chosenLogit + 5 * LOGIT_SCALE } : item,
+      );
+      const { compared } = await trial(written);
+      const charged = compared.map((item) => ({ ...item, own: evidence[item.position]! }));
+      const found = convict(written, charged, [], FP32);
+      if (lies < 3) expect(found).toBeNull();
+      else expect(found).toMatchObject({ reason: 'evidence_far_off', count: 3 });
+    }
+  });
+
+  it('needs three tokens at the clip in the eyes of two judges', async () => {
+    const cheap = await write(machine('fp32', 'a', 'cheap'), order(sampled({})));
+    const { judgements } = await trial(cheap);
+    expect(convict(cheap, [], judgements, FP32)).toMatchObject({ reason: 'tokens_at_clip' });
+    expect(convict(cheap, [], judgements.slice(1), FP32)).toBeNull();
+    const rare = judgements.map((judgement) => ({ ...judgement, atClip: 2 }));
+    expect(convict(cheap, [], rare, FP32)).toBeNull();
+  });
+
+  it('convicts nobody of an uncalibrated class', async () => {
+    const cheap = await write(machine('fp32', 'a', 'cheap'), order(sampled({})));
+    const { compared, judgements } = await trial(cheap);
+    expect(convict(cheap, compared, judgements, null)).toBeNull();
+  });
+});
+
+describe('evidenceDistance', () => {
+  it('is without end where two lists share nothing', () => {
+    const list = (from: number): TokenEvidence => ({
+      chosen: from,
+      chosenLogit: 0,
+      keptCount: 128,
+      lastKeptLogit: -(2 ** 31),
+      massQ32: MASS_Q32_ONE,
+      top: Array.from({ length: 8 }, (_, i) => [from + i, -i * LOGIT_SCALE] as const),
+    });
+    expect(evidenceDistance({ own: list(0), scored: { ...list(50), chosen: 0, chosenLogit: 0 } }, 1)).toBe(
+      Number.POSITIVE_INFINITY,
+    );
+    expect(evidenceDistance({ own: list(0), scored: list(0) }, 1)).toBe(0);
+  });
+});
