@@ -78,6 +78,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return (await import('./gateway/main.ts')).runGateway(args, process.env);
     case 'provider':
       return (await import('./provider/main.ts')).runProvider(args, process.env);
+    case 'verify':
+      return (await import('./gateway/cli/verify.ts')).runVerify(args, io);
     case 'keygen':
       return (await import('./gateway/cli/keygen.ts')).runKeygen(args, io);
     case 'migrate':

@@ -2,7 +2,7 @@
 import type { InlineReceipt } from './assay-member.ts';
 import { type Statement, type StatementWire, statementHash } from './attestation.ts';
 import { drawKeyInTree, drawOrder, drawSeed, seatsFrom, snapshotHash } from './draw.ts';
-import { fromHex } from './hash.ts';
+import { type Address, fromHex } from './hash.ts';
 import { type Checkpoint, type LogEntry, logLeaf } from './log.ts';
 import { verifyInclusion } from './merkle.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
@@ -65,8 +65,11 @@ function drawProblem(statement: Statement, { epoch, snapshot }: InlineReceipt): 
   const seed = drawSeed(draw.key, statement.bodyHash, statement.clientNonce);
   const order = drawOrder(snapshot, statement.request.modelDigest, seed);
   const members = seatsOf(statement).map(({ member }) => member);
-  const excluded = { providers: new Set(draw.skipped.map(({ provider }) => provider)), operators: new Set<string>() };
-  const drawn = seatsFrom(order, snapshot, members.length, excluded);
+  // One candidate per operator; whoever is skipped makes room for the next operator, not for the same one's next provider.
+  const nobody = { providers: new Set<Address>(), operators: new Set<string>() };
+  const skipped = new Set(draw.skipped.map(({ provider }) => provider));
+  const candidates = seatsFrom(order, snapshot, order.length, nobody).filter((address) => !skipped.has(address));
+  const drawn = candidates.slice(0, members.length);
   if (drawn.length !== members.length || drawn.some((address, seat) => address !== members[seat]!.provider)) {
     return 'the committee is not the one that was drawn';
   }
