@@ -18,6 +18,9 @@ import { signedManifest } from './manifest.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ScoreService } from './scores/score-service.ts';
 
+/** Most contradictions that one reply shows: one convicts. */
+const TWO_ROOTS_MAX = 100;
+
 /** A running provider: its app, and how to end it. */
 export interface Provider {
   readonly app: Hono;
@@ -50,7 +53,8 @@ export function createProvider(deps: ProviderDeps): Provider {
   mountStatus(app, deps, admission, metrics);
   mountJobs(app, jobs);
   app.post('/v1/scores', async (c) => c.json(await scores.score(await parseBody(c, zScoreOrder))));
-  for (const path of ['/v1/provider', '/v1/jobs', '/v1/jobs/:id/:action', '/v1/scores']) {
+  app.get('/v1/two-roots', (c) => c.json({ items: deps.store.twoRoots(TWO_ROOTS_MAX) }));
+  for (const path of ['/v1/provider', '/v1/two-roots', '/v1/jobs', '/v1/jobs/:id/:action', '/v1/scores']) {
     app.all(path, () => errorResponse('method_not_allowed'));
   }
   return {

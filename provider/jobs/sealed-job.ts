@@ -115,7 +115,10 @@ export class SealedJob {
   permit(order: PermissionOrder): void {
     const state = { job: this.job, chunks: this.#chunks, roots: this.#roots, ended: this.#ended };
     const check = checkPermission(order, state, this.#context);
-    if (check.outcome === 'refused') throw new ProviderError(check.code);
+    if (check.outcome === 'refused') {
+      if (check.code === 'permission_conflict') this.#keepTwoRoots(order);
+      throw new ProviderError(check.code);
+    }
     const { index } = check;
     if (check.outcome === 'open') {
       const root = { index, root: order.permission.roundRoot, slot: order.slot, signature: order.signature };
@@ -129,6 +132,18 @@ export class SealedJob {
     }
     this.#emit({ type: 'reveal', data: this.#reveal(this.#chunks[index]!) });
     this.#advance();
+  }
+
+  /** The gateway has signed two roots for one round: both signatures together convict it. */
+  #keepTwoRoots({ permission, signature }: PermissionOrder): void {
+    const { roundId, index, roundRoot } = permission;
+    const { root, signature: before } = this.#roots[index]!;
+    const first = { roundRoot: root, signature: before };
+    try {
+      this.#context.store.addTwoRoots({ roundId, index, first, second: { roundRoot, signature } });
+    } catch {
+      // The refusal stands without it: nothing is opened under the second root.
+    }
   }
 
   /**

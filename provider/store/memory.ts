@@ -1,5 +1,6 @@
 /** The store without a disk, for simulations; the same contract as SQLite's (test/unit/provider-store.test.ts). */
 import type { Hash } from '#protocol/hash';
+import type { TwoRoots } from '#protocol/two-roots';
 import type { Claim } from '#protocol/typed';
 import {
   keepUntilMs,
@@ -22,6 +23,7 @@ interface Entry {
 /** A store that lives as long as the object; handing it to a second app simulates a restart. */
 export function createMemoryStore(): ProviderStore {
   const entries = new Map<Hash, Entry>();
+  const twoRoots = new Map<string, TwoRoots>();
   const entryOf = (jobId: Hash): Entry => {
     const entry = entries.get(jobId);
     if (entry === undefined) throw new Error('job is not stored');
@@ -62,6 +64,11 @@ export function createMemoryStore(): ProviderStore {
       entry.score = score;
     },
     score: (jobId) => entries.get(jobId)?.score,
+    addTwoRoots(evidence) {
+      const key = `${evidence.roundId}:${evidence.index}`;
+      if (!twoRoots.has(key)) twoRoots.set(key, evidence);
+    },
+    twoRoots: (limit) => [...twoRoots.values()].slice(0, limit),
     prune(nowMs, skewMs) {
       let count = 0;
       for (const [jobId, { job }] of entries) {

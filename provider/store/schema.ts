@@ -62,6 +62,20 @@ export const scores = sqliteTable('scores', {
   evidence: text('evidence').notNull(),
 });
 
+/** One contradiction per round is proof enough; no reference to a job, since it is kept when the job is forgotten. */
+export const twoRoots = sqliteTable(
+  'two_roots',
+  {
+    roundId: text('round_id').notNull(),
+    index: integer('chunk_index').notNull(),
+    firstRoot: text('first_root').notNull(),
+    firstSignature: text('first_signature').notNull(),
+    secondRoot: text('second_root').notNull(),
+    secondSignature: text('second_signature').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.roundId, table.index] })],
+);
+
 /** One row, rewritten to learn whether the disk still takes writes. */
 export const writeChecks = sqliteTable('write_checks', {
   id: integer('id').primaryKey(),

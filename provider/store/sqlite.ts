@@ -10,6 +10,7 @@ import { FINISH_KINDS } from '#protocol/typed';
 import { migrateProvider } from './migrations.ts';
 import { chunks, claims, jobs, roots, scores, writeChecks } from './schema.ts';
 import type { ProviderStore } from './store.ts';
+import { twoRootsQueries } from './two-roots-sqlite.ts';
 
 const zOpening = zRevealEvent.shape.opening;
 const zScore = zScoreReply.shape.score;
@@ -48,6 +49,7 @@ export function openSqliteStore(options: {
     ...jobQueries(db),
     ...transcriptQueries(db),
     ...outcomeQueries(db),
+    ...twoRootsQueries(db),
     checkWritable() {
       db.insert(writeChecks)
         .values({ id: 1, count: 1 })

@@ -4,6 +4,7 @@
  */
 import type { ShortEvidence, TokenEvidence } from '#protocol/evidence';
 import type { Address, Hash, Hex } from '#protocol/hash';
+import type { TwoRoots } from '#protocol/two-roots';
 import type { Claim, FinishKind, Opening, Score, Ticket } from '#protocol/typed';
 
 /** One accepted ticket. */
@@ -60,6 +61,10 @@ export interface ProviderStore {
   /** @throws {Error} when the job has a score */
   addScore(score: StoredScore): void;
   score(jobId: Hash): StoredScore | undefined;
+  /** Keeps the first contradiction of a round; later ones of the same round add nothing. */
+  addTwoRoots(evidence: TwoRoots): void;
+  /** At most `limit`, in a fixed order. */
+  twoRoots(limit: number): TwoRoots[];
   /**
    * Forgets jobs whose retention is over and whose ticket could not be accepted again.
    * @param skewMs how long after its expiry a ticket is still accepted

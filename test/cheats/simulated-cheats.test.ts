@@ -1,7 +1,10 @@
 /** Every cheat as seeded cases of the simulation: plain and streamed, with who is drawn decided by the seed. */
 import { expect, test } from 'vitest';
+import { LOCAL_DOMAIN } from '#protocol/eip712';
+import { signerOfTwoRoots, zTwoRootsReply } from '#protocol/two-roots';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
 import type { CheatName } from '../fixtures/cheats.ts';
+import { askTwice } from '../fixtures/cheats-gateway.ts';
 import { STAKE_NANO, stakeOf } from '../fixtures/network.ts';
 import { livenessViolations } from '../simulation/liveness.ts';
 import { outcomeOf } from '../simulation/outcome.ts';
@@ -106,3 +109,28 @@ test.each(SEEDS)('a lying scorer beside a cheat, seed %i: nobody honest pays', a
     expect(run.answers.map((answer) => outcomeOf(answer).kind)).toEqual(run.answers.map(() => 'answered'));
   });
 });
+
+test.each(SEEDS)(
+  'a gateway that demands two openings, seed %i: refused everywhere, proven by every member',
+  async (seed) => {
+    const run = await simulate(scenarioOf(seed, [null, null, null, null, null]), (fetch, signer) =>
+      askTwice(fetch, signer),
+    );
+    try {
+      expect(await safetyViolations(run)).toEqual([]);
+      let proofs = 0;
+      for (const { plan } of run.machines) {
+        const reply = await run.get(`http://${plan.name}/v1/two-roots`);
+        for (const evidence of zTwoRootsReply.parse(reply).items) {
+          const keys = { domain: LOCAL_DOMAIN, recover: run.keys.recover };
+          expect(signerOfTwoRoots(evidence, keys)).toBe(run.gatewayAddress);
+          proofs++;
+        }
+      }
+      // Three members for each of four answers at least.
+      expect(proofs).toBeGreaterThanOrEqual(3 * REQUESTS);
+    } finally {
+      await run.close();
+    }
+  },
+);

@@ -36,14 +36,6 @@ export interface Scenario {
 /** From here on nothing fails, nobody dies, and everything must come to its end. */
 export const FAULTS_END_MS = START_MS + 200_000;
 
-/** What a test may fix instead of drawing it. */
-export interface ScenarioChanges {
-  readonly machines?: readonly Partial<MachinePlan>[];
-  readonly requests?: readonly Partial<RequestPlan>[];
-  readonly colluding?: boolean;
-  readonly calm?: boolean;
-}
-
 export function scenarioOf(seed: number): Scenario {
   const rng = new SeededRng(`scenario ${seed}`);
   const count = rng.between(3, 7);
@@ -116,6 +108,7 @@ function drawFaults(rng: SeededRng): NetworkFaults {
     latencyMaxMs: rng.pick([1, 20, 500]),
     lossChance: sometimes(0.1),
     refuseChance: sometimes(0.1),
+    duplicateChance: sometimes(0.3),
     breakChance: sometimes(0.05),
     pauseChance: sometimes(0.1),
     pauseMs: rng.pick([100, 5_000, 30_000]),

@@ -4,6 +4,7 @@ import type { Address } from '#protocol/hash';
 import type { Signer } from '#protocol/signer';
 import type { DeskMove } from '../../gateway/dispute/desk.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
+import type { Fetch } from '../../gateway/round/provider-client.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import type { Provider } from '../../provider/app.ts';
 import { createMemoryStore } from '../../provider/store/memory.ts';
@@ -44,13 +45,18 @@ export interface Run {
   readonly store: Store;
   readonly keys: FastKeys;
   readonly moves: readonly DeskMove[];
+  /** What a provider answers to a GET, over a calm wire. */
+  readonly get: (url: string) => Promise<unknown>;
   /** Virtual events; equal for two runs of one seed. */
   readonly events: number;
   close(): Promise<void>;
 }
 
+/** A gateway that does something else with its calls than the honest one. */
+export type GatewayLie = (fetch: Fetch, signer: Signer) => Fetch;
+
 /** @throws {StalledError} when something hangs */
-export async function simulate(scenario: Scenario): Promise<Run> {
+export async function simulate(scenario: Scenario, lie?: GatewayLie): Promise<Run> {
   const clock = new VirtualClock();
   const rng = new SeededRng(`run ${scenario.seed}`);
   const keys = new FastKeys();
@@ -71,6 +77,7 @@ export async function simulate(scenario: Scenario): Promise<Run> {
   const calm = new Wire(clock, rng.branch('calm'), { ...scenario.faults, untilMs: 0 });
   for (const [name, host] of wire.hosts) calm.hosts.set(name, host);
   let admitting = true;
+  const calls = lie?.(wire.fetch, signer) ?? wire.fetch;
   const gateway = await clock.run(
     startGateway(
       {
@@ -78,7 +85,7 @@ export async function simulate(scenario: Scenario): Promise<Run> {
         store,
         signer,
         model: TOY_MODEL,
-        fetch: (url, init) => (admitting ? calm : wire).fetch(url, init),
+        fetch: (url, init) => (admitting ? calm.fetch : calls)(url, init),
         onMove: (move) => moves.push(move),
       },
       urls,
@@ -95,7 +102,9 @@ export async function simulate(scenario: Scenario): Promise<Run> {
     await remove();
   };
   const gatewayAddress = signer.address;
-  return { scenario, answers, machines, gateway, gatewayAddress, store, keys, moves, events: clock.events, close };
+  const get = (url: string) => clock.run(calm.fetch(url, {}).then((response): Promise<unknown> => response.json()));
+  const { events } = clock;
+  return { scenario, answers, machines, gateway, gatewayAddress, store, keys, moves, get, events, close };
 }
 
 const REFEREE: MachinePlan = {

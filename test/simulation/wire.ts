@@ -11,6 +11,8 @@ export interface NetworkFaults {
   readonly lossChance: number;
   /** Probability that a call is refused at once. */
   readonly refuseChance: number;
+  /** Probability that a call arrives twice: every ticket and permission may be replayed. */
+  readonly duplicateChance: number;
   /** Probability, per piece of a body, that the connection breaks. */
   readonly breakChance: number;
   /** Probability, per piece of a body, of a pause, and how long it is. */
@@ -24,11 +26,14 @@ export const CALM: NetworkFaults = {
   latencyMaxMs: 20,
   lossChance: 0,
   refuseChance: 0,
+  duplicateChance: 0,
   breakChance: 0,
   pauseChance: 0,
   pauseMs: 0,
   untilMs: 0,
 };
+
+type Chance = Extract<keyof NetworkFaults, `${string}Chance`>;
 
 /** One machine on the wire. */
 export interface Host {
@@ -54,12 +59,20 @@ export class Wire {
     await this.#latency(signal);
     if (this.#fails('refuseChance') || !host?.alive) throw new TypeError('connection refused');
     if (this.#fails('lossChance')) await never(signal);
+    if (this.#fails('duplicateChance')) void this.#replay(host, url, init);
     const response = await abortable(host.handle(new Request(url, init)), signal);
     await this.#latency(signal);
     if (!host.alive) throw new TypeError('connection reset');
     const body = response.body === null ? null : this.#pipe(response.body, host, signal);
     return new Response(body, { status: response.status, headers: response.headers });
   };
+
+  /** The same call once more, some time later; nobody reads what comes back. */
+  async #replay(host: Host, url: string, { signal: _signal, ...init }: RequestInit): Promise<void> {
+    await this.#latency(new AbortController().signal);
+    const response = await host.handle(new Request(url, init));
+    await response.text().catch(() => undefined);
+  }
 
   /** A body whose pieces arrive later, or not at all. */
   #pipe(body: ReadableStream<Uint8Array>, host: Host, signal: AbortSignal): ReadableStream<Uint8Array> {
@@ -90,7 +103,7 @@ export class Wire {
     await this.#clock.sleep(1 + this.#rng.unit() * this.#faults.latencyMaxMs, signal);
   }
 
-  #fails(kind: 'lossChance' | 'refuseChance' | 'breakChance' | 'pauseChance'): boolean {
+  #fails(kind: Chance): boolean {
     return this.#clock.nowMs() < this.#faults.untilMs && this.#rng.chance(this.#faults[kind]);
   }
 }
