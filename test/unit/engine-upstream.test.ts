@@ -25,7 +25,7 @@ async function open(dialect: DialectName, options: Partial<Parameters<typeof ope
 }
 
 const toy = createToyEngine();
-const PROMPTS = ['hello', 'What is it?', 'tell me more', 'x'];
+const PROMPTS = ['hello', 'What is it?', 'one more', 'again'];
 
 async function marginsOf(engine: Engine, promptIds: readonly number[], outputIds: readonly number[]) {
   const evidence = await engine.score({ promptIds, outputIds, sampling: GREEDY, seed: 0n });
@@ -62,7 +62,7 @@ describe.each(DIALECTS)('an upstream of the kind %s', (dialect) => {
 
   it('ends where our rules end: at an EOS, at a stop string, at maxTokens', async () => {
     const { engine } = await open(dialect);
-    const promptIds = toy.text.encodeChat([{ role: 'user', content: 'hello' }]);
+    const promptIds = toy.text.encodeChat([{ role: 'user', content: 'one more' }]);
     const whole = await runOf(toy, promptIds, { maxTokens: 500 });
     expect(whole.finish).toBe('stop');
     const ends = [500, whole.ids.length, whole.ids.length - 1, 9, 8, 1];
@@ -83,7 +83,7 @@ describe.each(DIALECTS)('an upstream of the kind %s', (dialect) => {
 
   it('scores its own text with margin 0, and other text at the clip', async () => {
     const { engine } = await open(dialect);
-    const promptIds = toy.text.encodeChat([{ role: 'user', content: 'hello' }]);
+    const promptIds = toy.text.encodeChat([{ role: 'user', content: 'one more' }]);
     const { ids } = await runOf(toy, promptIds, { maxTokens: 20 });
     expect((await marginsOf(engine, promptIds, ids)).every((item) => item.margin === 0)).toBe(true);
     const other = ids.map((id) => (id === 65 ? 66 : 65));
@@ -152,7 +152,7 @@ describe.each(DIALECTS)('an upstream of the kind %s', (dialect) => {
 
   it('generates and scores up to the very end of the context', async () => {
     const { engine } = await open(dialect, { contextMax: 60 });
-    const promptIds = toy.text.encodeChat([{ role: 'user', content: 'hello' }]);
+    const promptIds = toy.text.encodeChat([{ role: 'user', content: 'one more' }]);
     const maxTokens = engine.info.contextMax - promptIds.length;
     const { ids } = await runOf(toy, promptIds, { maxTokens });
     expect(ids).toHaveLength(maxTokens);
