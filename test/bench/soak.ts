@@ -1,0 +1,117 @@
+/** Many mixed requests to a real network of processes: an honest network must show no fault at all (issue 2, section C). */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { LogKeys } from '#protocol/log';
+import { parseSavedResponse } from '#protocol/verify-saved';
+import { MODEL, type Network, rssMib, startDemo } from '../contract/program.ts';
+import { type Answer, type Checker, createChecker } from './soak-check.ts';
+import { checkMoney } from './soak-money.ts';
+import { type SoakRequest, soakRequests } from './soak-plan.ts';
+
+export interface SoakOptions {
+  readonly requests: number;
+  readonly seed: string;
+  /** Requests in flight. */
+  readonly concurrency: number;
+  readonly progress?: (done: number) => void;
+}
+
+export interface SoakResult {
+  /** What is wrong, one line each, with the index of the request; empty for a clean run. */
+  readonly problems: readonly string[];
+  /** Requests by kind. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly readyMs: number;
+  readonly wallMs: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly outputTokens: number;
+  readonly chargedNano: bigint;
+  readonly rssStartMib: number;
+  readonly rssEndMib: number;
+}
+
+/** Runs a soak over a fresh network, and ends that. */
+export async function runSoak(options: SoakOptions): Promise<SoakResult> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'assay-soak-'));
+  const network = await startDemo(folder);
+  try {
+    const requests = soakRequests(options.seed, options.requests);
+    const rssStartMib = rssMib(network.pid);
+    const sent = await sendAll(network, requests, options);
+    const rssEndMib = rssMib(network.pid);
+    const problems = [...sent.problems, ...(await disputesOf(network))];
+    network.process.kill('SIGINT');
+    const code = await network.exit;
+    if (code !== 0) problems.push(`the network ended with ${code}`);
+    if (network.stderr() !== '') problems.push(`the network said: ${network.stderr().slice(0, 2000)}`);
+    problems.push(...(await checkMoney(path.join(folder, 'gateway', 'assay.sqlite'), sent.chargedNano)));
+    return { ...sent, problems, counts: countsOf(requests), readyMs: network.readyMs, rssStartMib, rssEndMib };
+  } finally {
+    network.process.kill('SIGKILL');
+    await network.exit;
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function sendAll(network: Network, requests: readonly SoakRequest[], options: SoakOptions) {
+  const keys = (await (await fetch(`${network.url}/v1/log/keys`)).json()) as LogKeys;
+  const check = await createChecker(MODEL, { gatewayAddress: keys.address, logKeys: keys });
+  const waiting = [...requests];
+  const problems: string[] = [];
+  const latencies: number[] = [];
+  let chargedNano = 0n;
+  let outputTokens = 0;
+  const worker = async () => {
+    for (let request = waiting.shift(); request; request = waiting.shift()) {
+      const { checked, ms } = await sendOne(network, request, check);
+      problems.push(...checked.problems.map((problem) => `request ${request?.index}: ${problem}`));
+      chargedNano += checked.chargedNano;
+      outputTokens += checked.outputTokens;
+      latencies.push(ms);
+      options.progress?.(latencies.length);
+    }
+  };
+  const begunAt = performance.now();
+  await Promise.all(Array.from({ length: options.concurrency }, worker));
+  const wallMs = performance.now() - begunAt;
+  latencies.sort((a, b) => a - b);
+  const quantile = (q: number) => latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))] ?? 0;
+  return { problems, chargedNano, outputTokens, wallMs, p50Ms: quantile(0.5), p95Ms: quantile(0.95) };
+}
+
+async function sendOne(network: Network, request: SoakRequest, check: Checker) {
+  const headers = { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json' };
+  const begunAt = performance.now();
+  const response = await fetch(`${network.url}/v1/chat/completions`, { method: 'POST', headers, body: request.body });
+  const text = await response.text();
+  const ms = performance.now() - begunAt;
+  const answer: Answer = { status: response.status, text, receipt: null };
+  return { ms, checked: check(request, { ...answer, receipt: await receiptOf(network, text) }) };
+}
+
+/** The receipt, fetched where the answer came without one; null where it has its own. */
+async function receiptOf(network: Network, text: string): Promise<unknown> {
+  const assay = parseSavedResponse(text)?.assay;
+  if (!assay || (assay.receipt && assay.attestation)) return null;
+  const headers = { authorization: `Bearer ${network.apiKey}` };
+  const response = await fetch(`${network.url}${assay.url}`, { headers });
+  const { assay: found } = (await response.json()) as { assay: { attestation: string; receipt: object } };
+  return { attestation: found.attestation, ...found.receipt };
+}
+
+async function disputesOf(network: Network): Promise<string[]> {
+  const { data } = (await (await fetch(`${network.url}/v1/disputes`)).json()) as { data: readonly unknown[] };
+  return data.length === 0 ? [] : [`${data.length} disputes`];
+}
+
+function countsOf(requests: readonly SoakRequest[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { n, stream, stop, body } of requests) {
+    const kinds = [`n=${n}`, stream ? 'streamed' : 'plain', body.includes('"temperature":0,') ? 'greedy' : 'sampled'];
+    if (stop.length > 0) kinds.push('stop');
+    for (const kind of kinds) counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
+}
