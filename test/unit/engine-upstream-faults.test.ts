@@ -197,9 +197,9 @@ describe.each(DIALECTS)('a faulty upstream of the kind %s', (dialect) => {
 
   it('a server that runs out of room before the first token is not asked for ever', async () => {
     const { engine, fake } = await open(dialect);
-    fake.faults.runsOut = true;
+    fake.faults.givesMax = 0;
     const before = fake.calls.length;
-    const failed = await failureOf(runOf(engine, PROMPT_IDS, { maxTokens: 1 }));
+    const failed = await failureOf(runOf(engine, PROMPT_IDS, { maxTokens: 3 }));
     expect(failed.code).toBe('upstream_failed');
     expect(fake.calls.length).toBe(before + 1);
   });
@@ -272,7 +272,7 @@ describe('what only one kind of server gets wrong', () => {
     expect((await failureOf(generate(engine))).code).toBe('upstream_failed');
     fake.faults.failsMidway = false;
     fake.faults.unfinished = true;
-    fake.faults.runsOut = true;
+    fake.faults.givesMax = 10;
     expect((await failureOf(generate(engine))).code).toBe('upstream_failed');
   });
 
