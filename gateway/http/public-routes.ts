@@ -1,9 +1,10 @@
-/** What anybody may read: providers, disputes, the log, health; and attestations for the key that paid for them (DESIGN §9). */
+/** What anybody may read: providers, disputes, the log, health; and attestations and dispute bundles for the key that paid for them (DESIGN §9). */
 import { z } from 'zod';
 import { ProtocolError } from '#protocol/errors';
 import type { Address } from '#protocol/hash';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
+import type { DisputeBundleWire } from '../dispute/bundle.ts';
 import { earningsAccount } from '../ledger/accounts.ts';
 import { type DisputeRow, disputeById, disputeMoves, listDisputes } from '../store/disputes-repo.ts';
 import type { Store } from '../store/handle.ts';
@@ -68,7 +69,7 @@ interface PublicBundle {
 /** Mounts the routes; `auth` guards what belongs to one client. */
 export function mountPublicRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: PublicDeps): void {
   mountHealth(app, deps);
-  mountDisputes(app, deps);
+  mountDisputes(app, auth, deps);
   mountLog(app, deps);
   app.get('/v1/providers', async (c) => {
     const data = await deps.store.read(async (handle) => {
@@ -114,7 +115,7 @@ function mountHealth(app: GatewayApp, { ready }: PublicDeps): void {
   app.get('/readyz', (c) => (ready() ? c.json({ status: 'ready' }) : c.json({ status: 'not_ready' }, 503)));
 }
 
-function mountDisputes(app: GatewayApp, { store }: PublicDeps): void {
+function mountDisputes(app: GatewayApp, auth: GatewayMiddleware, { store }: PublicDeps): void {
   app.get('/v1/disputes', async (c) => {
     const provider = c.req.query('provider') as Address | undefined;
     const filter = provider === undefined ? { limit: LIST_MAX } : { provider, limit: LIST_MAX };
@@ -135,6 +136,20 @@ function mountDisputes(app: GatewayApp, { store }: PublicDeps): void {
       at_ms: atMs,
     }));
     return c.json({ ...disputeView(found.row), moves });
+  });
+  app.get('/v1/disputes/:id/bundle', auth, async (c) => {
+    const id = c.req.param('id');
+    const { keyId } = c.get('apiKey');
+    const bundleJson = await store.read(async (handle) => {
+      const row = await disputeById(handle, id);
+      const request = row && (await requestById(handle, row.requestId));
+      return request?.keyId === keyId ? row!.bundleJson : null;
+    });
+    // It holds the prompt: anybody else's is as unknown as none, or one that is kept no longer.
+    if (bundleJson === null) throw new ProtocolError('not_found', 'There is no such dispute bundle.');
+    const bundle = JSON.parse(bundleJson) as DisputeBundleWire;
+    // Where a provider is reached is between it and the gateway, and no judge needs it.
+    return c.json({ ...bundle, accused: { ...bundle.accused, url: '' } });
   });
 }
 

@@ -8,7 +8,7 @@ import { createToyEngine, TOY_TEXT } from '../../provider/engine/toy.ts';
 import { classOf, machine, promptOf, SAMPLINGS, sampled, write } from './judge-fixture.ts';
 
 const EOS = 0;
-const rules = (maxTokens: number, stop: string[] = []) => ({ maxTokens, stop, text: TOY_TEXT });
+const rules = (maxTokens: number, stop: readonly string[] = []) => ({ maxTokens, stop, text: TOY_TEXT });
 
 describe('shapeProblem', () => {
   it.each([

@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import { digests } from '#protocol/typed';
+import type { DisputeBundle, DisputeBundleWire } from '../../gateway/dispute/bundle.ts';
+import { evidencePositions } from '../../gateway/dispute/finding.ts';
+import {
+  bundleOf,
+  CHEAP,
+  DOMAIN,
+  HONEST,
+  hashOf,
+  judged,
+  parseBundle,
+  REFEREE,
+  signerOf,
+  writeOrder,
+} from './dispute-fixture.ts';
+import { sampled } from './judge-fixture.ts';
+
+type Wire = Omit<DisputeBundleWire, 'scores' | 'opened'> & Pick<DisputeBundle, 'scores' | 'opened'>;
+type ScoreWire = DisputeBundle['scores'][number];
+
+const cheap = () => writeOrder(CHEAP);
+const honest = () => writeOrder(HONEST);
+
+describe('findingOf a bundle that was tampered with', () => {
+  const forgeries: readonly (readonly [string, string, (bundle: Wire) => Wire])[] = [
+    ['another prompt', 'other_terms', (b) => ({ ...b, terms: { ...b.terms, promptIds: [1, 2, 3] } })],
+    ['another seed', 'other_terms', (b) => ({ ...b, terms: { ...b.terms, seed: '6' } })],
+    [
+      'another temperature',
+      'other_terms',
+      (b) => ({ ...b, terms: { ...b.terms, sampling: sampled({ temperature: 0.5 }) } }),
+    ],
+    ['another chunk schedule', 'other_terms', (b) => ({ ...b, terms: { ...b.terms, chunkSizes: [8] } })],
+    [
+      'another provider',
+      'other_provider',
+      (b) => ({ ...b, accused: { ...b.accused, provider: signerOf('other').address } }),
+    ],
+    [
+      'a commitment of somebody else',
+      'commitment_unsigned',
+      (b) => {
+        const [first, ...rest] = b.accused.commitments;
+        const value = { jobId: b.accused.ticket.jobId, index: 0, commitment: first!.commitment };
+        const signature = signerOf('other').sign(digests.commitment(DOMAIN, value));
+        return { ...b, accused: { ...b.accused, commitments: [{ ...first!, signature }, ...rest] } };
+      },
+    ],
+    [
+      'an opening under another salt',
+      'opening_unfit',
+      (b) => {
+        const openings = b.accused.openings.map((opening) => ({ ...opening, salt: hashOf('salt') }));
+        return { ...b, accused: { ...b.accused, openings } };
+      },
+    ],
+    [
+      'one token changed',
+      'tokens_unsealed',
+      (b) => ({ ...b, accused: { ...b.accused, tokens: b.accused.tokens.with(3, 65) } }),
+    ],
+    [
+      'one token added',
+      'tokens_unsealed',
+      (b) => ({ ...b, accused: { ...b.accused, tokens: [...b.accused.tokens, 65] } }),
+    ],
+    [
+      'another finish in the claim',
+      'claim_unfit',
+      (b) => {
+        const claim = { ...b.accused.claim!, value: { ...b.accused.claim!.value, finish: 3 } };
+        return { ...b, accused: { ...b.accused, claim } };
+      },
+    ],
+    [
+      'evidence that was not committed to',
+      'evidence_unproven',
+      (b) => {
+        const opened = b.opened!.map((item) => ({
+          ...item,
+          evidence: { ...item.evidence, chosenLogit: item.evidence.chosenLogit + 1 },
+        }));
+        return { ...b, opened };
+      },
+    ],
+    [
+      'evidence of a position that does not exist',
+      'evidence_unproven',
+      (b) => ({ ...b, opened: [{ ...b.opened![0]!, position: 999 }] }),
+    ],
+  ];
+  it.each(forgeries)('convicts nobody by %s', async (_, problem, forge) => {
+    const bundle = await bundleOf(await cheap(), { judges: [REFEREE] });
+    expect(judged(bundle).ruling).toBe('upheld');
+    expect(judged(forge(bundle as Wire))).toEqual({
+      ruling: 'abandoned',
+      finding: { reason: `bundle:${problem}`, count: 0 },
+    });
+  });
+
+  const scores: readonly (readonly [string, (score: ScoreWire) => ScoreWire])[] = [
+    [
+      'signed by somebody else',
+      (s) => ({ ...s, reply: { ...s.reply, signature: signerOf('other').sign(digests.score(DOMAIN, s.reply.score)) } }),
+    ],
+    [
+      'with other evidence than it has signed',
+      (s) => ({
+        ...s,
+        reply: { ...s.reply, evidence: s.reply.evidence.map((item) => ({ ...item, massQ32: item.massQ32 - 1 })) },
+      }),
+    ],
+    [
+      'about other tokens',
+      (s) => ({ ...s, reply: { ...s.reply, score: { ...s.reply.score, transcriptHash: hashOf('others') } } }),
+    ],
+    ['cut short', (s) => ({ ...s, reply: { ...s.reply, evidence: s.reply.evidence.slice(0, -1) } })],
+  ];
+  it.each(scores)('does not count a score %s', async (_, forge) => {
+    const bundle = await bundleOf(await cheap(), { judges: [REFEREE] });
+    expect(judged({ ...bundle, scores: (bundle as Wire).scores.map(forge) })).toEqual({
+      ruling: 'abandoned',
+      finding: null,
+    });
+  });
+});
+
+describe('evidencePositions', () => {
+  it('asks at the divergence, where judges object, and all over the transcript; never twice and never beyond', async () => {
+    const bundle = parseBundle(await bundleOf(await cheap(), { judges: [REFEREE], shows: null }));
+    const positions = evidencePositions(bundle);
+    expect(positions).toHaveLength(16);
+    expect(new Set(positions).size).toBe(16);
+    expect(positions[0]).toBe(bundle.served?.divergesAt);
+    expect(Math.max(...positions)).toBeLessThan(bundle.accused.tokens.length);
+    const short = { ...bundle, accused: { ...bundle.accused, tokens: bundle.accused.tokens.slice(0, 3) } };
+    expect([...evidencePositions(short)].sort()).toEqual([0, 1, 2]);
+  });
+
+  it('asks where the one wrong token of a long answer is', async () => {
+    const written = await honest();
+    const tokens = [...written.tokens];
+    tokens[37] = tokens[37] === 90 ? 91 : 90;
+    const bundle = await bundleOf({ ...written, tokens }, { judges: [REFEREE], shows: null });
+    expect(evidencePositions(parseBundle(bundle))).toContain(37);
+  });
+});
