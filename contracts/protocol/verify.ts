@@ -9,6 +9,7 @@ import type { Address, Hash, Hex } from './hash.ts';
 import { type LogKeys, openCheckpoint } from './log.ts';
 import { type Recover, recoverPortable } from './signer.ts';
 import { digests } from './typed.ts';
+import type { Verdict } from './verdict.ts';
 import { checkAgreement } from './verify-agreement.ts';
 import {
   type AskedRequest,
@@ -55,28 +56,48 @@ export interface VerifyResult {
   readonly items: readonly VerifyItem[];
   /** True when no item failed; items may still be not checked or pending. */
   readonly ok: boolean;
+  /** The attested verdict; null where there is no readable attestation. */
+  readonly verdict: Verdict | null;
 }
 
 /** Checks a saved answer item by item. Never throws on what was saved. */
 export function verifyResponse(input: VerifyInput): VerifyResult {
-  const items = itemsOf(input);
+  const opened = openAnswer(input);
+  const items = 'failed' in opened ? [opened.failed] : itemsOf(input, opened);
   const ordered = [...items].sort((a, b) => ITEM_NAMES.indexOf(a.name) - ITEM_NAMES.indexOf(b.name));
-  return { items: ordered, ok: ordered.every((item) => item.status !== 'failed') };
+  return {
+    items: ordered,
+    ok: ordered.every((item) => item.status !== 'failed'),
+    verdict: 'failed' in opened ? null : opened.attestation.statement.verdict,
+  };
 }
 
-function itemsOf(input: VerifyInput): VerifyItem[] {
+/** An answer with everything that the checks read. */
+interface OpenedAnswer {
+  readonly saved: SavedResponse;
+  readonly assay: AssayMember;
+  readonly proof: { readonly attestation: string; readonly receipt: InlineReceipt | null };
+  readonly attestation: NonNullable<ReturnType<typeof parseAttestation>>;
+}
+
+function openAnswer(input: VerifyInput): OpenedAnswer | { failed: VerifyItem } {
   const saved = parseSavedResponse(input.response);
-  if (saved === null) return [finding('response', 'neither a completion, nor curl -i output, nor a stream', '')];
-  if (saved.assay === null) return [finding('response', 'the answer has no well-formed assay member', '')];
+  const failed = (problem: string) => ({ failed: finding('response', problem, '') });
+  if (saved === null) return failed('neither a completion, nor curl -i output, nor a stream');
+  if (saved.assay === null) return failed('the answer has no well-formed assay member');
   const proof = proofOf(saved.assay, input.receipt);
-  if (typeof proof === 'string') return [finding('response', proof, '')];
-  const opened = parseAttestation(proof.attestation);
-  if (opened === null) return [finding('attestation-signature', 'the attestation is malformed', '')];
+  if (typeof proof === 'string') return failed(proof);
+  const attestation = parseAttestation(proof.attestation);
+  if (attestation === null) return { failed: finding('attestation-signature', 'the attestation is malformed', '') };
+  return { saved, assay: saved.assay, proof, attestation };
+}
+
+function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened }: OpenedAnswer): VerifyItem[] {
   const { statement, wire, signature } = opened;
   const recover = input.recover ?? recoverPortable;
-  const domain = input.trusted?.domain ?? domainOf(saved.assay);
+  const domain = input.trusted?.domain ?? domainOf(assay);
   return [
-    checkMember(saved, saved.assay, statement, proof.attestation),
+    checkMember(saved, assay, statement, proof.attestation),
     gatewayKeyItem(statement, input.trusted),
     checkSignature(wire, statement, signature, domain, recover),
     checkRequestHash(statement),
@@ -88,7 +109,7 @@ function itemsOf(input: VerifyInput): VerifyItem[] {
     checkRounds(statement),
     ...present(checkScores(statement, domain, recover)),
     checkAgreement(statement),
-    ...logItems(opened, proof.receipt, saved.assay, input.trusted, domain, recover),
+    ...logItems(opened, proof.receipt, assay, input.trusted, domain, recover),
     ...present(checkSkips(statement)),
     ...checkAsked(statement, input.asked ?? null),
     checkModelDigest(statement, input.modelDigest ?? null),

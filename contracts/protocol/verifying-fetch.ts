@@ -8,7 +8,7 @@ import type { Address, Hash } from './hash.ts';
 import type { LogKeys } from './log.ts';
 import type { Recover } from './signer.ts';
 import type { TextModel } from './text.ts';
-import { VERDICTS, type Verdict } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 import { type ItemName, type VerifyItem, verifyResponse } from './verify.ts';
 
 type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
@@ -73,7 +73,7 @@ function isCompletion(request: Request): boolean {
 /** @throws {VerificationError} */
 function checkAnswer(response: string, body: string, nonce: string | null, options: VerifyingFetchOptions): void {
   const { model } = options;
-  const { items } = verifyResponse({
+  const { items, verdict } = verifyResponse({
     response,
     asked: readChatRequest(body, model?.text ?? null, nonce),
     text: model?.text ?? null,
@@ -84,16 +84,9 @@ function checkAnswer(response: string, body: string, nonce: string | null, optio
   options.onVerified?.(items);
   const failed = items.filter((item) => item.status === 'failed').map((item) => item.name);
   if (failed.length > 0) throw new VerificationError(failed, failed.join(', '));
-  const verdict = verdictOf(response);
   if (!(options.verdicts ?? ACCEPTED).some((accepted) => accepted === verdict)) {
-    throw new VerificationError(['agreement'], `verdict ${verdict}`);
+    throw new VerificationError(['agreement'], `verdict ${verdict ?? 'unknown'}`);
   }
-}
-
-/** The verdict of a verified answer: the attested one, because the member was checked against the statement. */
-function verdictOf(response: string): Verdict | 'unknown' {
-  const found = /"assay":\{"id":"[^"]{1,256}","verdict":"([a-z]{1,16})"/.exec(response)?.[1];
-  return VERDICTS.find((verdict) => verdict === found) ?? 'unknown';
 }
 
 async function readText(response: Response): Promise<string> {

@@ -14,6 +14,7 @@ import { logRange, logSize } from '../store/log-repo.ts';
 import { listProviders } from '../store/providers-repo.ts';
 import { requestById } from '../store/requests-repo.ts';
 import type { GatewayApp, GatewayMiddleware } from './context.ts';
+import { mountLogTiles } from './log-tiles.ts';
 
 export interface PublicDeps {
   readonly store: Store;
@@ -71,6 +72,7 @@ export function mountPublicRoutes(app: GatewayApp, auth: GatewayMiddleware, deps
   mountHealth(app, deps);
   mountDisputes(app, auth, deps);
   mountLog(app, deps);
+  mountLogTiles(app, deps);
   app.get('/v1/providers', async (c) => {
     const data = await deps.store.read(async (handle) => {
       const rows = await listProviders(handle);
