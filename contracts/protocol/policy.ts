@@ -178,7 +178,7 @@ export const policyJsonSchema: z.ZodType<PolicyJson> = z
     weight: z.enum(['seat', 'stake']),
   })
   .refine((policy) => policy.agree <= policy.n, 'agree must not be above n')
-  .refine((policy) => policy.mode !== 'single' || policy.n === 1, 'single has one seat')
+  .refine((policy) => (policy.mode === 'single') === (policy.n === 1), 'single has one seat, a quorum more')
   .refine(
     ({ threshold, agree, n }) => threshold === undefined || agreeOfThreshold(threshold, n) === agree,
     'agree must follow from threshold',
@@ -216,7 +216,8 @@ function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Po
   }
   const fallback = threshold === null ? defaultAgree(n) : agreeOfThreshold(threshold, n);
   return {
-    mode,
+    // One seat agrees with nobody: what is asked for as a quorum of one is answered, and attested, as `single`.
+    mode: n === 1 ? 'single' : mode,
     n,
     agree: wholeNumber(get('agree'), Math.min(n, fallback), n, `${param}.agree`),
     threshold,

@@ -49,6 +49,12 @@ test('a source decides as a whole: fields of a later source do not leak into it'
   });
 });
 
+test('a quorum of one is single, because one seat agrees with nobody', () => {
+  expect(policyOfBody({ mode: 'quorum', n: 1 })).toEqual(policyOfBody('single'));
+  const attested = { ...policyJson(policyOfBody('single')), mode: 'quorum' };
+  expect(policyJsonSchema.safeParse(attested).success).toBe(false);
+});
+
 test('object, string and header say the same thing', () => {
   const wanted = policyOfBody({ mode: 'quorum', n: 5, agree: 4, release: 'eager', on_inconclusive: 'best_effort' });
   const text = 'quorum; n=5; agree=4; release=eager; on_inconclusive="best_effort"';
