@@ -196,7 +196,8 @@ export function parseAttestation(
   const signature = fromBase64Url(parts[2]!);
   if (!json || signature?.length !== 65) return null;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(json);
+    // Without ignoreBOM a byte order mark would be dropped: a second text for one statement.
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
     const wire: unknown = JSON.parse(text);
     const parsed = zStatement.safeParse(wire);
     // A second form of one statement would be a second thing to sign: only the canonical bytes are accepted.
