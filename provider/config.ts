@@ -2,6 +2,8 @@
 import type { Address } from '#protocol/hash';
 import { zAddress } from '#protocol/schema';
 import {
+  baseUrl,
+  flagOf,
   integer,
   listOf,
   oneOf,
@@ -14,6 +16,7 @@ import {
   word,
 } from '#protocol/settings';
 import { DEFAULT_LIMITS } from './deps.ts';
+import { DIALECTS, type DialectName } from './engine/upstream/dialect.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 
 export const ENV_PREFIX = 'ASSAY_PROVIDER_';
@@ -40,6 +43,15 @@ export interface ProviderConfig {
   readonly concurrency: number;
   readonly queue: number;
   readonly logLevel: LogLevel;
+  /** Inference server to serve from; null runs the model folder's weights here. */
+  readonly upstreamUrl: string | null;
+  readonly upstreamDialect: DialectName | null;
+  readonly upstreamModel: string | null;
+  readonly upstreamApiKey: string | null;
+  /** Parts of the numeric class that no server tells: what it computes on, with, and caches in. */
+  readonly upstreamDevice: string | null;
+  readonly upstreamDtype: string | null;
+  readonly upstreamKvDtype: string | null;
   /**
    * The cheat switch of `npm run demo:cheat`: this folder's model is run while `modelFolder` is claimed. Exactly what the
    * network exists to catch; environment only, never a flag or in a file.
@@ -49,6 +61,11 @@ export interface ProviderConfig {
 
 function name(text: string): Parsed<string> {
   return /^[a-z0-9_-]{1,32}$/.test(text) ? { value: text } : { problem: 'must be names, by commas' };
+}
+
+/** What a header can carry. */
+function secret(text: string): Parsed<string> {
+  return /^[!-~]{1,512}$/.test(text) ? { value: text } : { problem: 'must have 1 to 512 printable characters' };
 }
 
 function address(text: string): Parsed<Address> {
@@ -133,6 +150,49 @@ export const PROVIDER_SETTINGS: Settings<ProviderConfig> = {
     fallback: 'info',
     parse: oneOf(LOG_LEVELS),
   },
+  upstreamUrl: {
+    env: 'ASSAY_PROVIDER_UPSTREAM_URL',
+    help: 'inference server to serve from, instead of running the weights',
+    fallback: null,
+    parse: baseUrl,
+  },
+  upstreamDialect: {
+    env: 'ASSAY_PROVIDER_UPSTREAM_DIALECT',
+    help: DIALECTS.join(', '),
+    fallback: null,
+    parse: oneOf(DIALECTS),
+  },
+  upstreamModel: {
+    env: 'ASSAY_PROVIDER_UPSTREAM_MODEL',
+    help: 'name that the server knows the model by',
+    fallback: null,
+    parse: word(128),
+  },
+  upstreamApiKey: {
+    env: 'ASSAY_PROVIDER_UPSTREAM_API_KEY',
+    help: 'sent to the server as a bearer token',
+    fallback: null,
+    parse: secret,
+    envOnly: true,
+  },
+  upstreamDevice: {
+    env: 'ASSAY_PROVIDER_UPSTREAM_DEVICE',
+    help: 'what the server computes on, such as h200',
+    fallback: null,
+    parse: name,
+  },
+  upstreamDtype: {
+    env: 'ASSAY_PROVIDER_UPSTREAM_DTYPE',
+    help: 'its arithmetic at kernel level, such as fp16',
+    fallback: null,
+    parse: name,
+  },
+  upstreamKvDtype: {
+    env: 'ASSAY_PROVIDER_UPSTREAM_KV_DTYPE',
+    help: 'type of its key-value cache, such as fp16',
+    fallback: null,
+    parse: name,
+  },
   actualModelFolder: {
     env: 'ASSAY_PROVIDER_ACTUAL_MODEL_FOLDER',
     help: 'cheat switch of the demo: run this model, claim the other',
@@ -144,10 +204,35 @@ export const PROVIDER_SETTINGS: Settings<ProviderConfig> = {
 
 /** The configuration, or everything that is wrong with it. Pure. */
 export function parseProviderConfig(sources: SettingSources): SettingsResult<ProviderConfig> {
-  return parseSettings(PROVIDER_SETTINGS, ENV_PREFIX, sources);
+  const result = parseSettings(PROVIDER_SETTINGS, ENV_PREFIX, sources);
+  if (!result.ok) return result;
+  const problems = upstreamProblems(result.config);
+  return problems.length === 0 ? result : { ok: false, problems };
+}
+
+/** Nobody but the operator knows these, and an upstream without them would claim a class that is not its own. */
+const UPSTREAM_NEEDS = [
+  'upstreamDialect',
+  'upstreamModel',
+  'upstreamDevice',
+  'upstreamDtype',
+  'upstreamKvDtype',
+] as const;
+
+function upstreamProblems(config: ProviderConfig): string[] {
+  if (config.upstreamUrl === null) {
+    const given = [...UPSTREAM_NEEDS, 'upstreamApiKey' as const].filter((key) => config[key] !== null);
+    return given.map((key) => `${PROVIDER_SETTINGS[key].env} needs --upstream-url`);
+  }
+  const missing = UPSTREAM_NEEDS.filter((key) => config[key] === null);
+  return missing.map((key) => `${flagOf(key)} (or ${PROVIDER_SETTINGS[key].env}) is required with --upstream-url`);
 }
 
 /** The effective configuration for printing; where the key lies is nobody else's business. */
 export function redactedConfig(config: ProviderConfig): Record<string, unknown> {
-  return { ...config, keyFile: '[redacted]' };
+  return {
+    ...config,
+    keyFile: '[redacted]',
+    upstreamApiKey: config.upstreamApiKey === null ? null : '[redacted]',
+  };
 }

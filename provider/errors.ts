@@ -42,6 +42,7 @@ const TABLE: Readonly<Partial<Record<ErrorCode, Row>>> = {
   invalid_json: { status: 400, message: 'the body is not JSON' },
   invalid_request: { status: 400, message: 'the body does not fit the schema or the job' },
   context_length_exceeded: { status: 400, message: 'prompt and output do not fit the context of the model' },
+  unsupported_parameter: { status: 400, message: 'the engine serves temperature 0 without penalties or bias' },
   request_too_large: { status: 413, message: 'the body is too large' },
   invalid_signature: { status: 401, message: 'the signature is not that of a trusted gateway' },
   invalid_ticket: { status: 400, message: 'the ticket does not order this job from this provider' },

@@ -12,12 +12,14 @@ import type { Rng } from '#protocol/env';
 import type { Hash } from '#protocol/hash';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
+import { createTextModel } from '#protocol/text';
 import { createProvider, type Provider } from './app.ts';
 import { ENV_PREFIX, PROVIDER_SETTINGS, type ProviderConfig, redactedConfig } from './config.ts';
 import { DEFAULT_LIMITS } from './deps.ts';
 import type { Engine } from './engine/engine.ts';
 import { readModelFolder } from './engine/model-folder.ts';
 import { createOnnxEngine } from './engine/onnx/onnx-engine.ts';
+import { createUpstreamEngine, type UpstreamOptions } from './engine/upstream/upstream-engine.ts';
 import { readOrMakeKey } from './key-file.ts';
 import { createLog, errorFields, type Log } from './log.ts';
 import { providerMigrationsFolder } from './store/migrations.ts';
@@ -160,10 +162,31 @@ async function loadModel(config: ProviderConfig): Promise<{ digest: Hash; engine
   const { modelFolder, actualModelFolder, weights } = config;
   const claimed = await readModelFolder(modelFolder, weights);
   const run = actualModelFolder === null ? claimed : await readModelFolder(actualModelFolder, weights);
-  const { executionProviders, threads } = config;
+  const { executionProviders, threads, upstreamUrl } = config;
+  if (upstreamUrl !== null) {
+    const engine = await createUpstreamEngine(
+      createTextModel(claimed.textFiles),
+      upstreamOf(config, upstreamUrl),
+      clock,
+    );
+    return { digest: claimed.modelDigest, engine };
+  }
   return {
     digest: claimed.modelDigest,
     engine: await createOnnxEngine(run, { executionProviders, intraOpThreads: threads }),
+  };
+}
+
+/** INVARIANT: the configuration has the rest wherever it has a URL (`parseProviderConfig`). */
+function upstreamOf(config: ProviderConfig, url: string): UpstreamOptions {
+  return {
+    url,
+    dialect: config.upstreamDialect!,
+    model: config.upstreamModel!,
+    apiKey: config.upstreamApiKey,
+    device: config.upstreamDevice!,
+    dtype: config.upstreamDtype!,
+    kvDtype: config.upstreamKvDtype!,
   };
 }
 

@@ -10,6 +10,7 @@ export function signedManifest(deps: ProviderDeps): ManifestReply {
   const first = [...models.values()][0];
   if (first === undefined) throw new TypeError('a provider serves at least one model');
   const { engine, engineVersion } = first.engine.info;
+  const canSample = [...models.values()].every((model) => model.engine.info.sampler !== null);
   const manifest: Manifest = {
     protocol: '1',
     address: signer.address,
@@ -28,7 +29,7 @@ export function signedManifest(deps: ProviderDeps): ManifestReply {
       },
     ),
     engine: { name: engine, version: engineVersion },
-    capabilities: { sampler: SAMPLER_VERSION, scores: true, evidence: true },
+    capabilities: { sampler: canSample ? SAMPLER_VERSION : null, scores: true, evidence: true },
     concurrency: limits.runningMax,
     issuedAtMs: clock.nowMs(),
   };

@@ -3,7 +3,7 @@ import { canonicalJson } from '#protocol/canonical';
 import type { Domain } from '#protocol/eip712';
 import type { Clock } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
-import { manifestDigest } from '#protocol/manifest';
+import { manifestDigest, manifestHash } from '#protocol/manifest';
 import type { ManifestReply } from '#protocol/messages';
 import type { Recover } from '#protocol/signer';
 import { within } from '../round/deadline.ts';
@@ -85,6 +85,8 @@ export class Registry {
         status: row.status,
         classes: new Map(manifest.models.map((model) => [model.digest, model.numericClass])),
         canScore: manifest.capabilities.scores,
+        hasSampler: manifest.capabilities.sampler !== null,
+        manifestHash: manifestHash(manifest),
       });
     }
   }
@@ -114,6 +116,13 @@ export class Registry {
 
   canScore(address: Address): boolean {
     return this.#records.get(address)?.canScore ?? false;
+  }
+
+  /** Members that serve a model without running the shared sampler, with the hashes of the manifests that say so. */
+  withoutSampler(modelDigest: Hash): { provider: Address; manifestHash: Hash }[] {
+    return this.members()
+      .filter((record) => !record.hasSampler && record.classes.has(modelDigest))
+      .map(({ address, manifestHash: hash }) => ({ provider: address, manifestHash: hash }));
   }
 
   operatorOf(address: Address): string | null {

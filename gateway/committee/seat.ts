@@ -10,6 +10,9 @@ export interface ProviderRecord {
   /** Numeric class per model digest. */
   readonly classes: ReadonlyMap<Hash, string>;
   readonly canScore: boolean;
+  /** Whether it runs the shared sampler: without, it serves plain argmax only. */
+  readonly hasSampler: boolean;
+  readonly manifestHash: Hash;
 }
 
 /** One seat of one committee. */

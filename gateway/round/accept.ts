@@ -5,6 +5,7 @@ import { type Hash, toHex } from '#protocol/hash';
 import { policyCanonicalJson } from '#protocol/policy';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
+import type { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { EpochKeeper, OpenEpoch } from '../committee/epochs.ts';
 import type { Registry } from '../committee/registry.ts';
 import type { Seat } from '../committee/seat.ts';
@@ -31,6 +32,7 @@ export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress'> 
   readonly store: Store;
   readonly registry: Registry;
   readonly epochs: EpochKeeper;
+  readonly skips: CapabilitySkips;
   readonly log: LogKeeper;
   readonly receipts: ReceiptDesk;
   readonly desk: DisputeDesk;
@@ -64,6 +66,8 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     inputTokens: request.promptIds.length,
     maxTokens: request.maxTokens,
   };
+  // Before any money is held: what fails from there on has a hold to release.
+  const unfit = await deps.skips.of(model.digest, request.sampling);
   const { epoch, attempt, drawIndex } = await hold(deps, request, shape);
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
   const plan = planOf(deps, request, attempt);
@@ -75,6 +79,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
       plan,
       policy,
       candidates: candidatesOf(deps, epoch, draw.order, model.digest),
+      unfit,
       referee: deps.registry.referee(model.digest),
       canScore: (seat) => deps.registry.canScore(seat.address),
       rules: { maxTokens: request.maxTokens, stop: request.sampling.stop, text: model.text },

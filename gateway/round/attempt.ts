@@ -2,6 +2,7 @@
 import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
 import type { Fault, Verdict } from '#protocol/verdict';
+import type { CapabilitySkip } from '../committee/capability-skips.ts';
 import type { Seat } from '../committee/seat.ts';
 import type { Contradiction } from '../dispute/contradiction.ts';
 import type { Ballot } from '../judge/decide.ts';
@@ -26,6 +27,8 @@ export interface AttemptInput {
   readonly policy: Policy;
   /** Candidates in the order of the draw, one per operator. */
   readonly candidates: readonly Seat[];
+  /** Who of all providers cannot serve this request by its own manifest. */
+  readonly unfit: readonly CapabilitySkip[];
   readonly referee: Seat | null;
   readonly canScore: (seat: Seat) => boolean;
   readonly rules: ShapeRules;
@@ -65,8 +68,10 @@ export class Attempt {
    * @throws {ProtocolError} committee_unavailable, inconclusive
    */
   async *run(): AsyncGenerator<readonly number[], AttemptResult> {
-    const { policy, candidates } = this.#input;
+    const { policy } = this.#input;
+    const candidates = this.#fit;
     const filled = await this.wave.seat(candidates, policy.n);
+    this.wave.skipped.push(...this.#passedOver());
     if (filled < policy.n) throw unavailable(filled, policy.n, candidates.length);
     const released: number[] = [];
     for (;;) {
@@ -87,6 +92,19 @@ export class Attempt {
 
   close(): void {
     this.wave.close();
+  }
+
+  /** Candidates that can serve this request. */
+  get #fit(): readonly Seat[] {
+    const unfit = new Set(this.#input.unfit.map(({ provider }) => provider));
+    return this.#input.candidates.filter((seat) => !unfit.has(seat.address));
+  }
+
+  /** Unfit candidates that were drawn before the last seat: without a reason for each, the committee is a false draw. */
+  #passedOver(): readonly CapabilitySkip[] {
+    const drawn = this.#input.candidates.map((seat) => seat.address);
+    const last = Math.max(...this.wave.members.map((member) => drawn.indexOf(member.seat.address)));
+    return this.#input.unfit.filter(({ provider }) => drawn.slice(0, Math.max(0, last)).includes(provider));
   }
 
   /** Compares what the round opened and says whose transcript goes on. @throws {ProtocolError} */
@@ -214,10 +232,10 @@ export class Attempt {
   }
 
   #pool(again: readonly Seat[] = []): FreshPool {
-    const { candidates, canScore, referee } = this.#input;
+    const { canScore, referee } = this.#input;
     const seated = new Set(this.wave.members.map((member) => member.seat.address));
     const skipped = new Set(this.wave.skipped.map((skip) => skip.provider));
-    const fresh = candidates.filter(
+    const fresh = this.#fit.filter(
       (seat) =>
         !seated.has(seat.address) && !skipped.has(seat.address) && !this.#asked.has(seat.address) && canScore(seat),
     );
@@ -239,8 +257,7 @@ export class Attempt {
   }
 
   #nobodyLeft(): ProtocolError {
-    const { candidates, policy } = this.#input;
-    return this.accused.length > 0 ? inconclusive() : unavailable(0, policy.n, candidates.length);
+    return this.accused.length > 0 ? inconclusive() : unavailable(0, this.#input.policy.n, this.#fit.length);
   }
 }
 

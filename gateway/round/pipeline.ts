@@ -2,13 +2,15 @@
 import { ProtocolError } from '#protocol/errors';
 import { policyText } from '#protocol/policy';
 import { FINISH_KINDS, type FinishKind } from '#protocol/typed';
+import { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest } from '../openai/answer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
 import type { AttemptResult } from './attempt.ts';
 import { fail, seal } from './conclude.ts';
 import { securityOf } from './security.ts';
 
-export function createPipeline(deps: PipelineDeps): AnswerPipeline {
+export function createPipeline(parts: Omit<PipelineDeps, 'skips'>): AnswerPipeline {
+  const deps: PipelineDeps = { ...parts, skips: new CapabilitySkips(parts) };
   return { answer: (request) => answer(deps, request) };
 }
 

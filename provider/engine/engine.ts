@@ -109,6 +109,11 @@ export class EngineError extends Error {
   }
 }
 
+/** The code of an engine's failure, for logs; undefined for anything else. */
+export function engineCodeOf(error: unknown): EngineErrorCode | undefined {
+  return error instanceof EngineError ? error.code : undefined;
+}
+
 /**
  * Checks a request's tokens against the model's limits.
  * @param answerIds claimed tokens, for a score.

@@ -1,6 +1,7 @@
 /** The door that generating and scoring jobs share: ticket, model, context, used jobIds (SPEC.md §6). */
 import type { ErrorCode } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
+import { needsSampler } from '#protocol/sampling';
 import type { ProviderDeps, ServedModel } from '../deps.ts';
 import { ProviderError, type RefusedTicket } from '../errors.ts';
 import type { StoredJob } from '../store/store.ts';
@@ -57,7 +58,8 @@ export class Admission {
     if (code !== null) throw refuse(code);
     const model = this.#deps.models.get(order.modelDigest);
     if (model === undefined) throw refuse('model_not_found');
-    const { contextMax, vocabSize } = model.engine.info;
+    const { contextMax, vocabSize, sampler } = model.engine.info;
+    if (sampler === null && needsSampler(order.sampling)) throw refuse('unsupported_parameter');
     if (order.promptIds.length + terms.outputTokens > contextMax) throw refuse('context_length_exceeded');
     if (order.promptIds.some((id) => id >= vocabSize)) throw refuse('invalid_request');
     this.#prune(nowMs);

@@ -6,6 +6,7 @@ import { generateJobHash } from '#protocol/request';
 import { CHUNKS_MAX } from '#protocol/schema';
 import { TICKET_KINDS } from '#protocol/typed';
 import type { ProviderDeps, ServedModel } from '../deps.ts';
+import { engineCodeOf } from '../engine/engine.ts';
 import { ProviderError } from '../errors.ts';
 import { errorFields } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -177,7 +178,11 @@ export class JobService {
       sealed.fail('internal_error');
     } catch (error) {
       if (signal.aborted) return;
-      this.#deps.log.error('generation_failed', { jobId: order.ticket.jobId, ...errorFields(error) });
+      this.#deps.log.error('generation_failed', {
+        jobId: order.ticket.jobId,
+        code: engineCodeOf(error),
+        ...errorFields(error),
+      });
       sealed.fail('internal_error');
     } finally {
       // The engine is free as soon as generation ends; waiting for permissions takes no slot.

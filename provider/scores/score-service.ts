@@ -5,6 +5,7 @@ import type { ScoreOrder, ScoreReply } from '#protocol/messages';
 import { scoredHash } from '#protocol/request';
 import { digests, TICKET_KINDS } from '#protocol/typed';
 import type { ProviderDeps } from '../deps.ts';
+import { engineCodeOf } from '../engine/engine.ts';
 import { ProviderError } from '../errors.ts';
 import type { Admission, Admitted } from '../jobs/admission.ts';
 import type { Place, Slots } from '../jobs/slots.ts';
@@ -76,7 +77,7 @@ export class ScoreService {
       () => this.#metrics().ended('score', 'scored'),
       (error: unknown) => {
         this.#metrics().ended('score', 'failed');
-        this.#deps.log.error('score_failed', { jobId, ...errorFields(error) });
+        this.#deps.log.error('score_failed', { jobId, code: engineCodeOf(error), ...errorFields(error) });
       },
     );
     return run;
