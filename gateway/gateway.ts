@@ -1,6 +1,7 @@
 /** A gateway put together from its parts; main.ts, the tests and the simulation pass different clocks, keys and wires. */
 import type { Domain } from '#protocol/eip712';
 import type { Clock, Rng } from '#protocol/env';
+import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { LogSigner } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
@@ -194,7 +195,7 @@ export class Gateway {
 
   /** Ends running requests, then waits for what they leave behind. */
   async stop(): Promise<void> {
-    this.#stop.abort();
+    this.#stop.abort(new ProtocolError('shutting_down', 'The gateway is stopping.', { retryable: true }));
     await this.settled();
   }
 

@@ -88,12 +88,22 @@ export class EpochKeeper {
 
   async #resume(): Promise<OpenEpoch> {
     const { store } = this.#deps;
-    const { latest, left, snapshot } = await store.read(async (handle) => {
-      const row = await latestEpoch(handle);
-      return { latest: row, left: row ? await drawsLeft(handle, row) : 0, snapshot: await this.#snapshot(handle) };
+    const usable = await store.read((handle) => this.#usable(handle));
+    if (usable.epoch) return this.#reopen(usable.epoch);
+    return store.withTx(async (tx) => {
+      // Looked at again in the transaction: whoever was renewed at the same time may have begun it meanwhile.
+      const { latest, epoch, snapshot } = await this.#usable(tx);
+      return epoch ? this.#reopen(epoch) : this.#begin(tx, latest ? latest.epoch + 1 : 0, snapshot);
     });
-    if (latest && left > 0 && latest.snapshotHash === snapshotHash(snapshot)) return this.#reopen(latest);
-    return store.withTx((tx) => this.#begin(tx, latest ? latest.epoch + 1 : 0, snapshot));
+  }
+
+  /** The latest epoch, if it still has keys and the registry and stakes are as it froze them. */
+  async #usable(handle: Handle): Promise<{ latest: Epoch | null; epoch: Epoch | null; snapshot: Snapshot }> {
+    const latest = await latestEpoch(handle);
+    const snapshot = await this.#snapshot(handle);
+    const left = latest ? await drawsLeft(handle, latest) : 0;
+    const isUsable = left > 0 && latest?.snapshotHash === snapshotHash(snapshot);
+    return { latest, epoch: isUsable ? latest : null, snapshot };
   }
 
   async #snapshot(handle: Handle): Promise<Snapshot> {

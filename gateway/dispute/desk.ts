@@ -58,9 +58,8 @@ export class DisputeDesk {
   /** Takes up everything that is not settled: what a crash interrupted, and what has become final. */
   async work(signal: AbortSignal): Promise<void> {
     const open = await this.#deps.store.read((handle) => listDisputes(handle, { limit: 1000 }));
-    for (const row of open) {
-      if (row.state === 'opened' || row.state === 'evidence') await this.process(row.disputeId as Hash, signal);
-    }
+    const unruled = open.filter(({ state }) => state === 'opened' || state === 'evidence');
+    await eachInTurn(unruled, (row) => this.process(row.disputeId as Hash, signal));
     await this.settleDue();
   }
 
@@ -198,7 +197,7 @@ export class DisputeDesk {
   async settleDue(): Promise<void> {
     const { store, clock } = this.#deps;
     const due = await store.read((handle) => settleableDisputes(handle, clock.nowMs()));
-    for (const row of due) await this.#settle(row.disputeId as Hash);
+    await eachInTurn(due, (row) => this.#settle(row.disputeId as Hash));
   }
 
   async #settle(disputeId: Hash): Promise<void> {
@@ -207,6 +206,8 @@ export class DisputeDesk {
     const settled = signMove(this.#deps, disputeId, 'settled', {}, atMs);
     const { row, ending } = await store.withTx(async (tx) => {
       const found = (await disputeById(tx, disputeId))!;
+      // The timer and the end of a request may both come for the same money.
+      if (found.state !== 'ruled') return { row: found, ending: { outcome: 'too_early' as const } };
       const jobs = await jobsOfRequest(tx, found.requestId);
       const standing = jobs.filter((job) => job.standing === 'counted' || job.standing === 'equivalent');
       const right = standing.filter((job) => job.role !== 'referee' && job.provider !== found.provider);
@@ -246,4 +247,11 @@ function planOf(bundle: DisputeBundle, nowMs: number): AttemptPlan {
     expiresAtMs: nowMs + (accused.ticket.expiresAtMs - accused.ticket.issuedAtMs),
     retainUntilMs: nowMs + (accused.ticket.retainUntilMs - accused.ticket.issuedAtMs),
   };
+}
+
+/** Every item in turn: one that fails does not keep the others waiting. @throws what failed first, at the end */
+async function eachInTurn<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const failures: unknown[] = [];
+  for (const item of items) await work(item).catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }

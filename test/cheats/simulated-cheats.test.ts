@@ -42,7 +42,7 @@ function scenarioOf(
     };
     return { atMs: START_MS + 1_000 * i, leavesAfterMs: null, quorum: true, agree, body };
   });
-  return { seed, machines, colluding: true, requests, faults: CALM };
+  return { seed, machines, colluding: true, requests, faults: CALM, epochSize: 64 };
 }
 
 async function withRun(scenario: Scenario, work: (run: Run) => Promise<void>): Promise<void> {

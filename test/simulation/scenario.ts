@@ -31,6 +31,8 @@ export interface Scenario {
   readonly colluding: boolean;
   readonly requests: readonly RequestPlan[];
   readonly faults: NetworkFaults;
+  /** Draw keys per epoch: few, so that epochs end while requests run. */
+  readonly epochSize?: number;
 }
 
 /** From here on nothing fails, nobody dies, and everything must come to its end. */
@@ -57,7 +59,14 @@ export function scenarioOf(seed: number): Scenario {
       returnsAtMs: dies !== null && rng.chance(0.5) ? dies + rng.between(10, 20_000) : null,
     };
   });
-  return { seed, machines, colluding: rng.chance(0.5), requests, faults: drawFaults(rng) };
+  const colluding = rng.chance(0.5);
+  const faults = drawFaults(rng);
+  const epochSize = rng.pick([64, 64, 8, 2]);
+  if (!rng.chance(0.3)) return { seed, machines, colluding, requests, faults, epochSize };
+  // All at one instant: what is only safe one after the other shows here.
+  const [{ atMs }] = requests as [RequestPlan];
+  const burst = requests.map((request) => ({ ...request, atMs }));
+  return { seed, machines, colluding, requests: burst, faults, epochSize };
 }
 
 /** At most one machine lies as a scorer: two of them could stand for two fresh voices. */

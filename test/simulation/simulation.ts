@@ -10,7 +10,7 @@ import type { Provider } from '../../provider/app.ts';
 import { createMemoryStore } from '../../provider/store/memory.ts';
 import { type Cheat, cheatOf } from '../fixtures/cheats.ts';
 import type { Handler } from '../fixtures/cheats-wire.ts';
-import { API_KEY, makeProvider, startGateway, temporaryStore, type World } from '../fixtures/network.ts';
+import { API_KEY, LIMITS, makeProvider, startGateway, temporaryStore, type World } from '../fixtures/network.ts';
 import { FastKeys } from './fast-signer.ts';
 import { FAULTS_END_MS, type MachinePlan, type RequestPlan, type Scenario } from './scenario.ts';
 import { SeededRng } from './seeded-rng.ts';
@@ -85,6 +85,7 @@ export async function simulate(scenario: Scenario, lie?: GatewayLie): Promise<Ru
         store,
         signer,
         model: TOY_MODEL,
+        limits: { epochSize: scenario.epochSize ?? LIMITS.epochSize },
         fetch: (url, init) => (admitting ? calm.fetch : calls)(url, init),
         onMove: (move) => moves.push(move),
       },
