@@ -36,13 +36,13 @@ export function openSqliteStore(options: {
   migrationsFolder: string;
   exclusive?: boolean;
 }): ProviderStore {
-  const database = new Database(options.path);
+  // Alone with the file there is nobody to wait for, but a process of before that is just ending.
+  const database = new Database(options.path, { timeout: options.exclusive ? 1_000 : 5_000 });
   if (options.exclusive) database.pragma('locking_mode = EXCLUSIVE');
   database.pragma('journal_mode = WAL');
   // Not the default NORMAL: a commitment must be on the disk before it is signed.
   database.pragma('synchronous = FULL');
   database.pragma('foreign_keys = ON');
-  database.pragma('busy_timeout = 5000');
   const db = drizzle(database);
   migrateProvider(database, options.migrationsFolder);
   return {

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { hashApiKey } from '../../gateway/keys.ts';
 import { checkBooks } from '../../gateway/ledger/check-books.ts';
 import { activeApiKeyByHash } from '../../gateway/store/keys-repo.ts';
@@ -11,6 +11,9 @@ import { balanceNano, readBooks } from '../../gateway/store/ledger-repo.ts';
 import { openStore } from '../../gateway/store/open-store.ts';
 import { migrateProvider, providerMigrationsFolder } from '../../provider/store/migrations.ts';
 import { ensureBuilt, MODEL, ROOT, run } from './program.ts';
+
+// Processes on a busy machine; nothing here asserts how long anything takes.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 300_000 });
 
 let folder: string;
 beforeAll(ensureBuilt);

@@ -3,8 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { ask, ensureBuilt, isAlive, type Network, run, startDemo, until, untilGone } from './program.ts';
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { ask, ensureBuilt, isAlive, MODEL, type Network, run, startDemo, until, untilGone } from './program.ts';
+
+// Processes on a busy machine; nothing here asserts how long anything takes.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 300_000 });
 
 let folder: string;
 let networks: Network[];
@@ -117,6 +120,19 @@ test('a smaller network on a data folder of a larger one draws nobody who is gon
     const response = await ask(small, { seed: i });
     expect(await response.json()).toMatchObject({ assay: { verdict: 'agreed', faults: [] } });
   }
+});
+
+test('a second provider over one job store would sign twice, so it does not start', async () => {
+  await demo({ ASSAY_PROVIDERS: '1' });
+  const place = path.join(folder, 'provider-1');
+  const settings = ['--model-folder', MODEL, '--model-id', 'minnow-5m', '--operator', 'x', '--port', '0'];
+  const places = ['--data-folder', place, '--key-file', path.join(place, 'key'), '--log-level', 'silent'];
+  const address = `0x${'ab'.repeat(20)}`;
+  expect(await run(['provider', ...settings, ...places, '--gateway-addresses', address])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `assay provider: ${place} is in use by another provider\n`,
+  });
 });
 
 test('a port or a data folder that is taken ends the demo with 1 and one plain line, and starts nothing', async () => {
