@@ -38,6 +38,12 @@ describe('selfContradiction', () => {
     expect((await trial(prefilled)).self).toMatchObject({ fault: 'bad_evidence', reason: 'self_contradiction' });
   });
 
+  it('finds honest evidence of an answer that was not given', async () => {
+    const written = await write(machine('fp32', 'a'), order(sampled({})));
+    const tokens = written.tokens.with(5, written.tokens[5] === 90 ? 91 : 90);
+    expect((await trial({ ...written, tokens })).self).toMatchObject({ count: 1 });
+  });
+
   it('finds evidence about other tokens, under another seed, and of another temperature', async () => {
     const written = await write(machine('fp32', 'a'), order(sampled({})));
     const others = written.evidence.map((item, i) => written.evidence[i + 1] ?? item);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, margin, type TokenEvidence } from '#protocol/evidence';
+import { gumbelNoise } from '#protocol/philox';
 import { GREEDY } from '#protocol/sampling';
 import { tokenMargin } from '../../gateway/judge/border.ts';
 import { tolerancesOf } from '../../gateway/judge/classes.ts';
@@ -19,6 +20,7 @@ import {
 
 const PROMPT = promptOf('What do honest machines differ by?');
 const FP32 = tolerancesOf(classOf('fp32'), classOf('fp32'))!;
+const FP16 = tolerancesOf(classOf('fp16'), classOf('fp16'))!;
 const PAIRS: readonly (readonly [Arithmetic, Arithmetic])[] = [
   ['fp32', 'fp32'],
   ['fp16', 'fp32'],
@@ -88,6 +90,14 @@ describe('judgeScore', () => {
       const asked = order(seed, sampled({}));
       const { tokens } = await cheat(seed);
       const claimed = { ...asked, tokens };
+      expect(judgeScore(claimed, await score(machine('fp32', 'b'), claimed), FP32)?.vote).toBe('reject');
+    }
+  });
+
+  it('rejects argmax where noise under top-p was asked for', async () => {
+    for (let seed = 1; seed < 10; seed++) {
+      const { tokens } = await write(machine('fp32', 'a'), order(seed));
+      const claimed = { ...order(seed, sampled({ topP: 0.9 })), tokens };
       expect(judgeScore(claimed, await score(machine('fp32', 'b'), claimed), FP32)?.vote).toBe('reject');
     }
   });
@@ -168,6 +178,12 @@ describe('judgeScore of a scorer that does not do its work', () => {
     expect(judgeScore(written, lie(evidence, evidence[0]!), FP32)).toBeNull();
   });
 
+  it('counts honest evidence about another answer as no score at all', async () => {
+    const written = await write(machine('fp32', 'a'), order(4, sampled({})));
+    const others = { ...written, tokens: written.tokens.map((id) => (id === 90 ? 91 : 90)) };
+    expect(judgeScore(written, await score(machine('fp32', 'b'), others), FP32)).toBeNull();
+  });
+
   it('does not believe that an unlisted token had a logit that would have listed it', async () => {
     const written = await write(machine('fp32', 'a'), order(4, sampled({})));
     const claimed = { ...written, tokens: written.tokens.map(() => 90) };
@@ -211,7 +227,42 @@ describe('tokenMargin', () => {
     expect(Math.min(distance, other.margin)).toBe(0);
   });
 
-  it('never forgives a token that is far less likely than one that was dropped in its favour', () => {
+  /** Three kept tokens, of which token 1 wins by noise although token 0 was claimed. */
+  function noisyWin(logits: readonly number[], mass: number, temperature: number, topP: number) {
+    const sampling = sampled({ topP, temperature });
+    for (let seed = 0n; ; seed++) {
+      const scores = logits.map((logit, id) => logit + temperature * gumbelNoise(seed, 0, id));
+      if (scores[1]! < scores[0]! + 0.5 || scores[1]! < scores[2]!) continue;
+      const top = logits.map((logit, id) => [id, Math.round(logit * Q)] as const);
+      top.sort((a, b) => scores[b[0]]! - scores[a[0]]!);
+      const item: TokenEvidence = {
+        chosen: 0,
+        chosenLogit: Math.round(logits[0]! * Q),
+        keptCount: 3,
+        lastKeptLogit: Math.round(logits[2]! * Q),
+        massQ32: Math.floor(mass * MASS_Q32_ONE),
+        top,
+      };
+      return { item, place: { sampling, seed, position: 0 } };
+    }
+  }
+
+  it('does not hold against a token what the member may have cut off, though it lies far above the border', () => {
+    // Shares 0.897, 0.002 and 0.0015 under top-p 0.9: another machine may reach 0.9 with the first token alone.
+    const { item, place } = noisyWin([10, 10 - 6.106, 10 - 6.394], 0.9005, 1, 0.9);
+    expect(tokenMargin(item, place, FP16)).toEqual({ margin: 0, atClip: false });
+    expect(tokenMargin(item, place, FP32).atClip).toBe(true);
+  });
+
+  it('holds against a token what no machine would have cut off', () => {
+    // Shares 0.5, 0.3 and 0.15.
+    const { item, place } = noisyWin([10, 10 + Math.log(0.6), 10 + Math.log(0.3)], 0.95, 1, 0.9);
+    for (const tolerances of [FP32, FP16]) expect(tokenMargin(item, place, tolerances).atClip).toBe(true);
+  });
+
+  it('never drops a token in favour of a less likely one, however much the temperature lets masses move', () => {
+    const cold = { sampling: sampled({ topP: 0.5, temperature: 0.05 }), seed: 1n, position: 0 };
+    expect(tokenMargin(kept(2, 0.55, 1), cold, FP16).atClip).toBe(true);
     const far: TokenEvidence = { ...kept(2, 0.95, 1), chosen: 2, chosenLogit: 0 };
     expect(tokenMargin(far, place(0.9), FP32)).toEqual({ margin: 0.5, atClip: true });
   });
