@@ -7,6 +7,9 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ask, childrenOf, ensureBuilt, ROOT, run, until, untilGone } from './program.ts';
 
+// Processes on a busy machine; nothing here asserts how long anything takes.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 300_000 });
+
 /** Largest tarball in bytes: the models are 36 MB of weights that do not compress. */
 const PACKED_MAX = 40_000_000;
 const ADDON = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
@@ -110,9 +113,6 @@ test('npx assay demo serves, npx assay verify and `assay/verify` check its answe
     path.join(app, 'check.mjs'),
     `import { readFileSync } from 'node:fs';
 import { verifyResponse } from 'assay/verify';
-
-// Processes on a busy machine; nothing here asserts how long anything takes.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 300_000 });
 const ok = (file) => verifyResponse({ response: readFileSync(file, 'utf8') }).ok;
 console.log(ok('answer.json'), ok('swapped.json'));`,
   );
