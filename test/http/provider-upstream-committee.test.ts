@@ -20,7 +20,7 @@ import {
 const QUESTION = { messages: [{ role: 'user', content: 'What is the capital of Norway?' }], max_tokens: 40 };
 
 /** The smaller model answers this one otherwise. */
-const SPLIT = { messages: [{ role: 'user', content: 'Tell me about Japan.' }], max_tokens: 20, temperature: 0 };
+const SPLIT = { messages: [{ role: 'user', content: 'Tell me about Japan.' }], max_tokens: 30, temperature: 0 };
 
 let minnows: Minnows;
 const networks: HttpNetwork[] = [];
@@ -34,8 +34,9 @@ afterEach(async () => {
 });
 afterAll(() => minnows.close());
 
+/** On the device that tolerances are calibrated for: scores of others abstain. */
 async function upstreamEngine(dialect: (typeof DIALECTS)[number]): Promise<Engine> {
-  const upstream = await openUpstream({ dialect, engine: minnows.honest });
+  const upstream = await openUpstream({ dialect, engine: minnows.honest, device: 'cpu' });
   upstreams.push(upstream);
   return upstream.engine;
 }
@@ -74,14 +75,21 @@ describe('a committee with an upstream', () => {
   it('takes an upstream for a scorer of a split, and its vote counts', async () => {
     const engines = { p3: await upstreamEngine('vllm'), p4: await upstreamEngine('llamacpp') };
     const network = await start({ cheats: ['smaller_model', null, null, null, null], engines });
-    const scorers = new Set<string>();
-    for (let seed = 0; seed < 30 && scorers.size < 2; seed++) {
+    const upstream = [network.members[3]!.address, network.members[4]!.address];
+    const members = new Set(network.members.map(({ address }) => address));
+    // The liar and an upstream scorer meet with probability 0.6 · 5/6 a time: 12 times without is below 10^-3, and the
+    // draws of this test are the same in every run.
+    let voted = 0;
+    for (let seed = 0; seed < 12 && voted === 0; seed++) {
       const answer = await network.ask({ ...SPLIT, seed });
+      expect(answer.statement.verdict).toBe('agreed');
       expect(check(answer).failed).toEqual([]);
-      const upstream = [network.members[3]!.address, network.members[4]!.address];
-      for (const { provider } of answer.statement.scores) if (upstream.includes(provider)) scorers.add(provider);
+      const scorers = answer.statement.scores.map(({ provider }) => provider);
+      // Votes decide among themselves: the referee is asked only where one of two abstains.
+      expect(scorers.every((scorer) => members.has(scorer))).toBe(true);
+      voted += scorers.filter((scorer) => upstream.includes(scorer)).length;
     }
-    expect(scorers.size).toBe(2);
+    expect(voted).toBeGreaterThan(0);
   });
 });
 
