@@ -1,4 +1,4 @@
-/** The Merkle tree over a chunk's evidence, one leaf per token (SPEC.md §7). */
+/** The Merkle tree over a chunk's evidence, one leaf per token (SPEC.md §12.2). */
 import { encodeEvidence, type TokenEvidence } from './evidence.ts';
 import { fromHex, type Hash, toHex } from './hash.ts';
 import { inclusionProof, leafHash, merkleRoot, verifyInclusion } from './merkle.ts';

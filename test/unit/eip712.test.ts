@@ -50,7 +50,9 @@ const one: Sample = {
 
 describe('typed digests', () => {
   it('are those of viem for any value and any domain', () => {
-    const types = { Sample: Sample.fields.map(([name, type]) => ({ name, type })) };
+    const types: Record<string, { name: string; type: string }[]> = {
+      Sample: Sample.fields.map(([name, type]) => ({ name, type })),
+    };
     fc.assert(
       fc.property(sample, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), hexOf(20), (value, chainId, contract) => {
         const message = value as unknown as Record<string, unknown>;

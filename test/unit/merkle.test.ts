@@ -7,6 +7,7 @@ import {
   leafHash,
   merkleLevels,
   merkleRoot,
+  nodeHash,
   pathIn,
   verifyConsistency,
   verifyInclusion,
@@ -89,6 +90,17 @@ describe('inclusion', () => {
     );
   });
 
+  it('takes no path beyond the root: who made the tree must not give a leaf a second size', () => {
+    const [leaf, extra] = [leaves[0]!, leaves[1]!];
+    expect(verifyInclusion(leaf, 0, 1, [extra], nodeHash(extra, leaf))).toBe(false);
+    expect(verifyInclusion(leaf, 0, 1, [extra], nodeHash(leaf, extra))).toBe(false);
+  });
+
+  it.each([0, 31, 33, 64])('takes no sibling of %s bytes, also under a root that was made with it', (length) => {
+    const sibling = new Uint8Array(length).fill(7);
+    expect(verifyInclusion(leaves[0]!, 0, 2, [sibling], nodeHash(leaves[0]!, sibling))).toBe(false);
+  });
+
   it('does not take an inner node for a leaf: a shorter tree with the same root has no proof', () => {
     const pair = [leafHash(u32(1)), leafHash(u32(2))];
     const four = [...pair, leafHash(u32(3)), leafHash(u32(4))];
@@ -149,6 +161,18 @@ describe('consistency', () => {
         }),
       ),
     );
+  });
+
+  it('takes no path beyond the root, and no hash of another length, also under a root that was made with it', () => {
+    const [old, next, extra] = [leaves[0]!, leaves[1]!, leaves[2]!];
+    const grown = nodeHash(old, next);
+    expect(verifyConsistency(1, old, 2, grown, [next])).toBe(true);
+    expect(verifyConsistency(1, old, 2, nodeHash(grown, extra), [next, extra])).toBe(false);
+    const forked = [nodeHash(extra, old), nodeHash(extra, grown)] as const;
+    expect(verifyConsistency(1, forked[0], 2, forked[1], [next, extra])).toBe(false);
+    const short = next.subarray(0, 31);
+    expect(verifyConsistency(1, old, 2, nodeHash(old, short), [short])).toBe(false);
+    expect(verifyConsistency(3, old, 4, old, [])).toBe(false);
   });
 
   it('shows a rewritten log: whatever old leaf was changed, no honest proof fits', () => {

@@ -3,7 +3,7 @@ import base64
 import hashlib
 import hmac
 
-from independent_crypto import address, ecdsa_sign, ed25519_public, ed25519_sign, keccak256, signature  # noqa: F401
+from independent_crypto import address, ed25519_public, ed25519_sign, keccak256, signature
 
 ZERO = bytes(32)
 
@@ -118,7 +118,6 @@ def digest(domain, type_string, value):
     return keccak256(b'\x19\x01' + separator + struct_hash(type_string, value))
 
 
-# §3
 def leaf(data):
     return sha(b'\0', data)
 
@@ -161,7 +160,6 @@ def consistency(leaves, m, whole=True):
     return consistency(leaves[k:], m - k, False) + [root(leaves[:k])]
 
 
-# §5
 def commitment(provider, o):
     return tagged('assay/commitment/1', raw(o['jobId']), raw(provider), u32(o['index']), raw(o['previous']),
                   raw(o['previousRoot']), u32(o['tokenCount']), u8(1 if o['last'] else 0), raw(o['tokensHash']),
@@ -197,7 +195,6 @@ def roots_hash(roots):
     return tagged('assay/roots/1', u32(len(roots)), *roots)
 
 
-# §8
 def mac(key, *parts):
     return hmac.new(key, b''.join(parts), hashlib.sha256).digest()
 
@@ -280,8 +277,8 @@ SEAL = ('Attestation(string requestId,bytes32 requestHash,bytes32 contentHash,by
 VERDICTS = ['agreed', 'equivalent', 'disputed', 'inconclusive', 'unverified']
 
 
-def statement_hash(statement):
-    return tagged('assay/attestation-body/1', jcs(statement))
+def statement_hash(s):
+    return tagged('assay/attestation-body/1', jcs(s))
 
 
 def claims_hash(domain, claims):
