@@ -15,6 +15,7 @@ import type { AnswerRequest } from '../openai/answer.ts';
 import { acceptRequest } from '../store/accept-request.ts';
 import type { Store } from '../store/handle.ts';
 import { Attempt, type AttemptDeps } from './attempt.ts';
+import { type LinkedAbort, linkAbort } from './deadline.ts';
 import type { AttemptPlan } from './plan.ts';
 import { StoreJournal } from './store-journal.ts';
 
@@ -53,6 +54,8 @@ export interface Running {
   readonly quoteNano: bigint;
   readonly journal: StoreJournal;
   readonly attempt: Attempt;
+  /** Ends with the client's leaving or the gateway's stop; released with the request. */
+  readonly life: LinkedAbort;
   closed: boolean;
 }
 
@@ -72,7 +75,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
   const plan = planOf(deps, request, attempt);
   const journal = new StoreJournal({ store: deps.store, clock: deps.clock, log: deps.log, requestId, shape });
-  const signal = AbortSignal.any([request.signal, deps.stopping]);
+  const life = linkAbort([request.signal, deps.stopping]);
   const run = new Attempt(
     { ...deps, journal, progress: (wave) => journal.progress(wave) },
     {
@@ -83,10 +86,21 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
       referee: deps.registry.referee(model.digest),
       canScore: (seat) => deps.registry.canScore(seat.address),
       rules: { maxTokens: request.maxTokens, stop: request.sampling.stop, text: model.text },
-      signal,
+      signal: life.signal,
     },
   );
-  return { request, plan, epoch, drawIndex, draw, quoteNano: quoteNano(shape), journal, attempt: run, closed: false };
+  return {
+    request,
+    plan,
+    epoch,
+    drawIndex,
+    draw,
+    quoteNano: quoteNano(shape),
+    journal,
+    attempt: run,
+    life,
+    closed: false,
+  };
 }
 
 /** Hold, cover and draw in one transaction; an epoch that ran out in between is renewed once. */

@@ -2,6 +2,35 @@
 import type { Clock } from '#protocol/env';
 import { ProtocolError } from '#protocol/errors';
 
+/** A signal of its own that also follows others. */
+export interface LinkedAbort {
+  readonly signal: AbortSignal;
+  abort(reason: unknown): void;
+  /** Forgets the parents. */
+  release(): void;
+}
+
+/**
+ * Aborts with the first of `parents`, until released.
+ * RATIONALE: AbortSignal.any is not used, because Node 20 keeps every joined signal for as long as a parent lives, and the
+ * gateway's own stop signal lives as long as the gateway.
+ */
+export function linkAbort(parents: readonly AbortSignal[]): LinkedAbort {
+  const own = new AbortController();
+  const links = parents.map((parent) => ({ parent, follow: () => own.abort(parent.reason) }));
+  for (const { parent, follow } of links) {
+    if (parent.aborted) follow();
+    else parent.addEventListener('abort', follow, { once: true });
+  }
+  return {
+    signal: own.signal,
+    abort: (reason) => own.abort(reason),
+    release() {
+      for (const { parent, follow } of links) parent.removeEventListener('abort', follow);
+    },
+  };
+}
+
 /** Thrown by `within` when the time is over. */
 export class DeadlineError extends ProtocolError {
   constructor() {

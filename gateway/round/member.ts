@@ -9,6 +9,7 @@ import { type Claim, digests, FINISH_KINDS, type FinishKind, type Opening } from
 import type { Fault, Standing } from '#protocol/verdict';
 import type { Seat } from '../committee/seat.ts';
 import { type Contradiction, contradictionProven, faultOf } from '../dispute/contradiction.ts';
+import { type LinkedAbort, linkAbort } from './deadline.ts';
 import type { IssuedTicket } from './plan.ts';
 import { type JobEvent, type ProviderClient, ProviderFailure } from './provider-client.ts';
 
@@ -52,7 +53,7 @@ export class SealedMember {
   /** Its own signatures against each other, kept for the dispute that they open. */
   contradiction: Contradiction | null = null;
   readonly #deps: MemberDeps;
-  readonly #abort = new AbortController();
+  #abort: LinkedAbort = linkAbort([]);
   #events: AsyncGenerator<JobEvent> | null = null;
 
   constructor(deps: MemberDeps, seat: Seat, issued: IssuedTicket) {
@@ -76,12 +77,13 @@ export class SealedMember {
   }
 
   async start(order: JobOrderWire, signal: AbortSignal): Promise<void> {
-    const joined = AbortSignal.any([signal, this.#abort.signal]);
-    this.#events = await this.#deps.client.openJob(this.seat.url, order, joined);
+    this.#abort = linkAbort([signal]);
+    this.#events = await this.#deps.client.openJob(this.seat.url, order, this.#abort.signal);
   }
 
   /** Ends the stream and everything waiting on it. */
   close(): void {
+    this.#abort.release();
     this.#abort.abort(new MemberFault('timeout'));
     void this.#events?.return(undefined).catch(() => undefined);
   }

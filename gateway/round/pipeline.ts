@@ -35,6 +35,7 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
     throw error;
   } finally {
     running.attempt.close();
+    running.life.release();
     // The consumer left between events: there is no error to render, but the hold must end all the same.
     await fail(deps, running, request.signal.reason ?? new ProtocolError('client_closed', 'The client has left.'));
   }
