@@ -12,6 +12,7 @@ import { type FreshPool, settleSplit } from './escalate.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
 import { type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
+import { breakTie } from './tie-break.ts';
 import { Wave, type WaveDeps } from './wave.ts';
 
 /** A member that is held to have broken a rule, for the dispute that follows. */
@@ -119,7 +120,9 @@ export class Attempt {
     if (groups.length === 1) return groups[0]!.members[0]!;
     const clusters = await clustersOf(this.#deps, plan, groups, signal);
     const kept = clusters.length === 1 ? clusters : await this.#resolve(clusters);
-    const [base, ...others] = kept.flat();
+    const ranked = await breakTie(this.#deps, plan, kept.flat(), signal);
+    this.scores.push(...ranked.scores);
+    const [base, ...others] = ranked.cluster;
     for (const group of others) for (const member of group.members) member.standing = 'equivalent';
     return base!.members[0]!;
   }
