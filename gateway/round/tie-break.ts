@@ -40,7 +40,6 @@ async function rate(
     others.map((seat) => takeScore(deps, plan, { seat, role: 'member' }, target, signal)),
   );
   const scores = taken.filter((score) => score !== null);
-  const margins = scores.map((score) => score.judgement.meanMargin);
-  const meanMargin = margins.length > 0 ? margins.reduce((sum, margin) => sum + margin, 0) / margins.length : Infinity;
+  const meanMargin = scores.reduce((sum, score) => sum + score.judgement.meanMargin, 0) / scores.length;
   return { group, meanMargin, scores };
 }
