@@ -127,6 +127,16 @@ describe.each(DIALECTS)('a faulty upstream of the kind %s', (dialect) => {
       expect(clock.sleeping).toBe(0);
     });
 
+    it('gives up on an answer that does not begin', async () => {
+      const { engine, fake, clock } = await open(dialect);
+      fake.faults.mute = true;
+      const arrived = fake.next();
+      const failed = failureOf(run(engine));
+      await arrived;
+      await advance(clock, UPSTREAM_LIMITS.idleMs);
+      expect((await failed).code).toBe('upstream_timeout');
+    });
+
     it('passes an abort on to the server', async () => {
       const { engine, fake, clock } = await open(dialect);
       fake.faults.silent = true;
