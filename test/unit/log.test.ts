@@ -104,6 +104,12 @@ describe('a checkpoint', () => {
     expect(open(noteOf(witness, signatures[1]!, signatures[0]!))).toEqual(CHECKPOINT);
   });
 
+  it('is refused above 2^53 - 1 entries, where two sizes would be one number', () => {
+    const note = signCheckpoint(LOCAL_DOMAIN, LOG, { ...CHECKPOINT, size: 2 ** 53 });
+    expect(open(note)).toBeNull();
+    expect(open(signCheckpoint(LOCAL_DOMAIN, LOG, { ...CHECKPOINT, size: 2 ** 53 - 1 }))).not.toBeNull();
+  });
+
   it('is not taken from arbitrary text', () => {
     fc.assert(fc.property(fc.string(), (text) => open(text) === null));
   });

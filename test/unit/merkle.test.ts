@@ -191,8 +191,11 @@ describe('consistency', () => {
     expect(verifyConsistency(size, roots[3]!, 3, roots[3]!, [])).toBe(false);
   });
 
-  it('tells 2^49 + 1 from a power of two, where logarithms round', () => {
-    // At a power of two the old root itself begins the path; taken for one, a lying old root would only be compared with itself.
-    expect(verifyConsistency(2 ** 49 + 1, roots[1]!, 2 ** 49 + 2, roots[2]!, [])).toBe(false);
+  it('holds for 2^49 + 1 leaves, whose logarithm rounds to that of a power of two', () => {
+    const [left, one, two] = [leaves[0]!, leaves[1]!, leaves[2]!];
+    const [oldRoot, newRoot] = [nodeHash(left, one), nodeHash(left, nodeHash(one, two))];
+    const size = 2 ** 49 + 1;
+    expect(verifyConsistency(size, oldRoot, size + 1, newRoot, [one, two, left])).toBe(true);
+    expect(verifyConsistency(size, oldRoot, size + 1, newRoot, [two, left])).toBe(false);
   });
 });
