@@ -3,14 +3,13 @@ import { createServer, type Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { GREEDY } from '#protocol/sampling';
-import { type Engine, EngineError, type EngineErrorCode } from '../../provider/engine/engine.ts';
+import type { Engine, EngineErrorCode } from '../../provider/engine/engine.ts';
 import { createToyEngine } from '../../provider/engine/toy.ts';
 import { DIALECTS, type DialectName } from '../../provider/engine/upstream/dialect.ts';
 import { UPSTREAM_LIMITS } from '../../provider/engine/upstream/http-client.ts';
 import { createUpstreamEngine } from '../../provider/engine/upstream/upstream-engine.ts';
 import type { FakeFaults } from '../fixtures/fake-upstream/fake-context.ts';
-import { fakeModelOf } from '../fixtures/fake-upstream/fake-model.ts';
-import { type OpenOptions, openUpstream, runOf, type Upstream } from '../fixtures/fake-upstream/open.ts';
+import { failureOf, type OpenOptions, openUpstream, runOf, type Upstream } from '../fixtures/fake-upstream/open.ts';
 import { StepClock } from '../fixtures/fake-upstream/step-clock.ts';
 
 const toy = createToyEngine();
@@ -32,15 +31,6 @@ async function open(dialect: DialectName, options: Partial<OpenOptions> = {}): P
 const generate = (engine: Engine) => runOf(engine, PROMPT_IDS, { maxTokens: 60 });
 const score = (engine: Engine) =>
   engine.score({ promptIds: PROMPT_IDS, outputIds: [70, 71, 72], sampling: GREEDY, seed: 0n });
-
-async function failureOf(run: Promise<unknown>): Promise<EngineError> {
-  const error: unknown = await run.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(EngineError);
-  return error as EngineError;
-}
 
 /** Lets `ms` pass once somebody waits for exactly that. */
 async function advance(clock: StepClock, ms: number): Promise<void> {
@@ -273,50 +263,6 @@ describe('a connection that is never made', () => {
     expect((await failed).code).toBe('upstream_timeout');
     await new Promise<void>((resolve) => silent.close(() => resolve()));
   });
-});
-
-describe('what only one kind of server gets wrong', () => {
-  it('vLLM: an error inside a stream, and a stream without a finish reason, are no answers', async () => {
-    const { engine, fake } = await open('vllm');
-    fake.faults.failsMidway = true;
-    expect((await failureOf(generate(engine))).code).toBe('upstream_failed');
-    fake.faults.failsMidway = false;
-    fake.faults.unfinished = true;
-    fake.faults.givesMax = 10;
-    expect((await failureOf(generate(engine))).code).toBe('upstream_failed');
-  });
-
-  it('vLLM: a model that the server does not know', async () => {
-    expect((await failureOf(open('vllm', { askedModel: 'other' }))).code).toBe('upstream_mismatch');
-  });
-
-  it('SGLang: an aborted generation is no short answer', async () => {
-    const { engine, fake } = await open('sglang');
-    fake.faults.failsMidway = true;
-    expect((await failureOf(generate(engine))).code).toBe('upstream_failed');
-  });
-
-  it('llama.cpp: a server that ignores biases cannot score', async () => {
-    expect((await failureOf(open('llamacpp', { faults: { ignoresBias: true } }))).code).toBe('upstream_mismatch');
-  });
-
-  it('llama.cpp: a server with a vocabulary of another size', async () => {
-    const model = { ...fakeModelOf(toy), vocabSize: 127 };
-    expect((await failureOf(open('llamacpp', { model }))).code).toBe('upstream_mismatch');
-  });
-
-  it.each(['sglang', 'llamacpp'] as const)(
-    '%s: after the first slice a refused connection ends the job',
-    async (kind) => {
-      const { engine, fake, clock } = await open(kind);
-      const job = engine.generate({ promptIds: PROMPT_IDS, sampling: GREEDY, seed: 0n, maxTokens: 60 });
-      for (let count = 0; count < 8; count++) await job.next();
-      await fake.close();
-      expect((await failureOf(job.next())).code).toBe('upstream_unreachable');
-      expect(clock.sleeping).toBe(0);
-      await fake.listen();
-    },
-  );
 });
 
 /** Lets whatever has arrived be read: the number of sleepers holds still. */
