@@ -25,6 +25,17 @@ test('negative legs, unknown accounts and amounts beyond 2^62 − 1 are refused'
   expect(make(EXTERNAL, RESERVE, -1n)).toThrow(RangeError);
   expect(make(EXTERNAL, RESERVE, MONEY_MAX_NANO + 1n)).toThrow(RangeError);
   expect(make(EXTERNAL, 'bank', 1n)).toThrow(RangeError);
+  const many = (legs: readonly (readonly [string, string])[]) => () => {
+    const large = legs.map(([from, to]) => ({ from, to, amountNano: MONEY_MAX_NANO }));
+    return makeTransfer({ id: 'x', reason: 'deposit' }, large);
+  };
+  const intoOne = [
+    ['client:a', RESERVE],
+    ['client:b', RESERVE],
+  ] as const;
+  const outOfOne = intoOne.map(([from, to]) => [to, from] as const);
+  expect(many(intoOne)).toThrow(RangeError);
+  expect(many(outOfOne)).toThrow(RangeError);
 });
 
 test.each(['', 'bank', 'client', 'client:', 'reserve:x', 'burn:', ':x'])('%j is no account', (id) => {
