@@ -139,6 +139,19 @@ test('a late member is paid by the reserve for what it brings after the end, whi
   expect(await requestRow()).toMatchObject({ recoverableNano: 0n });
 });
 
+test('late work is paid once: what a job brings after that is neither paid nor an error', async () => {
+  const { jobId } = JOBS[1]!;
+  const reveal = (outputTokens: number) =>
+    store.withTx((tx) => recordSteps(tx, [{ kind: 'revealed', jobId, outputTokens }]));
+  await store.withTx((tx) => recordSteps(tx, [{ kind: 'late', jobId, fault: 'timeout', atMs: 1_500 }]));
+  await answer(store, 'r1', 'agreed', everybody('counted').set(jobId, 'late'));
+  await reveal(50);
+  expect(await pay(jobId)).toBe(200n);
+  await reveal(60);
+  expect(await pay(jobId)).toBe(0n);
+  expect(await balances(store, 'earnings:0xbb')).toEqual([PAY_NANO + 200n]);
+});
+
 test('a rejected job gets nothing as late work: its dispute decides', async () => {
   await accuse();
   await answer(store, 'r1', 'disputed', standings());
