@@ -22,10 +22,14 @@ export interface LogKeeperDeps {
   readonly clock: Clock;
 }
 
-/** A checkpoint with its signed note. */
-export interface SignedCheckpoint {
+/** A checkpoint that is written down: no other root can ever be signed for its size. */
+export interface RecordedCheckpoint {
   readonly size: number;
   readonly root: Hash;
+}
+
+/** A checkpoint with its signed note. */
+export interface SignedCheckpoint extends RecordedCheckpoint {
   readonly note: string;
 }
 
@@ -58,7 +62,8 @@ export class LogKeeper {
       await this.append(tx, { type: 'key', keyId: 'log-1', use: 'log', value: signer.ed25519, atMs });
     });
     const latest = await store.read(latestCheckpoint);
-    this.#latest = latest === null ? await this.#sign() : await this.#finish(latest);
+    if (latest === null) await this.#sign();
+    else this.#latest = await this.#finish(latest);
   }
 
   /** Appends inside the caller's transaction. @returns the entry's index */
@@ -75,6 +80,22 @@ export class LogKeeper {
     return this.#latest;
   }
 
+  /** Records a checkpoint of the log as this transaction leaves it; sign it once the transaction is durable. */
+  async record(tx: Tx): Promise<RecordedCheckpoint> {
+    const size = await logSize(tx);
+    const root = await logRoot(tx, size);
+    await recordCheckpoint(tx, { size, root, atMs: this.#deps.clock.nowMs() });
+    return { size, root };
+  }
+
+  /** Signs a durable checkpoint. Its note is stored with what is stored next: signing it again gives the same bytes. */
+  sign(recorded: RecordedCheckpoint): SignedCheckpoint {
+    const note = signCheckpoint(this.#deps.domain, this.#deps.signer, recorded);
+    const signed = { ...recorded, note };
+    if (!this.#latest || this.#latest.size < signed.size) this.#latest = signed;
+    return signed;
+  }
+
   /** A signed checkpoint that covers the entry; requests that wait at the same time share one. */
   async covering(logIndex: number): Promise<SignedCheckpoint> {
     for (;;) {
@@ -82,7 +103,7 @@ export class LogKeeper {
       this.#signing ??= this.#sign().finally(() => {
         this.#signing = null;
       });
-      this.#latest = await this.#signing;
+      await this.#signing;
     }
   }
 
@@ -92,23 +113,16 @@ export class LogKeeper {
   }
 
   async #sign(): Promise<SignedCheckpoint> {
-    const { store, clock } = this.#deps;
-    const recorded = await store.withTx(async (tx) => {
-      const size = await logSize(tx);
-      const root = await logRoot(tx, size);
-      await recordCheckpoint(tx, { size, root, atMs: clock.nowMs() });
-      return { size, root };
-    });
+    const recorded = await this.#deps.store.withTx((tx) => this.record(tx));
     return this.#finish({ ...recorded, note: null });
   }
 
   /** Signing is deterministic: a second signature over the same recorded checkpoint is the same bytes. */
   async #finish(row: Pick<CheckpointRow, 'size' | 'root' | 'note'>): Promise<SignedCheckpoint> {
-    const { store, signer, domain } = this.#deps;
     const { size, root } = row;
     if (row.note !== null) return { size, root, note: row.note };
-    const note = signCheckpoint(domain, signer, { size, root });
-    await store.withTx((tx) => setCheckpointNote(tx, size, note));
-    return { size, root, note };
+    const signed = this.sign({ size, root });
+    await this.#deps.store.withTx((tx) => setCheckpointNote(tx, size, signed.note));
+    return signed;
   }
 }

@@ -8,7 +8,8 @@ import type { Signer } from '#protocol/signer';
 import type { EpochKeeper } from '../committee/epochs.ts';
 import { attestationOf, setCompactAttestation, setReceipt, unsignedAttestations } from '../store/attestations-repo.ts';
 import type { Store } from '../store/handle.ts';
-import type { LogKeeper } from './log-keeper.ts';
+import { setCheckpointNote } from '../store/log-repo.ts';
+import type { LogKeeper, RecordedCheckpoint, SignedCheckpoint } from './log-keeper.ts';
 
 export interface ReceiptDeps {
   readonly store: Store;
@@ -31,13 +32,27 @@ export class ReceiptDesk {
     for (const row of rows) await this.#sign(row.requestId, JSON.parse(row.statementJson!) as StatementWire);
   }
 
-  /** Signs a statement that the settlement has made durable, and proves it in the log. */
-  async seal(statement: StatementWire): Promise<Receipt> {
+  /**
+   * Signs a statement and a checkpoint that the settlement has made durable together. What is signed is stored afterwards:
+   * a crash before that signs the same bytes again.
+   * @returns the receipt, and the storing that may go on behind the answer
+   */
+  async seal(
+    statement: StatementWire,
+    recorded: RecordedCheckpoint,
+  ): Promise<{ receipt: Receipt; stored: () => Promise<void> }> {
+    const { signer, domain, log, store } = this.#deps;
     const { requestId } = statement;
-    const compact = await this.#sign(requestId, statement);
-    const receipt = await this.#receiptOf(compact, statement);
-    await this.#deps.store.withTx((tx) => setReceipt(tx, requestId, canonicalJson(receipt)));
-    return receipt;
+    const compact = compactAttestation(domain, signer, statement);
+    const checkpoint = log.sign(recorded);
+    const receipt = await this.#receiptOf(compact, statement, checkpoint);
+    const stored = () =>
+      store.withTx(async (tx) => {
+        await setCheckpointNote(tx, checkpoint.size, checkpoint.note);
+        await setCompactAttestation(tx, requestId, compact);
+        await setReceipt(tx, requestId, canonicalJson(receipt));
+      });
+    return { receipt, stored };
   }
 
   /** The receipt of an answered request. @throws {ProtocolError} not_found where there is none, or no longer */
@@ -46,7 +61,7 @@ export class ReceiptDesk {
     if (!row || row.statementJson === null) throw new ProtocolError('not_found', 'There is no such attestation.');
     const statement = JSON.parse(row.statementJson) as StatementWire;
     if (row.receiptJson !== null) return { receipt: JSON.parse(row.receiptJson) as Receipt, statement };
-    return { receipt: await this.seal(statement), statement };
+    return { receipt: await this.#sealAgain(statement), statement };
   }
 
   /** The `assay` member of an answer. */
@@ -64,6 +79,15 @@ export class ReceiptDesk {
     });
   }
 
+  /** For an answer whose receipt a crash kept from being stored. */
+  async #sealAgain(statement: StatementWire): Promise<Receipt> {
+    const { log, store } = this.#deps;
+    const compact = await this.#sign(statement.requestId, statement);
+    const receipt = await this.#receiptOf(compact, statement, await log.covering(statement.logIndex));
+    await store.withTx((tx) => setReceipt(tx, statement.requestId, canonicalJson(receipt)));
+    return receipt;
+  }
+
   async #sign(requestId: string, statement: StatementWire): Promise<string> {
     const { signer, domain, store } = this.#deps;
     const compact = compactAttestation(domain, signer, statement);
@@ -71,11 +95,10 @@ export class ReceiptDesk {
     return compact;
   }
 
-  async #receiptOf(attestation: string, statement: StatementWire): Promise<Receipt> {
+  async #receiptOf(attestation: string, statement: StatementWire, checkpoint: SignedCheckpoint): Promise<Receipt> {
     const { log, epochs } = this.#deps;
     const epoch = await epochs.byNumber(statement.draw.epoch);
     if (!epoch) throw new ProtocolError('internal_error', 'The epoch of an answer is unknown.');
-    const checkpoint = await log.covering(statement.logIndex);
     return {
       attestation,
       checkpoint: checkpoint.note,

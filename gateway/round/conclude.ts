@@ -2,7 +2,7 @@
 import { type StatementWire, statementHash } from '#protocol/attestation';
 import { canonicalJson } from '#protocol/canonical';
 import { contentHash, type ResponseContent } from '#protocol/content';
-import { ProtocolError } from '#protocol/errors';
+import { type ErrorCode, ProtocolError } from '#protocol/errors';
 import type { LogEntry } from '#protocol/log';
 import type { Standing } from '#protocol/verdict';
 import { leafOf } from '../attest/log-keeper.ts';
@@ -12,7 +12,7 @@ import { faultOf } from '../dispute/contradiction.ts';
 import { signMove } from '../dispute/moves.ts';
 import type { SealedAnswer } from '../openai/answer.ts';
 import { openDispute } from '../store/change-dispute.ts';
-import { type AnsweredVerdict, failRequest, settleRequest } from '../store/close-request.ts';
+import { type AnsweredVerdict, failRequest, settleRequest, type UnansweredVerdict } from '../store/close-request.ts';
 import type { Tx } from '../store/handle.ts';
 import { recordSteps } from '../store/record-work.ts';
 import type { RequestRow } from '../store/requests-repo.ts';
@@ -48,7 +48,7 @@ export async function seal(
     unverified,
   };
   const hash = contentHash(content);
-  const statement = await deps.store.withTx(async (tx) => {
+  const { statement, recorded } = await deps.store.withTx(async (tx) => {
     await recordSteps(tx, running.journal.lastSteps(attempt.wave, attempt.scores));
     await openDisputes(tx, deps, running, accusations, result);
     let made: StatementWire | null = null;
@@ -81,11 +81,12 @@ export async function seal(
         };
       },
     });
-    return made!;
+    return { statement: made!, recorded: await deps.log.record(tx) };
   });
   running.closed = true;
   argue(deps, accusations);
-  const receipt = await deps.receipts.seal(statement);
+  const { receipt, stored } = await deps.receipts.seal(statement, recorded);
+  deps.background(stored());
   const url = `/v1/attestations/${plan.requestId}`;
   return {
     assay: {
@@ -112,7 +113,7 @@ function sealedHeaders(statement: StatementWire, attestation: string, url: strin
 export async function fail(deps: PipelineDeps, running: Running, error: unknown): Promise<void> {
   if (running.closed) return;
   running.closed = true;
-  const { attempt, plan, request } = running;
+  const { attempt, plan } = running;
   const accusations = accusationsOf(attempt);
   const code = error instanceof ProtocolError ? error.code : 'internal_error';
   const atMs = deps.clock.nowMs();
@@ -121,7 +122,7 @@ export async function fail(deps: PipelineDeps, running: Running, error: unknown)
     await openDisputes(tx, deps, running, accusations, null);
     await failRequest(tx, {
       requestId: plan.requestId,
-      verdict: request.signal.aborted ? 'disconnected' : code === 'inconclusive' ? 'inconclusive' : 'failed',
+      verdict: verdictOf(code),
       standings: standingsOf(attempt),
       errorCode: code,
       nowMs: atMs,
@@ -129,6 +130,12 @@ export async function fail(deps: PipelineDeps, running: Running, error: unknown)
     });
   });
   argue(deps, accusations);
+}
+
+/** Only a client that left pays for what was revealed; one that left during an attempt that failed anyway does not. */
+function verdictOf(code: ErrorCode): UnansweredVerdict {
+  if (code === 'client_closed') return 'disconnected';
+  return code === 'inconclusive' ? 'inconclusive' : 'failed';
 }
 
 /** The log's record of a draw that brought no answer. */
