@@ -13,7 +13,7 @@ const POLL_MS = 20;
 
 /** Compiles the sources where dist/ is older; once a test file. */
 export function ensureBuilt(): void {
-  const { status, stdout } = spawnSync(process.execPath, [path.join(ROOT, 'scripts/build.mjs'), '--if-stale']);
+  const { status, stdout } = spawnSync(process.execPath, [path.join(ROOT, 'build.mjs'), '--if-stale']);
   if (status !== 0) throw new Error(`the build failed: ${stdout}`);
 }
 
