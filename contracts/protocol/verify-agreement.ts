@@ -14,8 +14,9 @@ function neededSeats(policy: PolicyJson, of: number): number {
 }
 
 /**
- * Identical seats are proved. An equivalent seat rests on the gateway's judgement, because its own tokens are not in
- * the attestation; where the answer needs it, the item is `not checked`.
+ * Identical seats are proved. Equivalent seats and accepting scorers rest on the gateway's reading of evidence that is not in
+ * the attestation (a score's signature covers the evidence, not the vote); where the answer needs them, the item is
+ * `not checked`.
  */
 export function checkAgreement(statement: Statement): VerifyItem {
   const parsed = policyJsonSchema.safeParse(statement.policy);
@@ -58,8 +59,10 @@ function countSeats(statement: Statement, policy: PolicyJson, identical: number)
   if (standing < needed) return finding('agreement', `${standing} seats stand behind it, ${needed} are needed`, '');
   if (statement.verdict === 'agreed' && equivalent > 0) return finding('agreement', 'an equivalent seat is hidden', '');
   if (statement.verdict === 'disputed') return notChecked('agreement', `verdict: disputed: ${text}; a dispute is open`);
-  if (identical + accepting < needed) return notChecked('agreement', `${text}, by the gateway's judgement`);
-  return finding('agreement', null, `verdict: ${statement.verdict}: ${text}, ${needed} needed`);
+  const found = `verdict: ${statement.verdict}: ${text}, ${needed} needed`;
+  return identical >= needed
+    ? finding('agreement', null, found)
+    : notChecked('agreement', `${found}; the others by the gateway's reading of their evidence`);
 }
 
 /**

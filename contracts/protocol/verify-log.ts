@@ -1,7 +1,7 @@
 /** Checks against the public log: checkpoint, inclusion, and the draw that it had bound before (SPEC.md §10.4). Pure. */
 import type { InlineReceipt } from './assay-member.ts';
 import { type Statement, type StatementWire, statementHash } from './attestation.ts';
-import { drawKeyInTree, drawOrder, drawSeed, seatsFrom, snapshotHash } from './draw.ts';
+import { drawKeyInTree, drawOrder, drawSeed, type Snapshot, seatsFrom, snapshotHash } from './draw.ts';
 import { type Address, fromHex } from './hash.ts';
 import { type Checkpoint, type LogEntry, logLeaf } from './log.ts';
 import { verifyInclusion } from './merkle.ts';
@@ -75,7 +75,21 @@ function drawProblem(statement: Statement, { epoch, snapshot }: InlineReceipt): 
   }
   const operators = new Map(snapshot.entries.map((item) => [item.address, item.operator]));
   const renamed = members.find((member) => operators.get(member.provider) !== member.operator);
-  return renamed ? `${renamed.provider} sat for another operator than registered` : null;
+  return renamed ? `${renamed.provider} sat for another operator than registered` : scorerProblem(statement, snapshot);
+}
+
+/** Scorers come out of the same registry: else a gateway could make up as many that accept as it needs. */
+function scorerProblem(statement: Statement, snapshot: Snapshot): string | null {
+  const registered = new Map(snapshot.entries.map((item) => [item.address, item]));
+  for (const { provider, operator, role } of statement.scores) {
+    const entry = registered.get(provider);
+    if (role === 'referee') {
+      if (entry) return `${provider} is registered as a member, and is passed off as the referee`;
+    } else if (entry?.operator !== operator || !entry.modelDigests.includes(statement.request.modelDigest)) {
+      return `${provider} scored without being registered for it`;
+    }
+  }
+  return null;
 }
 
 /** Skips need a reason that was logged before; the receipt names the entries, the log has them. */

@@ -162,7 +162,10 @@ export function checkScores(statement: Statement, domain: Domain, recover: Recov
     return score.transcriptHash === scored ? null : `the score of ${provider} is about another transcript`;
   });
   const repeated = hasRepeats(statement.scores.map(({ score }) => score.jobId)) ? 'two scores share a job' : null;
-  return finding('scores', problem ?? repeated, `${statement.scores.length} signed scores`);
+  // The referee is the operator's own: a second one would be a second voice that costs the operator nothing.
+  const referees = new Set(statement.scores.filter(({ role }) => role === 'referee').map(({ provider }) => provider));
+  const crowded = referees.size > 1 ? 'there are two referees' : null;
+  return finding('scores', problem ?? repeated ?? crowded, `${statement.scores.length} signed scores`);
 }
 
 function firstProblem<T>(values: readonly T[], problemOf: (value: T) => string | null): string | null {

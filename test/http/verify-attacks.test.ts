@@ -1,9 +1,14 @@
 /** Attacks on a saved answer: by whoever carries it, and by a gateway that signs and logs its own forgery (SPEC.md §10.4). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readChatRequest } from '#protocol/asked';
+import type { StatementWire } from '#protocol/attestation';
+import { LOCAL_DOMAIN } from '#protocol/eip712';
+import { sha256, toHex, utf8 } from '#protocol/hash';
+import { outputHash, scoredHashOf } from '#protocol/request';
 import { recoverNative } from '#protocol/signer-native';
+import { digests } from '#protocol/typed';
 import { type ItemName, verifyResponse } from '#protocol/verify';
-import { forgeAnswer, type SavedBody } from '../fixtures/forged-answer.ts';
+import { forgeAnswer, type Mutable, type SavedBody } from '../fixtures/forged-answer.ts';
 import { FORGERIES } from '../fixtures/forgeries.ts';
 import { API_KEY } from '../fixtures/network.ts';
 import {
@@ -219,6 +224,39 @@ describe('the client sees', () => {
   });
 });
 
+interface InventedScorer {
+  readonly role: 'member' | 'referee';
+  /** Name of the key that signs. */
+  readonly key: string;
+}
+
+/** A well-signed score that accepts what was served, by a key that the gateway has. */
+function inventedScore(
+  statement: StatementWire,
+  { role, key }: InventedScorer,
+): Mutable<StatementWire>['scores'][number] {
+  const signer = signerOf(key);
+  const tokens = outputHash(statement.outputIds);
+  const score = {
+    jobId: toHex(sha256(utf8(`job of ${key}`))),
+    ticketHash: `0x${'88'.repeat(32)}`,
+    provider: signer.address,
+    transcriptHash: scoredHashOf(statement.request.promptHash, tokens),
+    evidenceRoot: `0x${'99'.repeat(32)}`,
+    outputTokens: statement.outputIds.length,
+  } as const;
+  return {
+    provider: signer.address,
+    operator: `operator of ${key}`,
+    role,
+    about: statement.served,
+    outputHash: tokens,
+    accepted: true,
+    score,
+    signature: signer.sign(digests.score(LOCAL_DOMAIN, score)),
+  };
+}
+
 describe('a gateway that signs and logs its own forgery is seen by', () => {
   test.each(FORGERIES)('%s', (_, mutate, item) => {
     expect(failures(forgeAnswer(plain.saved, network.gatewaySigner, mutate))).toContain(item);
@@ -237,6 +275,34 @@ describe('a gateway that signs and logs its own forgery is seen by', () => {
     });
     expect(failures(forged, split.requestText)).toContain('scores');
   });
+
+  const inventions: readonly (readonly [string, readonly InventedScorer[], ItemName])[] = [
+    ['scorers that nobody registered', [{ role: 'member', key: 'invented' }], 'draw'],
+    ['a scorer under another operator than registered', [{ role: 'member', key: 'p0' }], 'draw'],
+    ['a member that is passed off as the referee', [{ role: 'referee', key: 'p0' }], 'draw'],
+    [
+      'two referees',
+      [
+        { role: 'referee', key: 'invented' },
+        { role: 'referee', key: 'another' },
+      ],
+      'scores',
+    ],
+  ];
+  test.each(inventions)('%s', (_, scorers, item) => {
+    const forged = forgeAnswer(plain.saved, network.gatewaySigner, (statement) => {
+      for (const scorer of scorers) statement.scores.push(inventedScore(statement as StatementWire, scorer));
+      // Counted as the gateway would count them, so that nothing but the scorers is wrong.
+      const voices = statement.agreement.standing + scorers.length;
+      statement.agreement = { needed: voices, standing: voices, of: voices };
+    });
+    expect(failures(forged)).toEqual([item]);
+  });
+});
+
+test('votes of scorers are not proved: their evidence is not in the attestation', () => {
+  const agreement = check(split.saved, split.requestText).items.find((item) => item.name === 'agreement');
+  expect(agreement).toMatchObject({ status: 'not checked', detail: expect.stringContaining('scorers accept') });
 });
 
 test('pinned keys show an answer of another gateway and of another log', () => {
