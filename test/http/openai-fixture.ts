@@ -52,6 +52,8 @@ export interface Script {
 
 export interface Served {
   readonly url: string;
+  /** The app without a socket. */
+  readonly fetch: (request: Request) => Response | Promise<Response>;
   readonly script: Script;
   /** Every request that reached the committee. */
   readonly requests: AnswerRequest[];
@@ -119,6 +121,7 @@ export async function serveScripted(options: { limits?: Partial<ChatLimits>; api
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
+    fetch: (call) => app.fetch(call),
     script,
     requests,
     aborted,

@@ -179,6 +179,23 @@ test.each([true, false])('a client that leaves aborts the committee (stream %s)'
   expect(served.aborted.at(-1)).toBe(served.requests.at(-1));
 });
 
+test('a reader that cancels the body aborts the committee without a socket too', async () => {
+  served.script.hangAfter = 2;
+  const left = served.nextAbort();
+  const answer = await served.fetch(
+    new Request('http://gateway/v1/chat/completions', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_KEY}` },
+      body: JSON.stringify({ model: 'minnow-5m', messages, stream: true }),
+    }),
+  );
+  const reader = answer.body!.getReader();
+  await reader.read();
+  await reader.cancel();
+  await left;
+  expect(served.aborted.at(-1)).toBe(served.requests.at(-1));
+});
+
 test('a stream is counted once, when it ends', async () => {
   const before = served.logLines.length;
   await stream();

@@ -181,6 +181,7 @@ test('text smuggled into a field that the hash does not cover is no content', ()
 test('an unfinished, resumed or uncounted stream is no content', () => {
   expect(contentOfChunks(chunks.slice(0, 3))).toBeNull();
   expect(contentOfChunks([...chunks, choice({ content: '!' })])).toBeNull();
+  expect(contentOfChunks([...chunks, choice({ content: '!' }, 'stop')])).toBeNull();
   expect(contentOfChunks([...chunks.slice(0, 3), choice({}, 'stop')])).toBeNull();
   expect(contentOfChunks([...chunks, { ...head, model: 'other', choices: [], usage }])).toBeNull();
   expect(contentOfChunks([])).toBeNull();
