@@ -1,5 +1,5 @@
 /** Rows of requests and idempotency keys. */
-import { and, asc, desc, eq, inArray, lte } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, lte, notInArray } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Handle, Tx } from './handle.ts';
 
@@ -83,8 +83,14 @@ export async function putIdempotencyRow(tx: Tx, row: IdempotencyRow): Promise<vo
     });
 }
 
-/** Forgets idempotency keys whose time is over. */
+/** Forgets idempotency keys whose time is over and whose call has ended: while it runs, a repeat must find it. */
 export async function dropExpiredIdempotencyKeys(tx: Tx, nowMs: number): Promise<void> {
-  const { idempotencyKeys } = tx.tables;
-  await tx.db.delete(idempotencyKeys).where(lte(idempotencyKeys.expiresAtMs, nowMs));
+  const { idempotencyKeys, requests } = tx.tables;
+  const running = tx.db
+    .select({ requestId: requests.requestId })
+    .from(requests)
+    .where(inArray(requests.state, [...OPEN_STATES]));
+  await tx.db
+    .delete(idempotencyKeys)
+    .where(and(lte(idempotencyKeys.expiresAtMs, nowMs), notInArray(idempotencyKeys.requestId, running)));
 }

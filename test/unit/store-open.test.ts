@@ -208,3 +208,13 @@ test('the words that columns may hold are those of the protocol and the ledger',
   expect([...words.TRANSFER_WORDS]).toEqual([...TRANSFER_REASONS]);
   expect([...words.ACCOUNT_KINDS]).toEqual([...SINGLE_KINDS, ...OWNED_KINDS]);
 });
+
+test('an amount that is no bigint is refused before it reaches the database, where it would be a double', async () => {
+  const store = openStore({ file, fsync: false });
+  const amount = 5 as unknown as bigint;
+  const insert = store.withTx(async (tx) => {
+    await tx.db.insert(tx.tables.accounts).values({ id: 'reserve', kind: 'reserve', owner: '', balanceNano: amount });
+  });
+  await expect(insert).rejects.toThrow(TypeError);
+  await store.close();
+});

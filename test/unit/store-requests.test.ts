@@ -12,7 +12,8 @@ import { jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
 import { applyTransfer, readBooks } from '../../gateway/store/ledger-repo.ts';
 import { logRange } from '../../gateway/store/log-repo.ts';
 import { recordJobs, recordSteps } from '../../gateway/store/record-work.ts';
-import { requestById } from '../../gateway/store/requests-repo.ts';
+import { forgetExpired } from '../../gateway/store/recover.ts';
+import { idempotencyRow, requestById } from '../../gateway/store/requests-repo.ts';
 import * as fixture from './store-fixture.ts';
 import { booksProblems, fundedStore, hashOf, newJob, newRequest, tempFolder } from './store-fixture.ts';
 import {
@@ -125,6 +126,15 @@ test('a call repeated while the first runs finds it, past the expiry of its key 
   expect(await keyed('r2', 1_001)).toEqual(running);
   expect(await keyed('r3', 1_000_000)).toEqual(running);
   expect(await picture(store)).toBe(before);
+});
+
+test('forgetting expired keys keeps the key of a call that still runs, so its repeat is not charged again', async () => {
+  await keyed('r1', 1_000);
+  await store.withTx((tx) => forgetExpired(tx, 1_000_000));
+  expect(await keyed('r2', 1_000_000)).toEqual({ outcome: 'repeated', requestId: 'r1', ended: false });
+  await answer(store, 'r1', 'agreed', new Map());
+  await store.withTx((tx) => forgetExpired(tx, 1_000_000));
+  expect(await store.read((handle) => idempotencyRow(handle, 'key1', 'k'))).toBeNull();
 });
 
 test('a call repeated after the first has its answer finds that, until the key expires', async () => {
