@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 // The default export is what vitest reads; it is the only one in the project.
 export default defineConfig({
-  ssr: { resolve: { conditions: ['assay-source', 'node', 'import', 'module', 'default'] } },
-  resolve: { conditions: ['assay-source', 'node', 'import', 'module', 'default'] },
+  ssr: { resolve: { conditions: ['assay-source', 'node', 'import', 'default'] } },
+  resolve: { conditions: ['assay-source', 'node', 'import', 'default'] },
   test: {
     include: ['test/**/*.test.ts'],
     environment: 'node',
