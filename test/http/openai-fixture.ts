@@ -13,6 +13,7 @@ import { createLog } from '../../gateway/log.ts';
 import { createMetrics } from '../../gateway/metrics.ts';
 import type { AnswerEvent, AnswerRequest, FinishKind, ModelEntry } from '../../gateway/openai/answer.ts';
 import { CHAT_LIMITS_DEFAULT, type ChatLimits } from '../../gateway/openai/limits.ts';
+import { watchConformance } from '../conformance/conformance-watch.ts';
 
 export const API_KEY = 'sk-assay-test';
 const FOLDER = new URL('../../provider/models/minnow/dist/minnow-5m/', import.meta.url);
@@ -63,6 +64,7 @@ export interface Served {
   nextAbort(): Promise<void>;
   readonly logLines: string[];
   advanceMs(ms: number): void;
+  /** @throws {Error} where a response broke OpenAI's contract */
   close(): Promise<void>;
 }
 
@@ -115,13 +117,14 @@ export async function serveScripted(options: { limits?: Partial<ChatLimits>; api
       });
     },
   });
+  const watched = watchConformance((call) => app.fetch(call));
   const server = await new Promise<ServerType>((resolve) => {
-    const listening = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, () => resolve(listening));
+    const listening = serve({ fetch: watched.fetch, hostname: '127.0.0.1', port: 0 }, () => resolve(listening));
   });
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
-    fetch: (call) => app.fetch(call),
+    fetch: watched.fetch,
     script,
     requests,
     aborted,
@@ -130,11 +133,13 @@ export async function serveScripted(options: { limits?: Partial<ChatLimits>; api
     advanceMs: (ms) => {
       nowMs += ms;
     },
-    close: () =>
-      new Promise((resolve) => {
+    close: async () => {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve());
         if ('closeAllConnections' in server) server.closeAllConnections();
-      }),
+      });
+      watched.assertClean();
+    },
   };
 }
 
