@@ -6,9 +6,17 @@ import type { ModelPrice } from '../ledger/price.ts';
 import { hold } from '../ledger/settle.ts';
 import { takeDraw } from './epochs-repo.ts';
 import type { Tx } from './handle.ts';
-import { apiKeyById } from './keys-repo.ts';
+import { keyWithBudget, takeBudget } from './key-budgets-repo.ts';
 import { applyTransfer } from './ledger-repo.ts';
 import { idempotencyRow, insertRequest, putIdempotencyRow, requestById } from './requests-repo.ts';
+
+/** A client's key for one call. */
+export interface IdempotencyTerms {
+  readonly key: string;
+  /** Hash of everything that makes it the same call: body, route and headers that decide the answer. */
+  readonly fingerprint: Hash;
+  readonly expiresAtMs: number;
+}
 
 export interface NewRequest {
   /** Fresh; the id of this attempt. */
@@ -24,7 +32,7 @@ export interface NewRequest {
   readonly coverNano: bigint;
   readonly epoch: number;
   readonly nowMs: number;
-  readonly idempotency?: { readonly key: string; readonly expiresAtMs: number };
+  readonly idempotency?: IdempotencyTerms;
 }
 
 export type Acceptance =
@@ -40,15 +48,17 @@ export type Acceptance =
  */
 export async function acceptRequest(tx: Tx, request: NewRequest): Promise<Acceptance> {
   const { requestId, keyId, price, nowMs } = request;
-  const key = await apiKeyById(tx, keyId);
-  if (key === null || key.revokedAtMs !== null) {
+  const known = await keyWithBudget(tx, keyId);
+  if (known === null || known.key.revokedAtMs !== null) {
     throw new ProtocolError('invalid_api_key', 'The API key is not valid.');
   }
+  const { key, budget } = known;
   const earlier = await earlierAttempt(tx, request);
   if (earlier.outcome !== 'next') return earlier;
   if (request.coverNano > MONEY_MAX_NANO) {
     throw new ProtocolError('reserve_empty', 'No reserve can cover the most that this request can cost.');
   }
+  if (budget !== null) await takeBudget(tx, budget, request.quoteNano, nowMs);
   await applyTransfer(
     tx,
     hold({ requestId, account: key.account, quoteNano: request.quoteNano, coverNano: request.coverNano }),
@@ -81,8 +91,9 @@ export async function acceptRequest(tx: Tx, request: NewRequest): Promise<Accept
     endedAtMs: null,
   });
   if (request.idempotency !== undefined) {
-    const { key: idempotencyKey, expiresAtMs } = request.idempotency;
-    await putIdempotencyRow(tx, { keyId, idempotencyKey, requestId, bodyHash: request.bodyHash, expiresAtMs });
+    const { key: idempotencyKey, fingerprint, expiresAtMs } = request.idempotency;
+    const bodyHash = fingerprint;
+    await putIdempotencyRow(tx, { keyId, idempotencyKey, requestId, bodyHash, expiresAtMs, sealedAnswer: null });
   }
   return { outcome: 'accepted', attempt: earlier.attempt, drawIndex };
 }
@@ -98,7 +109,7 @@ async function earlierAttempt(
   const running = attempt.state === 'accepted' || attempt.state === 'running';
   // A running call keeps its key past the expiry: a second one would be a second charge.
   if (!running && known.expiresAtMs <= request.nowMs) return { outcome: 'next', attempt: 1 };
-  if (known.bodyHash !== request.bodyHash) return { outcome: 'key_reused' };
+  if (known.bodyHash !== request.idempotency.fingerprint) return { outcome: 'key_reused' };
   if (attempt.state === 'failed') return { outcome: 'next', attempt: attempt.attempt + 1 };
   return { outcome: 'repeated', requestId: attempt.requestId, ended: !running };
 }

@@ -11,6 +11,7 @@ import { abortDraw } from './epochs-repo.ts';
 import type { Tx } from './handle.ts';
 import type { JobRow } from './jobs-repo.ts';
 import { jobsOfRequest, updateJob } from './jobs-repo.ts';
+import { giveBackBudget } from './key-budgets-repo.ts';
 import { applyTransfer } from './ledger-repo.ts';
 import type { LogLeaf } from './log-repo.ts';
 import { appendLog, logSize } from './log-repo.ts';
@@ -120,6 +121,7 @@ async function settleMoney(
   };
   const settlement = settle(outcome);
   await applyTransfer(tx, settlement.transfer, nowMs);
+  await giveBackBudget(tx, request, settlement.chargedNano);
   for (const settled of settlement.jobs) {
     const standing = standings.get(settled.jobId) ?? 'failed';
     await updateJob(tx, settled.jobId, { standing, earnedNano: settled.withheldBy === null ? settled.earnedNano : 0n });

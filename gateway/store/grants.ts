@@ -29,6 +29,7 @@ export async function grantKey(tx: Tx, grant: KeyGrant, nowMs: number): Promise<
     policyJson: policy === null ? null : policyCanonicalJson(policy),
     requestsPerMinute: null,
     tokensPerMinute: null,
+    concurrentRequests: null,
     createdAtMs: nowMs,
   });
   await depositOnce(tx, `key:${keyId}`, clientAccount(keyId), fundsNano, nowMs);

@@ -12,9 +12,10 @@ export interface ApiKey {
   readonly account: string;
   /** Canonical policy, or null for the gateway's default. */
   readonly policyJson: string | null;
-  /** Null: no limit. */
+  /** Null leaves a limit to the gateway's default. */
   readonly requestsPerMinute: number | null;
   readonly tokensPerMinute: number | null;
+  readonly concurrentRequests: number | null;
   readonly createdAtMs: number;
   readonly revokedAtMs: number | null;
 }
@@ -32,6 +33,33 @@ export async function activeApiKeyByHash(handle: Handle, keyHash: Hash): Promise
     .from(apiKeys)
     .where(and(eq(apiKeys.keyHash, keyHash), isNull(apiKeys.revokedAtMs)));
   return row === undefined ? null : (row as ApiKey);
+}
+
+/** Sets what a key may ask for at a time; null leaves a limit to the gateway's default. @returns false when there is no such key */
+export async function setKeyRates(
+  tx: Tx,
+  keyId: string,
+  rates: Pick<ApiKey, 'requestsPerMinute' | 'tokensPerMinute' | 'concurrentRequests'>,
+): Promise<boolean> {
+  for (const limit of Object.values(rates)) {
+    if (limit !== null && !(Number.isSafeInteger(limit) && limit >= 0)) throw new RangeError('"limit" out of range');
+  }
+  return updateKey(tx, keyId, rates);
+}
+
+/** Sets the policy of requests that name none; null leaves it to the gateway. @returns false when there is no such key */
+export async function setKeyPolicy(tx: Tx, keyId: string, policyJson: string | null): Promise<boolean> {
+  return updateKey(tx, keyId, { policyJson });
+}
+
+async function updateKey(tx: Tx, keyId: string, change: Partial<ApiKey>): Promise<boolean> {
+  const { apiKeys } = tx.tables;
+  const rows = await tx.db
+    .update(apiKeys)
+    .set(change)
+    .where(eq(apiKeys.keyId, keyId))
+    .returning({ keyId: apiKeys.keyId });
+  return rows.length === 1;
 }
 
 /** The key with this id, revoked or not. */

@@ -73,14 +73,33 @@ export async function idempotencyRow(
 /** Points an idempotency key at its latest attempt. */
 export async function putIdempotencyRow(tx: Tx, row: IdempotencyRow): Promise<void> {
   const { idempotencyKeys } = tx.tables;
-  const { requestId, bodyHash, expiresAtMs } = row;
+  const { requestId, bodyHash, expiresAtMs, sealedAnswer } = row;
   await tx.db
     .insert(idempotencyKeys)
     .values(row)
     .onConflictDoUpdate({
       target: [idempotencyKeys.keyId, idempotencyKeys.idempotencyKey],
-      set: { requestId, bodyHash, expiresAtMs },
+      set: { requestId, bodyHash, expiresAtMs, sealedAnswer },
     });
+}
+
+/** Keeps the sealed answer of an attempt for whoever repeats its call. */
+export async function setSealedAnswer(
+  tx: Tx,
+  call: { readonly keyId: string; readonly idempotencyKey: string; readonly requestId: string },
+  sealedAnswer: string,
+): Promise<void> {
+  const { idempotencyKeys } = tx.tables;
+  await tx.db
+    .update(idempotencyKeys)
+    .set({ sealedAnswer })
+    .where(
+      and(
+        eq(idempotencyKeys.keyId, call.keyId),
+        eq(idempotencyKeys.idempotencyKey, call.idempotencyKey),
+        eq(idempotencyKeys.requestId, call.requestId),
+      ),
+    );
 }
 
 /** Forgets idempotency keys whose time is over and whose call has ended: while it runs, a repeat must find it. */

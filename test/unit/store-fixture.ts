@@ -52,6 +52,7 @@ export async function fundedStore(file: string, drawSize = 100): Promise<Store> 
       policyJson: null,
       requestsPerMinute: null,
       tokensPerMinute: null,
+      concurrentRequests: null,
       createdAtMs: 0,
     });
     await applyTransfer(tx, deposit('client', clientAccount('key1'), CLIENT_FUNDS_NANO), 0);

@@ -27,7 +27,12 @@ export const abortLeaf = (row: RequestRow) => leafOf(`aborted ${row.requestId}`)
 /** The steps of an answered request in order; a crash may come between any two. */
 export const LIFE: readonly ((store: Store) => Promise<unknown>)[] = [
   (store) =>
-    store.withTx((tx) => acceptRequest(tx, newRequest('r1', { idempotency: { key: 'k', expiresAtMs: 9_000 } }))),
+    store.withTx((tx) =>
+      acceptRequest(
+        tx,
+        newRequest('r1', { idempotency: { key: 'k', fingerprint: hashOf('body'), expiresAtMs: 9_000 } }),
+      ),
+    ),
   (store) => store.withTx((tx) => recordJobs(tx, 'r1', JOBS, 1_001)),
   (store) => stepAll(store, (jobId) => ({ kind: 'committed', jobId, commitmentsJson: '["0x00"]' })),
   (store) => seal(store, 'r1', 'root'),

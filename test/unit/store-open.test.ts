@@ -37,6 +37,7 @@ const addKey = (tx: Tx, keyId: string, label = '') =>
     policyJson: null,
     requestsPerMinute: null,
     tokensPerMinute: null,
+    concurrentRequests: null,
     createdAtMs: 1,
   });
 

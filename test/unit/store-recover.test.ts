@@ -132,7 +132,10 @@ test('after recovery the same call runs the next attempt and is charged once', a
   await revealed(store);
   const again = afterKill('killed');
   await recoverAt(again, 5_000);
-  const retry = newRequest('r2', { nowMs: 5_001, idempotency: { key: 'k', expiresAtMs: 9_000 } });
+  const retry = newRequest('r2', {
+    nowMs: 5_001,
+    idempotency: { key: 'k', fingerprint: hashOf('body'), expiresAtMs: 9_000 },
+  });
   expect(await again.withTx((tx) => acceptRequest(tx, retry))).toMatchObject({ outcome: 'accepted', attempt: 2 });
   const job = newJob('r2 a', '0xaa');
   await again.withTx((tx) => recordJobs(tx, 'r2', [job], 5_001));

@@ -51,8 +51,12 @@ afterEach(async () => {
 
 const accept = (requestId: string, change = {}) =>
   store.withTx((tx) => acceptRequest(tx, newRequest(requestId, change)));
-const keyed = (requestId: string, nowMs: number, change = {}) =>
-  accept(requestId, { nowMs, idempotency: { key: 'k', expiresAtMs: nowMs + 100 }, ...change });
+const keyed = (requestId: string, nowMs: number, change: { bodyHash?: `0x${string}` } = {}) =>
+  accept(requestId, {
+    nowMs,
+    idempotency: { key: 'k', fingerprint: change.bodyHash ?? hashOf('body'), expiresAtMs: nowMs + 100 },
+    ...change,
+  });
 
 test('a request is accepted, worked on, settled and logged, and the books balance after every step', async () => {
   for (const step of LIFE) {

@@ -1,7 +1,7 @@
 /** Who takes part: API keys, providers, and the epochs and draws that seat them. */
 import type { Columns } from '../columns-sqlite.ts';
-import { atLeastZero, oneOf } from './checks.ts';
-import { DRAW_STATES, PROVIDER_ROLES, PROVIDER_STATUSES } from './words.ts';
+import { atLeastZero, condition, moneyRange, oneOf } from './checks.ts';
+import { BUDGET_PERIOD_WORDS, DRAW_STATES, PROVIDER_ROLES, PROVIDER_STATUSES } from './words.ts';
 
 /** Tables of parties and draws. */
 export function partyTables(c: Columns) {
@@ -15,14 +15,42 @@ export function partyTables(c: Columns) {
       /** The ledger account that this key spends from; several keys may share one. */
       account: c.text('account').notNull(),
       policyJson: c.text('policy_json'),
+      /** Rates and concurrency; null leaves a limit to the gateway's default. */
       requestsPerMinute: c.int('requests_per_minute'),
       tokensPerMinute: c.int('tokens_per_minute'),
       createdAtMs: c.int('created_at_ms').notNull(),
       revokedAtMs: c.int('revoked_at_ms'),
+      concurrentRequests: c.int('concurrent_requests'),
     },
     (t) => [
       c.uniqueIndex('api_keys_hash').on(t.keyHash),
       c.check('api_keys_limits', atLeastZero('coalesce(requests_per_minute, 0)', 'coalesce(tokens_per_minute, 0)')),
+    ],
+  );
+
+  /** What a key may spend and what counts against it; keys without a budget have no row, and cost no write. */
+  const keyBudgets = c.table(
+    'key_budgets',
+    {
+      keyId: c
+        .text('key_id')
+        .primaryKey()
+        .references(() => apiKeys.keyId),
+      budgetNano: c.nano('budget_nano'),
+      period: c.text('period', { enum: BUDGET_PERIOD_WORDS }),
+      periodBudgetNano: c.nano('period_budget_nano'),
+      spentNano: c.nano('spent_nano').notNull(),
+      periodStartMs: c.int('period_start_ms').notNull(),
+      periodSpentNano: c.nano('period_spent_nano').notNull(),
+    },
+    () => [
+      c.check('key_budgets_period_word', oneOf('period', BUDGET_PERIOD_WORDS)),
+      c.check('key_budgets_pair', condition('(period is null) = (period_budget_nano is null)')),
+      c.check('key_budgets_some', condition('budget_nano is not null or period_budget_nano is not null')),
+      c.check(
+        'key_budgets_money',
+        moneyRange('coalesce(budget_nano, 0)', 'coalesce(period_budget_nano, 0)', 'spent_nano', 'period_spent_nano'),
+      ),
     ],
   );
 
@@ -81,7 +109,7 @@ export function partyTables(c: Columns) {
     ],
   );
 
-  return { apiKeys, providers, epochs, draws };
+  return { apiKeys, keyBudgets, providers, epochs, draws };
 }
 
 export type PartyTables = ReturnType<typeof partyTables>;

@@ -6,6 +6,7 @@ export const sqliteSchema = makeSchema(sqliteColumns);
 
 export const {
   apiKeys,
+  keyBudgets,
   providers,
   epochs,
   draws,

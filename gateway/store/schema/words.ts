@@ -51,4 +51,5 @@ export const ACCOUNT_KINDS = [
   'frozen',
   'withheld',
 ] as const;
+export const BUDGET_PERIOD_WORDS = ['hour', 'day', 'month'] as const;
 export const TRANSFER_WORDS = ['deposit', 'withdrawal', 'hold', 'close', 'late', 'freeze', 'dispute'] as const;

@@ -1,4 +1,4 @@
-/** What is being done: requests with their idempotency keys, jobs and rounds. Neither prompts nor outputs are stored. */
+/** What is being done: requests with their idempotency keys, jobs and rounds. Prompts are not stored, outputs sealed and for a day only. */
 import type { Columns } from '../columns-sqlite.ts';
 import { atLeastZero, condition, moneyRange, oneOf } from './checks.ts';
 import type { PartyTables } from './parties.ts';
@@ -73,6 +73,8 @@ export function workTables(c: Columns, { apiKeys }: Pick<PartyTables, 'apiKeys'>
         .references(() => requests.requestId),
       bodyHash: c.text('body_hash').notNull(),
       expiresAtMs: c.int('expires_at_ms').notNull(),
+      /** The answer, sealed under the gateway's key; durable with the settlement, gone with the row. */
+      sealedAnswer: c.text('sealed_answer'),
     },
     (t) => [c.primaryKey({ columns: [t.keyId, t.idempotencyKey] })],
   );
