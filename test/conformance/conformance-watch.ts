@@ -61,8 +61,9 @@ function tapped(body: ReadableStream<Uint8Array>, onEnd: (text: string) => void)
         controller.enqueue(value);
       },
       async cancel(reason) {
-        // Whole frames only: the reader has left in the middle of one.
-        onEnd(text.slice(0, text.lastIndexOf('\n\n') + 2));
+        // Who leaves has read no whole answer; of a stream, perhaps whole frames.
+        const whole = text.lastIndexOf('\n\n') + 2;
+        if (whole > 1 && text.startsWith('data: ')) onEnd(text.slice(0, whole));
         await reader.cancel(reason);
       },
     },
