@@ -9,7 +9,7 @@ import { impliedFinish as finishOf, type ShapeProblem, type ShapeRules, shapePro
 import { DeadlineError, within } from './deadline.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
-import { ProviderFailure } from './provider-client.ts';
+import { ProviderFailure } from './provider-failure.ts';
 import type { WaveDeps } from './wave.ts';
 
 /** Members whose transcripts are the same, token by token. */

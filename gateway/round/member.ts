@@ -11,7 +11,8 @@ import type { Seat } from '../committee/seat.ts';
 import { type Contradiction, contradictionProven, faultOf } from '../dispute/contradiction.ts';
 import { type LinkedAbort, linkAbort } from './deadline.ts';
 import type { IssuedTicket } from './plan.ts';
-import { type JobEvent, type ProviderClient, ProviderFailure } from './provider-client.ts';
+import type { JobEvent, ProviderClient } from './provider-client.ts';
+import { ProviderFailure } from './provider-failure.ts';
 
 /** What a member did wrong; never thrown past the wave. */
 export class MemberFault extends Error {

@@ -1,7 +1,6 @@
 /** The gateway's HTTP client to providers: bounded, parsed, abortable (SPEC.md §6). */
 import { createParser } from 'eventsource-parser';
 import type { z } from 'zod';
-import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import {
   type ClaimEvent,
@@ -22,39 +21,33 @@ import {
   zRevealEvent,
   zScoreReply,
 } from '#protocol/messages';
+import { ProviderFailure } from './provider-failure.ts';
+import {
+  DONE_BYTES_MAX,
+  dropBody,
+  ERROR_BYTES_MAX,
+  evidenceBytesMax,
+  expectType,
+  MANIFEST_BYTES_MAX,
+  readText,
+  type StreamBounds,
+  scoreBytesMax,
+  streamBounds,
+  textOf,
+} from './reply-body.ts';
 
 /** The part of `fetch` that is used; the simulation joins applications by it without sockets. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Largest reply or single event: 2^20 tokens of full evidence would be more, but no job of ours is that long. */
-const REPLY_BYTES_MAX = 32 * 1024 * 1024;
+/** Nothing compressed is asked for, and nothing compressed is read. */
+const GET_HEADERS = { 'accept-encoding': 'identity' };
+const POST_HEADERS = { ...GET_HEADERS, 'content-type': 'application/json' };
 
 export type JobEvent =
   | { readonly kind: 'commitment'; readonly event: CommitmentEvent }
   | { readonly kind: 'reveal'; readonly event: RevealEvent }
   | { readonly kind: 'claim'; readonly event: ClaimEvent }
   | { readonly kind: 'error'; readonly code: string };
-
-/** A refusal that the provider signed: a reason to skip it that an auditor can check. */
-export interface RefusalEvidence {
-  readonly code: string;
-  readonly atMs: number;
-  readonly signature: `0x${string}`;
-}
-
-/** A provider said no, or said nothing that can be read. */
-export class ProviderFailure extends ProtocolError {
-  readonly refusal: RefusalEvidence | null;
-
-  constructor(
-    code: 'provider_unreachable' | 'provider_malformed' | 'provider_refused',
-    status: number,
-    refusal: RefusalEvidence | null = null,
-  ) {
-    super(code, 'a provider did not do its part', { details: { status, refused: refusal?.code ?? null } });
-    this.refusal = refusal;
-  }
-}
 
 export interface ProviderClient {
   manifest(url: string, signal: AbortSignal): Promise<ManifestReply>;
@@ -73,10 +66,14 @@ export interface ProviderClient {
 
 export function createProviderClient(fetch: Fetch): ProviderClient {
   const call = async (url: string, body: unknown, signal: AbortSignal): Promise<Response> => {
-    const init: RequestInit =
-      body === undefined
-        ? { method: 'GET', signal }
-        : { method: 'POST', signal, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const init: RequestInit = {
+      signal,
+      // A provider that points elsewhere would send prompts to where nobody admitted anybody.
+      redirect: 'manual',
+      ...(body === undefined
+        ? { method: 'GET', headers: GET_HEADERS }
+        : { method: 'POST', headers: POST_HEADERS, body: JSON.stringify(body) }),
+    };
     let response: Response;
     try {
       response = await fetch(url, init);
@@ -87,30 +84,51 @@ export function createProviderClient(fetch: Fetch): ProviderClient {
     if (!response.ok) throw await refusalOf(response);
     return response;
   };
-  const json = async <T>(url: string, body: unknown, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> => {
+  const json = async <T>(
+    url: string,
+    body: unknown,
+    schema: z.ZodType<T>,
+    bytesMax: number,
+    signal: AbortSignal,
+  ): Promise<T> => {
     const response = await call(url, body, signal);
-    const parsed = schema.safeParse(parseJson(await readBounded(response)));
+    await expectType(response, 'application/json');
+    const parsed = schema.safeParse(parseJson(await readText(response, bytesMax)));
     if (!parsed.success) throw new ProviderFailure('provider_malformed', response.status);
     return parsed.data;
   };
   const job = (url: string, jobId: Hash, action: string) => `${url}/v1/jobs/${jobId}/${action}`;
+  const done = async (url: string, body: unknown, signal: AbortSignal) => {
+    await readText(await call(url, body, signal), DONE_BYTES_MAX);
+  };
   return {
-    manifest: (url, signal) => json(`${url}/v1/provider`, undefined, zManifestReply, signal),
-    openJob: async (url, order, signal) => readEvents(await call(`${url}/v1/jobs`, order, signal)),
-    permit: async (url, jobId, order, signal) => {
-      await readBounded(await call(job(url, jobId, 'reveal'), order, signal));
+    manifest: (url, signal) => json(`${url}/v1/provider`, undefined, zManifestReply, MANIFEST_BYTES_MAX, signal),
+    openJob: async (url, order, signal) => {
+      const response = await call(`${url}/v1/jobs`, order, signal);
+      await expectType(response, 'text/event-stream');
+      return readEvents(response, streamBounds(order));
     },
-    cancel: async (url, jobId, signal) => {
-      await readBounded(await call(job(url, jobId, 'cancel'), {}, signal));
+    permit: (url, jobId, order, signal) => done(job(url, jobId, 'reveal'), order, signal),
+    cancel: (url, jobId, signal) => done(job(url, jobId, 'cancel'), {}, signal),
+    evidence: async (url, jobId, positions, signal) => {
+      const bytesMax = evidenceBytesMax(positions.length);
+      return (await json(job(url, jobId, 'evidence'), { positions }, zEvidenceReply, bytesMax, signal)).items;
     },
-    evidence: async (url, jobId, positions, signal) =>
-      (await json(job(url, jobId, 'evidence'), { positions }, zEvidenceReply, signal)).items,
-    score: (url, order, signal) => json(`${url}/v1/scores`, order, zScoreReply, signal),
+    score: (url, order, signal) =>
+      json(`${url}/v1/scores`, order, zScoreReply, scoreBytesMax(order.outputIds.length), signal),
   };
 }
 
+/** An error status: the provider's own refusal, if it is one; a redirect is not followed and says nothing. */
 async function refusalOf(response: Response): Promise<ProviderFailure> {
-  const parsed = zProviderError.safeParse(parseJson(await readBounded(response).catch(() => '')));
+  if (response.status >= 300 && response.status < 400) {
+    await dropBody(response);
+    return new ProviderFailure('provider_malformed', response.status);
+  }
+  const isPlain = (response.headers.get('content-encoding') ?? 'identity') === 'identity';
+  if (!isPlain) await dropBody(response);
+  const text = isPlain ? await readText(response, ERROR_BYTES_MAX).catch(() => '') : '';
+  const parsed = zProviderError.safeParse(parseJson(text));
   const refusal = parsed.success ? (parsed.data.refusal ?? null) : null;
   return new ProviderFailure('provider_refused', response.status, refusal);
 }
@@ -121,33 +139,6 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-async function* chunksOf(response: Response): AsyncGenerator<string> {
-  if (!response.body) return;
-  const decoder = new TextDecoder();
-  const reader = response.body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read().catch(() => {
-        throw new ProviderFailure('provider_unreachable', response.status);
-      });
-      if (done) return;
-      yield decoder.decode(value, { stream: true });
-    }
-  } finally {
-    // Also when the consumer stops early: the provider must see that nobody listens.
-    await reader.cancel().catch(() => undefined);
-  }
-}
-
-async function readBounded(response: Response): Promise<string> {
-  let text = '';
-  for await (const chunk of chunksOf(response)) {
-    text += chunk;
-    if (text.length > REPLY_BYTES_MAX) throw new ProviderFailure('provider_malformed', response.status);
-  }
-  return text;
 }
 
 const EVENT_SCHEMAS = { commitment: zCommitmentEvent, reveal: zRevealEvent, claim: zClaimEvent } as const;
@@ -166,14 +157,18 @@ function parseEvent(name: string | undefined, text: string): JobEvent {
   return { kind: name, event: parsed.data } as JobEvent;
 }
 
-async function* readEvents(response: Response): AsyncGenerator<JobEvent> {
+/** Comments, empty lines and fields without an event count like events: a stream of nothing ends as well. */
+async function* readEvents(response: Response, bounds: StreamBounds): AsyncGenerator<JobEvent> {
   const ready: { event: string | undefined; data: string }[] = [];
   const parser = createParser({ onEvent: (message) => ready.push({ event: message.event, data: message.data }) });
   let sinceEvent = 0;
-  for await (const chunk of chunksOf(response)) {
-    parser.feed(chunk);
-    sinceEvent = ready.length > 0 ? 0 : sinceEvent + chunk.length;
-    if (sinceEvent > REPLY_BYTES_MAX) throw new ProviderFailure('provider_malformed', 200);
-    for (const message of ready.splice(0)) yield parseEvent(message.event, message.data);
+  for await (const piece of textOf(response, bounds.totalBytesMax)) {
+    parser.feed(piece);
+    sinceEvent = ready.length > 0 ? 0 : sinceEvent + piece.length;
+    if (sinceEvent > bounds.eventBytesMax) throw new ProviderFailure('provider_malformed', 200);
+    for (const message of ready.splice(0)) {
+      if (message.data.length > bounds.eventBytesMax) throw new ProviderFailure('provider_malformed', 200);
+      yield parseEvent(message.event, message.data);
+    }
   }
 }

@@ -10,7 +10,7 @@ import { judgeScore, type ScoreJudgement } from '../judge/score.ts';
 import { DeadlineError, within } from './deadline.ts';
 import type { SealedMember } from './member.ts';
 import { type AttemptPlan, scoreOrder, scoreTicket } from './plan.ts';
-import { ProviderFailure } from './provider-client.ts';
+import { ProviderFailure } from './provider-failure.ts';
 import type { WaveDeps } from './wave.ts';
 
 /** One score of one member's transcript, with what the judge makes of it. */

@@ -1,5 +1,6 @@
 /** A wave: one committee drawn at once, its sealed rounds, its claims (SPEC.md §5). */
 import type { Clock, Rng } from '#protocol/env';
+import { ERROR_CODES } from '#protocol/errors';
 import { type Hash, toHex } from '#protocol/hash';
 import { memberSlots, padHash, sealRound } from '#protocol/round';
 import { SEATS_MAX } from '#protocol/schema';
@@ -16,7 +17,7 @@ import {
   type IssuedTicket,
   type Issuer,
 } from './plan.ts';
-import { ProviderFailure } from './provider-client.ts';
+import { ProviderFailure } from './provider-failure.ts';
 
 /** What must be durable before it is signed or sent. */
 export interface RoundJournal {
@@ -118,13 +119,25 @@ export class Wave {
     } catch (error) {
       member.close();
       if (this.#signal.aborted) throw this.#signal.reason;
-      const reason = skipReason(error);
+      const reason = this.#skipReason(error, job.issued);
       const evidenceHash = job.issued.ticketHash;
       const provider = job.seat.address;
       const logIndex = await journal.candidateSkipped({ provider, reason, evidenceHash, atMs: clock.nowMs() });
       this.skipped.push({ provider, reason, logIndex });
       return null;
     }
+  }
+
+  /** Only what the provider has signed about this very ticket, by a code of ours, is logged as its refusal. */
+  #skipReason(error: unknown, { ticket, ticketHash }: IssuedTicket): string {
+    if (error instanceof DeadlineError) return 'connect_timeout';
+    if (!(error instanceof ProviderFailure)) throw error;
+    const { domain, recover } = this.#deps;
+    const { refusal } = error;
+    if (!refusal || !ERROR_CODES.some((code) => code === refusal.code)) return error.code;
+    const { code, atMs, signature } = refusal;
+    const digest = digests.refusal(domain, { jobId: ticket.jobId, ticketHash, code, atMs });
+    return recover(digest, signature) === ticket.provider ? `refused:${code}` : error.code;
   }
 
   /** Slot of each member: fixed by padSeed, which is closed until the attestation. */
@@ -233,10 +246,4 @@ function dropMember(member: SealedMember, error: unknown, faultWhenLate: Fault):
   } else {
     throw error;
   }
-}
-
-function skipReason(error: unknown): string {
-  if (error instanceof ProviderFailure) return error.refusal ? `refused:${error.refusal.code}` : error.code;
-  if (error instanceof DeadlineError) return 'connect_timeout';
-  throw error;
 }

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
-import type { Clock, Rng } from '#protocol/env';
+import type { Rng } from '#protocol/env';
 import { type Hash, sha256, toHex, utf8, ZERO_HASH } from '#protocol/hash';
 import {
   type CommitmentEvent,
@@ -25,6 +25,7 @@ import { createToyEngine, TOY_TEXT } from '../../provider/engine/toy.ts';
 import { SILENT_LOG } from '../../provider/log.ts';
 import { createMemoryStore } from '../../provider/store/memory.ts';
 import type { ProviderStore } from '../../provider/store/store.ts';
+import { HandClock } from '../fixtures/hand-clock.ts';
 
 export const hashOf = (text: string): Hash => toHex(sha256(utf8(text)));
 export const signerOf = (name: string): Signer => nativeSigner(sha256(utf8(name)));
@@ -43,34 +44,17 @@ export const PROMPT_IDS = TOY_TEXT.encodeChat([{ role: 'user', content: 'hello' 
 export const LONG: Sampling = { ...GREEDY, logitBias: [[0, -100]] };
 
 /** Time that moves only when told. */
-export class ManualClock implements Clock {
-  #nowMs = START_MS;
-  #sleepers: { atMs: number; wake: () => void }[] = [];
-
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const sleeper = { atMs: this.#nowMs + ms, wake: resolve };
-      this.#sleepers.push(sleeper);
-      signal?.addEventListener('abort', () => {
-        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-        reject(signal.reason);
-      });
-    });
+export class ManualClock extends HandClock {
+  constructor() {
+    super(START_MS);
   }
 
   get sleeping(): number {
-    return this.#sleepers.length;
+    return this.waiting();
   }
 
   advance(ms: number): void {
-    this.#nowMs += ms;
-    const due = this.#sleepers.filter((sleeper) => sleeper.atMs <= this.#nowMs);
-    this.#sleepers = this.#sleepers.filter((sleeper) => sleeper.atMs > this.#nowMs);
-    for (const sleeper of due) sleeper.wake();
+    this.pass(ms);
   }
 }
 
