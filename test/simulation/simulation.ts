@@ -63,7 +63,7 @@ export async function simulate(scenario: Scenario, lie?: GatewayLie): Promise<Ru
   const world: World = { clock, recover: keys.recover, rng: (name) => rng.branch(name) };
   const wire = new Wire(clock, rng.branch('wire'), scenario.faults);
   const signer = keys.signer('gateway');
-  const { store, remove } = await temporaryStore();
+  const { store, remove } = await temporaryStore(false);
   const moves: DeskMove[] = [];
   const machines = scenario.machines.map((plan) => ({ plan, signer: keys.signer(plan.name) }));
   for (const machine of machines) plugIn(machine, { scenario, world, wire, keys, gateway: signer.address });
@@ -184,10 +184,10 @@ async function ask(plan: RequestPlan, clock: VirtualClock, gateway: Gateway): Pr
   });
   const answering = (async () => {
     const response = await gateway.app.fetch(request);
-    return { status: response.status, text: await readUntil(response, left.signal) };
+    return { status: response.status, text: await readUntil(response, left.signal, over.signal) };
   })();
   const gone = new Promise<{ status: number; text: string }>((resolve) =>
-    left.signal.addEventListener('abort', () => resolve({ status: 0, text: '' }), { once: true }),
+    left.signal.addEventListener('abort', () => resolve({ status: 0, text: '' }), { once: true, signal: over.signal }),
   );
   const { status, text } = await Promise.race([answering, gone]);
   // A client that has left: what the gateway still says is read by nobody, and must end all the same.
@@ -197,10 +197,10 @@ async function ask(plan: RequestPlan, clock: VirtualClock, gateway: Gateway): Pr
 }
 
 /** Reads a body until its end, or cancels it as a socket does when its client hangs up. */
-async function readUntil(response: Response, signal: AbortSignal): Promise<string> {
+async function readUntil(response: Response, signal: AbortSignal, over: AbortSignal): Promise<string> {
   if (response.body === null) return '';
   const reader = response.body.getReader();
-  signal.addEventListener('abort', () => void reader.cancel(signal.reason), { once: true });
+  signal.addEventListener('abort', () => void reader.cancel(signal.reason), { once: true, signal: over });
   if (signal.aborted) await reader.cancel(signal.reason);
   const decoder = new TextDecoder();
   let text = '';
