@@ -1,0 +1,190 @@
+/** Our gateway, a bare fan-out, a sibling and the upstream itself, under the same load in one run. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import path from 'node:path';
+import { readModel } from '#protocol/model-folder';
+import { folderReader } from '../../../gateway/model-reader.ts';
+import { MODEL, ROOT, rssMib } from '../../contract/program.ts';
+import type { Hold } from '../../fixtures/light-member.ts';
+import { type Cell, figuresOf } from './cells.ts';
+import { type Child, cpuNs, lineOf, startNode, startSource, urlOf } from './child.ts';
+import type { Load, LoadResult } from './load-main.ts';
+import { installPortkey, startPortkey } from './portkey.ts';
+
+const API_KEY = 'sk-assay-bench-key';
+const MODEL_ID = path.basename(MODEL);
+/** As many members as the quorum of the last row, each a process of its own, and a referee that is never asked. */
+const MEMBERS = ['a', 'b', 'c'] as const;
+const PLAIN_TOKENS = 16;
+const STREAM_TOKENS = 64;
+const WARMUP_SECONDS = 1;
+
+export interface BenchOptions {
+  /** Measured seconds of each cell. */
+  readonly seconds: number;
+  readonly concurrencies: readonly number[];
+  readonly kinds: readonly Cell['kind'][];
+  /** Names of rows to run; all where empty. */
+  readonly rows: readonly string[];
+  /** Where the sibling is installed and stays. */
+  readonly portkeyFolder: string;
+  /** Arguments of the gateway's node, such as --cpu-prof. */
+  readonly nodeArgs: readonly string[];
+  readonly progress: (line: string) => void;
+}
+
+export interface BenchResult {
+  readonly cells: readonly Cell[];
+  /** Rows that could not run, and why. */
+  readonly absent: readonly string[];
+}
+
+/** One thing to put under load. */
+interface Row {
+  readonly name: string;
+  readonly url: string;
+  /** Null for the upstream, which is not under test. */
+  readonly pid: number | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fields: object;
+}
+
+export async function runBench(options: BenchOptions): Promise<BenchResult> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'assay-bench-'));
+  const children: Child[] = [];
+  const absent: string[] = [];
+  try {
+    const mocks = await startMocks(children);
+    const rows = (await startRows(folder, mocks, children, absent, options)).filter(
+      ({ name }) => options.rows.length === 0 || options.rows.includes(name),
+    );
+    const cells: Cell[] = [];
+    for (const kind of options.kinds) {
+      for (const concurrency of options.concurrencies) {
+        for (const row of rows) {
+          const cell = await measure(row, kind, concurrency, mocks, options);
+          cells.push(cell);
+          options.progress(
+            `${cell.row} ${kind} c=${concurrency}: p50 ${cell.p50Ms.toFixed(2)} ms, CPU ${cell.cpuUs?.toFixed(0) ?? '-'} us`,
+          );
+        }
+      }
+    }
+    return { cells, absent };
+  } finally {
+    for (const child of children.reverse()) await child.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function startMocks(children: Child[]): Promise<string[]> {
+  const { modelDigest } = await readModel(folderReader(MODEL));
+  const mocks = [...MEMBERS.map((name) => [name, 'member']), ['referee', 'referee']].map(([name, role]) =>
+    startSource('mock-main.ts', [name!, role!, modelDigest, MODEL_ID]),
+  );
+  children.push(...mocks);
+  return Promise.all(mocks.map(urlOf));
+}
+
+async function startRows(
+  folder: string,
+  mocks: readonly string[],
+  children: Child[],
+  absent: string[],
+  options: BenchOptions,
+): Promise<Row[]> {
+  const members = mocks.slice(0, MEMBERS.length);
+  const rows: Row[] = [{ name: 'direct', url: mocks[0]!, pid: null, headers: {}, fields: {} }];
+  const fanout = startSource('fanout-main.ts', members);
+  children.push(fanout);
+  rows.push({ name: 'fan-out n=3', url: await urlOf(fanout), pid: fanout.pid, headers: {}, fields: {} });
+  const missing = installPortkey(options.portkeyFolder);
+  if (missing === null) {
+    const { child, url, headers } = await startPortkey(options.portkeyFolder, mocks[0]!);
+    children.push(child);
+    rows.push({ name: 'portkey', url, pid: child.pid, headers, fields: {} });
+  } else absent.push(`portkey: ${missing}`);
+  const gateway = await startGateway(folder, mocks, children, options.nodeArgs);
+  const headers = { authorization: `Bearer ${API_KEY}` };
+  const verified = (name: string, verification: object) => ({ name, ...gateway, headers, fields: { verification } });
+  return [...rows, verified('single', { mode: 'single' }), verified('quorum n=3', { mode: 'quorum', n: 3 })];
+}
+
+/** The built program as it is deployed: database on disk, every transaction durable, log of every request. */
+async function startGateway(folder: string, mocks: readonly string[], children: Child[], nodeArgs: readonly string[]) {
+  const data = path.join(folder, 'gateway');
+  const gateway = startNode([...nodeArgs, path.join(ROOT, 'dist/main.js'), 'gateway'], {
+    env: {
+      ASSAY_GATEWAY_PORT: '0',
+      ASSAY_GATEWAY_DATA_FOLDER: data,
+      ASSAY_GATEWAY_KEY_FILE: path.join(data, 'key'),
+      ASSAY_GATEWAY_PROVIDERS: mocks.slice(0, MEMBERS.length).join(','),
+      ASSAY_GATEWAY_REFEREE: mocks[MEMBERS.length]!,
+      ASSAY_GATEWAY_MODEL_FOLDERS: MODEL,
+      ASSAY_GATEWAY_API_KEY: API_KEY,
+    },
+  });
+  children.push(gateway);
+  const url = /^assay gateway (\S+)\/v1 /.exec(await lineOf(gateway))?.[1];
+  if (url === undefined) throw new Error(`the gateway did not start: ${gateway.stderr()}`);
+  return { url, pid: gateway.pid };
+}
+
+async function measure(
+  row: Row,
+  kind: Cell['kind'],
+  concurrency: number,
+  mocks: readonly string[],
+  { seconds }: BenchOptions,
+): Promise<Cell> {
+  const load: Load = {
+    url: `${row.url}/v1/chat/completions`,
+    headers: row.headers,
+    fields: {
+      model: MODEL_ID,
+      messages: [{ role: 'user', content: 'What is the capital of Norway?' }],
+      temperature: 0,
+      max_tokens: kind === 'stream' ? STREAM_TOKENS : PLAIN_TOKENS,
+      stream: kind === 'stream',
+      ...row.fields,
+    },
+    concurrency,
+    warmupSeconds: WARMUP_SECONDS,
+    seconds,
+  };
+  await takeHolds(mocks);
+  const generator = startSource('load-main.ts', [JSON.stringify(load)]);
+  await lineOf(generator);
+  const before = row.pid === null ? null : cpuNs(row.pid);
+  const begunAt = performance.now();
+  await lineOf(generator);
+  const after = row.pid === null ? null : cpuNs(row.pid);
+  const wallSeconds = (performance.now() - begunAt) / 1000;
+  const { samples, failures } = JSON.parse(await lineOf(generator)) as LoadResult;
+  await generator.stop();
+  if (failures.length > 0) throw new Error(`${row.name} did not answer: ${failures[0]}`);
+  const { joined, ...figures } = figuresOf(samples, await takeHolds(mocks));
+  if (joined < samples.length / 2)
+    throw new Error(`${row.name}: ${joined} of ${samples.length} answers are known to a mock`);
+  const streams = kind === 'stream';
+  return {
+    row: row.name,
+    kind,
+    concurrency,
+    requests: samples.length,
+    requestsPerSecond: samples.length / wallSeconds,
+    ...figures,
+    firstAfterSealP50Ms: streams ? figures.firstAfterSealP50Ms : null,
+    firstAfterOpeningP50Ms: streams ? figures.firstAfterOpeningP50Ms : null,
+    cpuUs: before === null || after === null ? null : (after - before) / 1000 / samples.length,
+    rssMib: row.pid === null ? null : rssMib(row.pid),
+    loadAverage: loadavg()[0]!,
+  };
+}
+
+async function takeHolds(mocks: readonly string[]): Promise<Hold[]> {
+  const lists = await Promise.all(
+    mocks.map(async (url) => (await (await fetch(`${url}/bench/holds`)).json()) as Hold[]),
+  );
+  return lists.flat();
+}
