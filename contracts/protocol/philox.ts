@@ -38,7 +38,12 @@ export function philox4x32(
   key0: number,
   key1: number,
 ): void {
-  let [c0, c1, c2, c3, k0, k1] = [counter0, counter1, counter2, counter3, key0 | 0, key1 | 0];
+  let c0 = counter0;
+  let c1 = counter1;
+  let c2 = counter2;
+  let c3 = counter3;
+  let k0 = key0 | 0;
+  let k1 = key1 | 0;
   for (let round = 0; round < ROUNDS; round++) {
     const high0 = highProduct(M0_HIGH, M0_LOW, c0);
     const high1 = highProduct(M1_HIGH, M1_LOW, c2);

@@ -18,11 +18,12 @@ const BUCKETS = 4096;
 /** Above the largest noise, -ln(-ln(1 - 2^-33)) = 22.8739; 2 rounding errors are far below the padding. */
 const NOISE_MAX = 22.875;
 /** Upper bounds of the noise by word: u < 1/2, 15/16, 255/256 give 0.36652, 2.74050, 5.54125; padded. */
-const NOISE_STEPS = [
-  { wordBelow: 2 ** 31, bound: 0.3666 },
-  { wordBelow: 2 ** 32 - 2 ** 28, bound: 2.7406 },
-  { wordBelow: 2 ** 32 - 2 ** 24, bound: 5.5413 },
-] as const;
+const WORD_HALF = 2 ** 31;
+const NOISE_HALF = 0.3666;
+const WORD_15_16 = 2 ** 32 - 2 ** 28;
+const NOISE_15_16 = 2.7406;
+const WORD_255_256 = 2 ** 32 - 2 ** 24;
+const NOISE_255_256 = 5.5413;
 
 /** What, besides the logits, decides about a token. */
 export interface SamplerContext {
@@ -172,8 +173,9 @@ function offerAll(best: BestTokens, adjusted: Int32Array, temperature: number, s
 }
 
 function noiseBound(word: number): number {
-  for (const step of NOISE_STEPS) if (word < step.wordBelow) return step.bound;
-  return NOISE_MAX;
+  if (word < WORD_HALF) return NOISE_HALF;
+  if (word < WORD_15_16) return NOISE_15_16;
+  return word < WORD_255_256 ? NOISE_255_256 : NOISE_MAX;
 }
 
 /** Top-k, then top-p among what top-k kept; at temperature 0 neither matters, so neither is applied. */

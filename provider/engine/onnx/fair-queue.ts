@@ -1,24 +1,18 @@
 /** Lets several jobs share a model fairly: each waits its turn for every single run. */
 
 /**
- * First come, first served, with a bound on how many run at once. Jobs hand in one short run after the other, so that
- * they take turns by themselves, and a long prompt delays the others by one chunk at most.
+ * First come, first served, one at a time: the runtime computes on the calling thread anyway. Jobs hand in one short run
+ * after the other, so that they take turns by themselves, and a long prompt delays the others by one chunk at most.
  */
 export class FairQueue {
-  readonly #runningMax: number;
-  #running = 0;
+  #running = false;
   readonly #waiting: (() => void)[] = [];
   readonly #idle: (() => void)[] = [];
 
-  /** @param runningMax runs at one time, at least 1. */
-  constructor(runningMax: number) {
-    this.#runningMax = runningMax;
-  }
-
   /** Waits for a turn, then runs the task; its failure is the caller's and does not hold up the others. */
   async run<Result>(task: () => Promise<Result>): Promise<Result> {
-    if (this.#running >= this.#runningMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running += 1;
+    if (this.#running) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#running = true;
     try {
       return await task();
     } finally {
@@ -31,11 +25,11 @@ export class FairQueue {
 
   /** Resolves once nothing runs or waits. */
   async idle(): Promise<void> {
-    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   #leave(): void {
-    this.#running -= 1;
-    if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    this.#running = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -1,10 +1,9 @@
 /** One token sequence inside an ONNX decoder: its key-value cache and the runs that extend it. */
 
-import type { InferenceSession } from 'onnxruntime-node';
-import { Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { EngineError } from '../engine.ts';
-import type { CacheSlot, GraphLayout, IntegerType } from './graph-layout.ts';
-import { halfToFloat } from './half.ts';
+import type { GraphLayout } from './graph-layout.ts';
+import { emptyCache, integers, logitsOf } from './tensors.ts';
 
 /** Logits of consecutive positions. */
 export interface LogitRows {
@@ -25,7 +24,17 @@ export class Sequence {
     this.#session = session;
     this.#layout = layout;
     this.#vocabSize = vocabSize;
-    this.#cache = new Map(layout.cache.map((slot) => [slot.input, emptyTensor(slot)]));
+    this.#cache = new Map(layout.cache.map((slot) => [slot.input, emptyCache(slot)]));
+  }
+
+  /** Tokens so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The cache by the names of its inputs, each [1, heads, length, size]; valid until the next run. */
+  get cache(): ReadonlyMap<string, Tensor> {
+    return this.#cache;
   }
 
   /**
@@ -78,32 +87,9 @@ export class Sequence {
         `logits have the shape [${logits.dims.join(', ')}], not [1, ${wanted}, ${this.#vocabSize}]`,
       );
     }
-    const { data } = logits;
-    const at = (index: number): [number, number] => [
-      (given - wanted + index) * width,
-      (given - wanted + index + 1) * width,
-    ];
     return {
       count: wanted,
-      row: (index) => {
-        const [from, to] = at(index);
-        if (data instanceof Float32Array) return data.subarray(from, to);
-        if (data instanceof Uint16Array) return halfToFloat(data.subarray(from, to));
-        // A runtime with Float16Array gives numbers already.
-        return Float32Array.from((data as unknown as Iterable<number> & Float32Array).slice(from, to));
-      },
+      row: (index) => logitsOf(logits, (given - wanted + index) * width, (given - wanted + index + 1) * width),
     };
   }
-}
-
-function emptyTensor({ type, emptyDims }: CacheSlot): Tensor {
-  return type === 'float16'
-    ? new Tensor('float16', new Uint16Array(0), emptyDims)
-    : new Tensor('float32', new Float32Array(0), emptyDims);
-}
-
-function integers(type: IntegerType, values: readonly number[], dims: readonly number[]): Tensor {
-  return type === 'int64'
-    ? new Tensor('int64', BigInt64Array.from(values, BigInt), dims)
-    : new Tensor('int32', Int32Array.from(values), dims);
 }
