@@ -41,6 +41,7 @@ export interface GatewayConfig {
   readonly retentionMs: number;
   readonly roundTimeoutMs: number;
   readonly jobTimeoutMs: number;
+  readonly requestTimeoutMs: number;
   readonly logLevel: LogLevel;
   /** A key to accept besides those in the database; from the environment only. */
   readonly apiKey: string | null;
@@ -155,6 +156,13 @@ const SETTINGS: Settings<GatewayConfig> = {
   jobTimeoutMs: {
     env: 'ASSAY_GATEWAY_JOB_TIMEOUT_MS',
     help: 'for a whole job',
+    fallback: 480_000,
+    parse: integer(1000, 86_400_000),
+  },
+  // OpenAI's SDKs give up after 10 minutes; a fifth of it is left for scorers when all members use up theirs.
+  requestTimeoutMs: {
+    env: 'ASSAY_GATEWAY_REQUEST_TIMEOUT_MS',
+    help: 'for a whole request',
     fallback: 600_000,
     parse: integer(1000, 86_400_000),
   },

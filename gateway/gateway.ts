@@ -10,6 +10,7 @@ import type { Recover, Signer } from '#protocol/signer';
 import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
+import { Breakers } from './committee/breakers.ts';
 import { EpochKeeper, type SecretBox } from './committee/epochs.ts';
 import { Registry } from './committee/registry.ts';
 import { type DeskMove, DisputeDesk } from './dispute/desk.ts';
@@ -74,6 +75,7 @@ export class Gateway {
   readonly epochs: EpochKeeper;
   readonly logKeeper: LogKeeper;
   readonly desk: DisputeDesk;
+  readonly breakers: Breakers;
   readonly #deps: GatewayDeps;
   readonly #receipts: ReceiptDesk;
   readonly #stop = new AbortController();
@@ -84,9 +86,17 @@ export class Gateway {
     this.#deps = deps;
     const { store, clock, rng, domain, signer, limits } = deps;
     const client = createProviderClient(deps.fetch);
-    const shared = { ...deps, client };
-    this.registry = new Registry({ ...shared, manifestTimeoutMs: limits.manifestTimeoutMs });
+    const background = (work: Promise<void>) => this.#keep(work);
     this.logKeeper = new LogKeeper({ store, signer: deps.logSigner, domain, clock });
+    this.breakers = new Breakers({
+      store,
+      log: this.logKeeper,
+      clock,
+      background,
+      onChange: (provider, state) => deps.metrics.breaker(provider, state),
+    });
+    const shared = { ...deps, client, breakers: this.breakers };
+    this.registry = new Registry({ ...shared, manifestTimeoutMs: limits.manifestTimeoutMs });
     this.epochs = new EpochKeeper({
       store,
       registry: this.registry,
@@ -118,7 +128,7 @@ export class Gateway {
       desk: this.desk,
       scoreTimeoutMs: limits.scoreTimeoutMs,
       pipeline: limits,
-      background: (work) => this.#keep(work),
+      background,
       stopping: this.#stop.signal,
     });
     this.app = createApp({
@@ -136,6 +146,7 @@ export class Gateway {
           store,
           log: this.logKeeper,
           receipts: this.#receipts,
+          breakers: this.breakers,
           ready: () => this.#ready && !this.#stop.signal.aborted,
         }),
     });
@@ -182,9 +193,10 @@ export class Gateway {
     return failed;
   }
 
-  /** Rulings that became final, and what may be kept no longer; called on a timer. */
+  /** Rulings that became final, providers whose breakers are due, and what may be kept no longer; called on a timer. */
   async tick(): Promise<void> {
     await this.desk.settleDue();
+    await this.registry.probe(this.breakers, this.#stop.signal);
     await this.#deps.store.withTx((tx) => forgetExpired(tx, this.#deps.clock.nowMs()));
   }
 

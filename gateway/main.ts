@@ -219,6 +219,7 @@ function limitsOf(config: GatewayConfig): GatewayLimits {
     claimTimeoutMs: Math.min(10_000, config.roundTimeoutMs),
     scoreTimeoutMs: config.roundTimeoutMs,
     manifestTimeoutMs: 5_000,
+    requestMs: config.requestTimeoutMs,
     jobMs: config.jobTimeoutMs,
     retentionMs: config.retentionMs,
     // 8 tokens are a first sentence's start; doubling keeps the rounds of a long answer few.

@@ -1,5 +1,5 @@
 /** Prometheus metrics; every label has a closed or configured set of values. */
-import { Counter, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Seconds; 10 ms doubled 13 times to 81.92 s, the buckets of OpenTelemetry's `gen_ai` durations. */
 const DURATION_BUCKETS_S = Array.from({ length: 14 }, (_, power) => 0.01 * 2 ** power);
@@ -20,6 +20,8 @@ export interface Metrics {
   /** Time from the request's arrival to the first byte of text, streams only. */
   firstToken(model: string, durationMs: number): void;
   tokens(model: string, input: number, output: number): void;
+  /** A provider's breaker changed: `closed`, `open` or `half_open`. */
+  breaker(provider: string, state: 'closed' | 'open' | 'half_open'): void;
   /** One move of a dispute, such as `opened` or `upheld`. */
   dispute(fault: string, state: string): void;
   readonly contentType: string;
@@ -62,7 +64,23 @@ export function createMetrics(registry: Registry = new Registry()): Metrics {
     labelNames: ['fault', 'state'],
     registers,
   });
+  const breakers = new Gauge({
+    name: 'assay_provider_breaker',
+    help: 'Breaker of a provider: 0 closed, 1 half open, 2 open.',
+    labelNames: ['provider'],
+    registers,
+  });
+  const breakerOpenings = new Counter({
+    name: 'assay_provider_breaker_openings_total',
+    help: 'How often the breaker of a provider has opened.',
+    labelNames: ['provider'],
+    registers,
+  });
   return {
+    breaker(provider, state) {
+      breakers.set({ provider }, { closed: 0, half_open: 1, open: 2 }[state]);
+      if (state === 'open') breakerOpenings.inc({ provider });
+    },
     request({ route, status, mode, verdict, durationMs }) {
       requests.inc({ route, status: String(status), mode, verdict });
       durations.observe({ route, mode }, durationMs / 1000);

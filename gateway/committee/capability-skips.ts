@@ -9,7 +9,8 @@ import type { Registry } from './registry.ts';
 /** Why a provider without the shared sampler gets no request that needs it. */
 export const SAMPLER_MISSING = 'capability:sampler';
 
-export interface CapabilitySkip {
+/** A candidate that a draw passes over, and where the log says why. */
+export interface CandidateSkip {
   readonly provider: Address;
   readonly reason: string;
   /** The entry of the log that says so; its evidence is the hash of the manifest that the provider signed. */
@@ -33,7 +34,7 @@ export class CapabilitySkips {
   }
 
   /** Providers of a model that cannot serve this sampling; the reasons are in the log when this returns. */
-  async of(modelDigest: Hash, sampling: Sampling): Promise<CapabilitySkip[]> {
+  async of(modelDigest: Hash, sampling: Sampling): Promise<CandidateSkip[]> {
     if (!needsSampler(sampling)) return [];
     const { store, registry, log, clock } = this.#deps;
     const unfit = registry.withoutSampler(modelDigest);

@@ -10,6 +10,7 @@ import { within } from '../round/deadline.ts';
 import type { ProviderClient } from '../round/provider-client.ts';
 import type { Store } from '../store/handle.ts';
 import { listProviders, type ProviderRow, rejoin, upsertProvider } from '../store/providers-repo.ts';
+import type { Breakers } from './breakers.ts';
 import type { ProviderRecord, Seat } from './seat.ts';
 
 export interface RegistryDeps {
@@ -68,6 +69,24 @@ export class Registry {
     });
     await this.load();
     return { address: manifest.address };
+  }
+
+  /** Asks providers whose breakers are due for their manifests: who is still gone need not cost a request to find out. */
+  async probe(breakers: Pick<Breakers, 'due' | 'sent'>, signal: AbortSignal): Promise<void> {
+    const { client, clock, manifestTimeoutMs } = this.#deps;
+    await Promise.all(
+      breakers.due().map(async (address) => {
+        const record = this.#records.get(address);
+        if (!record) return;
+        const report = breakers.sent(address);
+        const deadline = clock.nowMs() + manifestTimeoutMs;
+        const reply = within(clock, deadline, signal, (inner) => client.manifest(record.url, inner));
+        const isThere = await reply.then(({ manifest }) => manifest.address === address).catch(() => false);
+        if (isThere) report.answered();
+        else if (signal.aborted) report.dropped();
+        else report.failed();
+      }),
+    );
   }
 
   /** Re-reads the database. */

@@ -244,6 +244,7 @@ function planOf(bundle: DisputeBundle, nowMs: number): AttemptPlan {
     inputNanoPerMtok: accused.ticket.inputNanoPerMtok,
     outputNanoPerMtok: accused.ticket.outputNanoPerMtok,
     issuedAtMs: nowMs,
+    jobsEndAtMs: nowMs,
     expiresAtMs: nowMs + (accused.ticket.expiresAtMs - accused.ticket.issuedAtMs),
     retainUntilMs: nowMs + (accused.ticket.retainUntilMs - accused.ticket.issuedAtMs),
   };

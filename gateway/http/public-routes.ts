@@ -4,6 +4,7 @@ import { ProtocolError } from '#protocol/errors';
 import type { Address } from '#protocol/hash';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
+import type { BreakerView } from '../committee/breakers.ts';
 import type { DisputeBundleWire } from '../dispute/bundle.ts';
 import { earningsAccount } from '../ledger/accounts.ts';
 import { type DisputeRow, disputeById, disputeMoves, listDisputes } from '../store/disputes-repo.ts';
@@ -20,6 +21,7 @@ export interface PublicDeps {
   readonly store: Store;
   readonly log: LogKeeper;
   readonly receipts: ReceiptDesk;
+  readonly breakers: { view(provider: Address): BreakerView };
   /** Whether requests can be served right now. */
   readonly ready: () => boolean;
 }
@@ -89,6 +91,7 @@ export function mountPublicRoutes(app: GatewayApp, auth: GatewayMiddleware, deps
             region: row.region,
             numeric_class: row.numericClass,
             status: row.status,
+            breaker: deps.breakers.view(row.address),
             stake_nano: bond.freeNano.toString(),
             frozen_nano: bond.frozenNano.toString(),
             earnings_nano: (await balanceNano(handle, earningsAccount(row.address))).toString(),

@@ -5,8 +5,10 @@ import { type Hash, toHex } from '#protocol/hash';
 import { policyCanonicalJson } from '#protocol/policy';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
+import type { Breakers } from '../committee/breakers.ts';
 import type { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { EpochKeeper, OpenEpoch } from '../committee/epochs.ts';
+import { passedOver } from '../committee/passed-over.ts';
 import type { Registry } from '../committee/registry.ts';
 import type { Seat } from '../committee/seat.ts';
 import type { DisputeDesk } from '../dispute/desk.ts';
@@ -15,13 +17,15 @@ import type { AnswerRequest } from '../openai/answer.ts';
 import { acceptRequest } from '../store/accept-request.ts';
 import type { Store } from '../store/handle.ts';
 import { Attempt, type AttemptDeps } from './attempt.ts';
-import { type LinkedAbort, linkAbort } from './deadline.ts';
+import { type LinkedAbort, requestLife } from './deadline.ts';
 import type { AttemptPlan } from './plan.ts';
 import { StoreJournal } from './store-journal.ts';
 
 /** How long things take and are kept, in milliseconds, and how answers are cut into chunks. */
 export interface PipelineLimits {
-  /** Until when a ticket may be worked on. */
+  /** For a whole request: what is not answered by then is ended, with all its jobs; tickets expire with it. */
+  readonly requestMs: number;
+  /** For a whole generating job; what is left of the request is for scorers that make up for lost seats. */
   readonly jobMs: number;
   /** How long providers keep evidence, and the gateway statements and dispute bundles. */
   readonly retentionMs: number;
@@ -34,6 +38,7 @@ export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress'> 
   readonly registry: Registry;
   readonly epochs: EpochKeeper;
   readonly skips: CapabilitySkips;
+  readonly breakers: Breakers;
   readonly log: LogKeeper;
   readonly receipts: ReceiptDesk;
   readonly desk: DisputeDesk;
@@ -70,19 +75,20 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     maxTokens: request.maxTokens,
   };
   // Before any money is held: what fails from there on has a hold to release.
-  const unfit = await deps.skips.of(model.digest, request.sampling);
+  const unable = await deps.skips.of(model.digest, request.sampling);
   const { epoch, attempt, drawIndex } = await hold(deps, request, shape);
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
   const plan = planOf(deps, request, attempt);
   const journal = new StoreJournal({ store: deps.store, clock: deps.clock, log: deps.log, requestId, shape });
-  const life = linkAbort([request.signal, deps.stopping]);
+  const candidates = candidatesOf(deps, epoch, draw.order, model.digest);
+  const life = requestLife(deps.clock, plan.expiresAtMs, [request.signal, deps.stopping]);
   const run = new Attempt(
     { ...deps, journal, progress: (wave) => journal.progress(wave) },
     {
       plan,
       policy,
-      candidates: candidatesOf(deps, epoch, draw.order, model.digest),
-      unfit,
+      candidates,
+      unfit: passedOver(candidates, unable, deps.breakers.skips(), policy.n),
       referee: deps.registry.referee(model.digest),
       canScore: (seat) => deps.registry.canScore(seat.address),
       rules: { maxTokens: request.maxTokens, stop: request.sampling.stop, text: model.text },
@@ -135,7 +141,7 @@ async function hold(deps: PipelineDeps, request: AnswerRequest, shape: CostShape
 
 function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): AttemptPlan {
   const { clock, rng, log } = deps;
-  const { jobMs, retentionMs, streamChunks } = deps.pipeline;
+  const { requestMs, jobMs, retentionMs, streamChunks } = deps.pipeline;
   const nowMs = clock.nowMs();
   const drawn = rng.bytes(8);
   return {
@@ -152,7 +158,8 @@ function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): At
     inputNanoPerMtok: request.model.price.inputNanoPerMtok,
     outputNanoPerMtok: request.model.price.outputNanoPerMtok,
     issuedAtMs: nowMs,
-    expiresAtMs: nowMs + jobMs,
+    jobsEndAtMs: nowMs + Math.min(jobMs, requestMs),
+    expiresAtMs: nowMs + requestMs,
     retainUntilMs: nowMs + retentionMs,
     checkpoint: log.latestHash(),
   };

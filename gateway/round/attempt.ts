@@ -2,7 +2,7 @@
 import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
 import type { Fault, Verdict } from '#protocol/verdict';
-import type { CapabilitySkip } from '../committee/capability-skips.ts';
+import type { CandidateSkip } from '../committee/capability-skips.ts';
 import type { Seat } from '../committee/seat.ts';
 import type { Contradiction } from '../dispute/contradiction.ts';
 import type { Ballot } from '../judge/decide.ts';
@@ -29,7 +29,7 @@ export interface AttemptInput {
   /** Candidates in the order of the draw, one per operator. */
   readonly candidates: readonly Seat[];
   /** Who of all providers cannot serve this request by its own manifest. */
-  readonly unfit: readonly CapabilitySkip[];
+  readonly unfit: readonly CandidateSkip[];
   readonly referee: Seat | null;
   readonly canScore: (seat: Seat) => boolean;
   readonly rules: ShapeRules;
@@ -102,7 +102,7 @@ export class Attempt {
   }
 
   /** Unfit candidates that were drawn before the last seat: without a reason for each, the committee is a false draw. */
-  #passedOver(): readonly CapabilitySkip[] {
+  #passedOver(): readonly CandidateSkip[] {
     const drawn = this.#input.candidates.map((seat) => seat.address);
     const last = Math.max(...this.wave.members.map((member) => drawn.indexOf(member.seat.address)));
     return this.#input.unfit.filter(({ provider }) => drawn.slice(0, Math.max(0, last)).includes(provider));

@@ -31,6 +31,29 @@ export function linkAbort(parents: readonly AbortSignal[]): LinkedAbort {
   };
 }
 
+/**
+ * The life of one request: ends with the first of `parents`, or at `endsAtMs` on the clock, and takes everything with it that
+ * still runs for it.
+ */
+export function requestLife(clock: Clock, endsAtMs: number, parents: readonly AbortSignal[]): LinkedAbort {
+  const life = linkAbort(parents);
+  const timer = new AbortController();
+  clock.sleep(Math.max(0, endsAtMs - clock.nowMs()), timer.signal).then(
+    () => {
+      // No DeadlineError: that one blames a member, and the attempt would go on without it.
+      life.abort(new ProtocolError('deadline_exceeded', 'The request took too long. Nothing was charged.'));
+    },
+    () => undefined,
+  );
+  return {
+    ...life,
+    release() {
+      timer.abort();
+      life.release();
+    },
+  };
+}
+
 /** Thrown by `within` when the time is over. */
 export class DeadlineError extends ProtocolError {
   constructor() {

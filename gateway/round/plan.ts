@@ -24,6 +24,8 @@ export interface AttemptPlan {
   readonly inputNanoPerMtok: bigint;
   readonly outputNanoPerMtok: bigint;
   readonly issuedAtMs: number;
+  /** When generating jobs must have ended: who has not is late. */
+  readonly jobsEndAtMs: number;
   readonly expiresAtMs: number;
   readonly retainUntilMs: number;
   readonly checkpoint: Hash;

@@ -31,7 +31,8 @@ export interface ScoreTarget {
   readonly tokens: readonly number[];
 }
 
-export interface ScoringDeps extends Pick<WaveDeps, 'client' | 'domain' | 'recover' | 'signer' | 'clock' | 'rng'> {
+export interface ScoringDeps
+  extends Pick<WaveDeps, 'client' | 'domain' | 'recover' | 'signer' | 'clock' | 'rng' | 'breakers'> {
   readonly journal: Pick<WaveDeps['journal'], 'jobsIssued'>;
   readonly scoreTimeoutMs: number;
 }
@@ -52,12 +53,18 @@ export async function takeScore(
   const role = scorer.role === 'referee' ? 'referee' : 'scorer';
   await deps.journal.jobsIssued([{ requestId: plan.requestId, seat: scorer.seat, role, issued }]);
   const order = scoreOrder(plan, deps, issued, target.tokens);
+  const report = deps.breakers.sent(scorer.seat.address);
   let reply: ScoreReply;
   try {
     const deadline = deps.clock.nowMs() + deps.scoreTimeoutMs;
     reply = await within(deps.clock, deadline, signal, (inner) => deps.client.score(scorer.seat.url, order, inner));
   } catch (error) {
-    if (signal.aborted) throw signal.reason;
+    if (signal.aborted) {
+      report.dropped();
+      throw signal.reason;
+    }
+    if (error instanceof ProviderFailure && error.refusal) report.dropped();
+    else report.failed();
     if (error instanceof ProviderFailure || error instanceof DeadlineError) return null;
     throw error;
   }
@@ -70,6 +77,8 @@ export async function takeScore(
     score.transcriptHash === scoredHash(plan.promptIds, target.tokens) &&
     score.evidenceRoot === evidenceRoot(0, reply.evidence) &&
     deps.recover(digests.score(deps.domain, score), reply.signature) === scorer.seat.address;
+  if (genuine) report.answered();
+  else report.failed();
   if (!genuine) return null;
   const tolerances = tolerancesOf(scorer.seat.numericClass, target.seat.numericClass);
   const claimed = { tokens: target.tokens, sampling: plan.sampling, seed: plan.seed };

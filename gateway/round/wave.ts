@@ -6,6 +6,7 @@ import { memberSlots, padHash, sealRound } from '#protocol/round';
 import { SEATS_MAX } from '#protocol/schema';
 import { digests } from '#protocol/typed';
 import type { Fault } from '#protocol/verdict';
+import type { JobReport } from '../committee/breakers.ts';
 import type { Seat } from '../committee/seat.ts';
 import { DeadlineError, within } from './deadline.ts';
 import { type MemberDeps, MemberFault, SealedMember } from './member.ts';
@@ -52,6 +53,8 @@ export interface WaveDeps extends MemberDeps, Issuer {
   readonly rng: Rng;
   readonly journal: RoundJournal;
   readonly limits: WaveLimits;
+  /** Receives what becomes of every job, for the providers' breakers. */
+  readonly breakers: { sent(provider: Seat['address']): JobReport };
 }
 
 export class Wave {
@@ -63,6 +66,7 @@ export class Wave {
   readonly #deps: WaveDeps;
   readonly #plan: AttemptPlan;
   readonly #signal: AbortSignal;
+  readonly #reports = new Map<Hash, JobReport>();
 
   constructor(deps: WaveDeps, plan: AttemptPlan, signal: AbortSignal) {
     this.#deps = deps;
@@ -112,6 +116,8 @@ export class Wave {
     const { clock, journal, limits } = this.#deps;
     const member = new SealedMember(this.#deps, job.seat, job.issued);
     const order = generateOrder(this.#plan, this.#deps, job.issued);
+    const report = this.#deps.breakers.sent(job.seat.address);
+    this.#reports.set(member.jobId, report);
     try {
       const deadline = clock.nowMs() + limits.connectTimeoutMs;
       await within(clock, deadline, this.#signal, () => member.start(order, this.#signal));
@@ -120,6 +126,9 @@ export class Wave {
       member.close();
       if (this.#signal.aborted) throw this.#signal.reason;
       const reason = this.#skipReason(error, job.issued);
+      // To say no in good form, for want of a free place say, is no failure.
+      if (reason.startsWith('refused:')) report.dropped();
+      else report.failed();
       const evidenceHash = job.issued.ticketHash;
       const provider = job.seat.address;
       const logIndex = await journal.candidateSkipped({ provider, reason, evidenceHash, atMs: clock.nowMs() });
@@ -176,7 +185,10 @@ export class Wave {
 
   /** Collects claims; members that have not finished are told to stop first. A member without a claim does not count. */
   async claims(members: readonly SealedMember[]): Promise<void> {
-    await this.#each(members, this.#deps.limits.claimTimeoutMs, 'timeout', (member, signal) => claimOf(member, signal));
+    await this.#each(members, this.#deps.limits.claimTimeoutMs, 'timeout', async (member, signal) => {
+      await claimOf(member, signal);
+      this.#reports.get(member.jobId)?.answered();
+    });
   }
 
   /** Collects what rejected members still sign: evidence for their dispute, which their silence does not change. */
@@ -202,7 +214,7 @@ export class Wave {
     step: (member: SealedMember, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
     const { clock } = this.#deps;
-    const deadline = clock.nowMs() + timeoutMs;
+    const deadline = Math.min(clock.nowMs() + timeoutMs, this.#plan.jobsEndAtMs);
     await Promise.all(
       members.map(async (member) => {
         try {
@@ -210,6 +222,7 @@ export class Wave {
         } catch (error) {
           if (this.#signal.aborted) throw this.#signal.reason;
           dropMember(member, error, faultWhenLate);
+          this.#reports.get(member.jobId)?.failed();
         }
       }),
     );
@@ -217,6 +230,7 @@ export class Wave {
 
   close(): void {
     for (const member of this.members) member.close();
+    for (const report of this.#reports.values()) report.dropped();
   }
 }
 

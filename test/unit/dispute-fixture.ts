@@ -47,6 +47,7 @@ export const PLAN = {
   inputNanoPerMtok: 1n,
   outputNanoPerMtok: 2n,
   issuedAtMs: 1000,
+  jobsEndAtMs: 61_000,
   expiresAtMs: 2000,
   retainUntilMs: 3000,
   checkpoint: ZERO_HASH,

@@ -31,6 +31,7 @@ const plan: AttemptPlan = {
   chunkSizes: [12],
   inputNanoPerMtok: 0n,
   outputNanoPerMtok: 0n,
+  jobsEndAtMs: 1_700_000_100_000,
   issuedAtMs: 0,
   expiresAtMs: 1000,
   retainUntilMs: 1000,
@@ -86,6 +87,7 @@ function deps(silent: readonly string[] = []): ScoringDeps & { asked: string[] }
     }),
     rng: { bytes: (length) => new Uint8Array(length).fill(++count) },
     journal: { jobsIssued: async () => undefined },
+    breakers: { sent: () => ({ answered() {}, failed() {}, dropped() {} }) },
     scoreTimeoutMs: 1,
   };
 }
