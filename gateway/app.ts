@@ -13,6 +13,7 @@ import type { AnswerPipeline } from './openai/answer.ts';
 import type { ChatRules } from './openai/chat-request.ts';
 import { chatCompletions } from './openai/chat-route.ts';
 import { KEEP_ALIVE_MS } from './openai/chat-stream.ts';
+import type { IdempotencyDesk } from './openai/idempotency.ts';
 import { listModels, retrieveModel } from './openai/models-route.ts';
 
 export interface AppDeps extends ChatRules {
@@ -24,6 +25,7 @@ export interface AppDeps extends ChatRules {
   readonly metrics: Metrics;
   /** Longest silence of a stream in milliseconds; 25 s when absent. */
   readonly keepAliveMs?: number;
+  readonly idempotency: IdempotencyDesk;
   /** Mounts further routes; `auth` goes in front of those that need an API key. */
   readonly routes?: (app: GatewayApp, auth: GatewayMiddleware) => void;
 }
@@ -36,6 +38,7 @@ const EXPOSED_HEADERS = [
   'retry-after',
   'retry-after-ms',
   'x-should-retry',
+  'idempotent-replayed',
   'assay-id',
   'assay-policy',
   'assay-verdict',

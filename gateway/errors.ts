@@ -41,6 +41,7 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   invalid_api_key: client(401),
   insufficient_quota: { status: 429, type: 'insufficient_quota', retry: false },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retry: true, retryAfterS: 1 },
+  idempotency_key_reused: client(422),
   // A pool that is too small for the policy stays so; one whose members are busy does not.
   committee_unavailable: { ...busy(2), retry: 'said' },
   // The reserve is filled by an operator, not by waiting seconds.

@@ -20,17 +20,20 @@ import type { KeyLookup } from './keys.ts';
 import { RESERVE, stakeAccount } from './ledger/accounts.ts';
 import { errorFields, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import type { ModelEntry } from './openai/answer.ts';
+import type { AnswerPipeline, ModelEntry } from './openai/answer.ts';
+import { IdempotencyDesk } from './openai/idempotency.ts';
 import { CHAT_LIMITS_DEFAULT, type ChatLimits } from './openai/limits.ts';
 import type { PipelineLimits } from './round/accept.ts';
 import { abortedEntry } from './round/conclude.ts';
 import { createPipeline } from './round/pipeline.ts';
 import { createProviderClient, type Fetch } from './round/provider-client.ts';
 import type { WaveLimits } from './round/wave.ts';
+import { earlierAttempt } from './store/accept-request.ts';
 import { depositOnce, grantKey } from './store/grants.ts';
 import type { Store } from './store/handle.ts';
 import { activeApiKeyByHash } from './store/keys-repo.ts';
 import { forgetExpired, recover } from './store/recover.ts';
+import { setSealedAnswer } from './store/requests-repo.ts';
 
 /** Everything that decides how a gateway behaves; all durations in milliseconds. */
 export interface GatewayLimits extends WaveLimits, PipelineLimits {
@@ -133,6 +136,7 @@ export class Gateway {
     });
     this.app = createApp({
       pipeline,
+      idempotency: this.#idempotency(pipeline),
       keys: keyLookup(store),
       clock,
       rng,
@@ -209,6 +213,19 @@ export class Gateway {
   async stop(): Promise<void> {
     this.#stop.abort(new ProtocolError('shutting_down', 'The gateway is stopping.', { retryable: true }));
     await this.settled();
+  }
+
+  #idempotency(pipeline: AnswerPipeline): IdempotencyDesk {
+    const { store, box, clock } = this.#deps;
+    return new IdempotencyDesk({
+      box,
+      find: (keyId, idempotency) =>
+        store.read((handle) => earlierAttempt(handle, { keyId, idempotency, nowMs: clock.nowMs() })),
+      keep: (keyId, { key }, requestId, sealed) =>
+        store.withTx((tx) => setSealedAnswer(tx, { keyId, idempotencyKey: key, requestId }, sealed)),
+      sealedAnswer: (requestId) => pipeline.sealedAnswer(requestId),
+      background: (work) => this.#keep(work),
+    });
   }
 
   #keep(work: Promise<void>): void {

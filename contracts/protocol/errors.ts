@@ -15,6 +15,7 @@ export const ERROR_CODES = [
   'invalid_api_key',
   'insufficient_quota',
   'rate_limit_exceeded',
+  'idempotency_key_reused',
   // the committee
   'committee_unavailable',
   'reserve_empty',

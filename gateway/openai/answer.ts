@@ -44,6 +44,24 @@ export interface AnswerRequest {
   readonly stream: boolean;
   /** Aborts when the client leaves. */
   readonly signal: AbortSignal;
+  /** Present where the client gave the call a key. */
+  readonly keyed?: KeyedCall;
+}
+
+/** A client's key for one call (DESIGN §11). */
+export interface KeyedCall {
+  readonly key: string;
+  /** Hash of everything that makes it the same call. */
+  readonly fingerprint: Hash;
+  readonly expiresAtMs: number;
+}
+
+/** How a keyed answer is kept for whoever repeats the call; both texts are sealed. */
+export interface AnswerKeep {
+  /** Becomes durable with the settlement: with the attestation, enough to end the answer after a crash. */
+  readonly unfinished: string;
+  /** Replaces it before the end of the answer leaves. */
+  finished(sealed: SealedAnswer): Promise<string>;
 }
 
 export type FinishKind = 'stop' | 'stop_string' | 'length';
@@ -67,7 +85,7 @@ export type AnswerEvent =
       /** Fields of the answer that the verdict does not cover. */
       readonly unverified: readonly string[];
       /** Signs what is really answered; called once, with the rendered choices. */
-      seal(content: ResponseContent): Promise<SealedAnswer>;
+      seal(content: ResponseContent, keep?: AnswerKeep): Promise<SealedAnswer>;
     };
 
 /** The attestation in the two places where a client finds it. */
@@ -82,4 +100,6 @@ export interface SealedAnswer {
 export interface AnswerPipeline {
   /** @throws {ProtocolError} from the iteration, at any point of it */
   answer(request: AnswerRequest): AsyncIterable<AnswerEvent>;
+  /** The seal of an answer that was settled before. @throws {ProtocolError} not_found */
+  sealedAnswer(requestId: string): Promise<SealedAnswer>;
 }

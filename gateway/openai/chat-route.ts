@@ -1,24 +1,24 @@
 /** `POST /v1/chat/completions`. */
-import type { Clock } from '#protocol/env';
-import { ProtocolError } from '#protocol/errors';
+import type { Hash } from '#protocol/hash';
 import { errorEnvelope } from '../errors.ts';
 import { readBody } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
 import { errorFields, type Log } from '../log.ts';
-import type { AnswerEvent, AnswerPipeline, AnswerRequest } from './answer.ts';
+import type { AnswerEvent, AnswerKeep, AnswerPipeline, AnswerRequest, KeyedCall } from './answer.ts';
 import { answerText } from './answer-text.ts';
-import { type ChatRules, parseChatRequest } from './chat-request.ts';
-import { bodyOfFrames, dataFrame, streamFrames } from './chat-stream.ts';
+import { type ChatRequest, type ChatRules, parseChatRequest } from './chat-request.ts';
+import { streamFrames } from './chat-stream.ts';
+import { dataFrame } from './frames.ts';
 import { openedHeaders } from './headers.ts';
+import { keyedCall, type MadeAnswer } from './idempotency.ts';
 import { type AnswerHead, completionBody, completionId, contentOf, usageOf } from './render.ts';
-import { sealedAssay } from './seal.ts';
+import { ownAssay } from './seal.ts';
+import { type Making, type ServeDeps, serveAnswer } from './serve-answer.ts';
+import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 
-export interface ChatDeps extends ChatRules {
+export interface ChatDeps extends ChatRules, ServeDeps {
   readonly pipeline: AnswerPipeline;
-  readonly clock: Clock;
   readonly log: Log;
-  /** Longest silence of a stream in milliseconds before a comment is sent. */
-  readonly keepAliveMs: number;
 }
 
 type Opened = Extract<AnswerEvent, { type: 'opened' }>;
@@ -27,38 +27,49 @@ type Final = Extract<AnswerEvent, { type: 'final' }>;
 /** The handler; it runs behind `requireKey`. */
 export function chatCompletions(deps: ChatDeps): (c: GatewayContext) => Promise<Response> {
   return async (c) => {
-    const left = new AbortController();
-    const onLeft = () => left.abort(new ProtocolError('client_closed', 'The client has left.'));
-    // The request's own signal covers plain answers; a stream's `cancel` covers the rest.
-    c.req.raw.signal.addEventListener('abort', onLeft, { once: true });
     const bytes = await readBody(c.req.raw, deps.limits.bodyBytesMax);
-    const { answer: request, includeUsage } = parseChatRequest(
+    const parsed = parseChatRequest(
       {
         requestId: c.get('requestId'),
         apiKey: c.get('apiKey'),
         bytes,
         policyHeader: c.req.header('assay-verification'),
         nonceHeader: c.req.header('assay-nonce'),
-        signal: left.signal,
+        signal: c.req.raw.signal,
       },
       deps,
     );
-    const observation = c.get('observation');
-    observation.model = request.model.id;
-    observation.mode = request.policy.mode;
-    observation.stream = request.stream;
-    observation.promptTokens = request.promptIds.length;
-    const head: AnswerHead = {
-      id: completionId(request.requestId),
-      created: Math.floor(deps.clock.nowMs() / 1000),
-      model: request.model.id,
-    };
-    const events = deps.pipeline.answer(request)[Symbol.asyncIterator]();
-    const opened = await openedOf(events, left.signal);
-    const rest: AsyncIterable<AnswerEvent> = { [Symbol.asyncIterator]: () => events };
-    if (!request.stream) return plainAnswer(c, { head, request, opened, rest });
-    return streamedAnswer(c, deps, { head, request, opened, rest, includeUsage, onLeft });
+    const keyed = keyedCallOf(c, parsed.answer.bodyHash, deps.clock.nowMs());
+    observeRequest(c, parsed.answer);
+    return serveAnswer(c, deps, keyed, (making) => makeAnswer(c, deps, { ...parsed, making, keyed }));
   };
+}
+
+/** The call that the client's `Idempotency-Key` names: body, route and the headers that decide the answer. */
+export function keyedCallOf(c: GatewayContext, bodyHash: Hash, nowMs: number): KeyedCall | null {
+  const header = (name: string) => c.req.header(name) ?? null;
+  const parts = { route: c.req.path, bodyHash, policy: header('assay-verification'), nonce: header('assay-nonce') };
+  return keyedCall(c.req.header('idempotency-key'), parts, nowMs);
+}
+
+async function makeAnswer(
+  c: GatewayContext,
+  deps: ChatDeps,
+  { answer, includeUsage, making, keyed }: ChatRequest & { making: Making; keyed: KeyedCall | null },
+): Promise<MadeAnswer> {
+  const { signal, keeper } = making;
+  const request: AnswerRequest = { ...answer, signal, ...(keyed ? { keyed } : {}) };
+  const head: AnswerHead = {
+    id: completionId(request.requestId),
+    created: Math.floor(deps.clock.nowMs() / 1000),
+    model: request.model.id,
+  };
+  const events = deps.pipeline.answer(request)[Symbol.asyncIterator]();
+  const opened = await openedOf(events, signal);
+  const rest: AsyncIterable<AnswerEvent> = { [Symbol.asyncIterator]: () => events };
+  const keep = keeper ? (unfinished: UnfinishedAnswer) => keeper(request.requestId, unfinished) : undefined;
+  const answering: Answering = { head, request, opened, rest, keep };
+  return request.stream ? streamedAnswer(c, deps, { ...answering, includeUsage }) : plainAnswer(c, answering);
 }
 
 interface Answering {
@@ -66,6 +77,7 @@ interface Answering {
   readonly request: AnswerRequest;
   readonly opened: Opened;
   readonly rest: AsyncIterable<AnswerEvent>;
+  readonly keep: ((unfinished: UnfinishedAnswer) => Promise<AnswerKeep>) | undefined;
 }
 
 /** Errors before this event are ordinary error responses, for streams too. */
@@ -76,7 +88,7 @@ async function openedOf(events: AsyncIterator<AnswerEvent>, signal: AbortSignal)
   return first.value;
 }
 
-async function plainAnswer(c: GatewayContext, { head, request, opened, rest }: Answering): Promise<Response> {
+async function plainAnswer(c: GatewayContext, { head, request, opened, rest, keep }: Answering): Promise<MadeAnswer> {
   const detokenized = answerText(request);
   let text = '';
   for await (const event of rest) {
@@ -85,15 +97,15 @@ async function plainAnswer(c: GatewayContext, { head, request, opened, rest }: A
     text += detokenized.finish(event.finish);
     observeFinal(c, event);
     const content = contentOf(head, text, event.finish, usageOf(request.promptIds.length, event.outputTokens));
-    const sealed = await event.seal(content);
-    return new Response(JSON.stringify(completionBody(head, content, sealedAssay(event, sealed))), {
-      headers: {
-        ...openedHeaders(request.requestId, opened),
-        ...sealed.headers,
-        'content-type': 'application/json',
-        'cache-control': 'no-store',
-      },
-    });
+    const headers = {
+      ...openedHeaders(request.requestId, opened),
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+    };
+    const tail = [completionBody(head, content, ownAssay(event))];
+    const unfinished = { form: 'json', headers, frames: [], tail } as const;
+    const whole = finishAnswer(unfinished, await event.seal(content, await keep?.(unfinished)));
+    return { headers: whole.headers, body: whole.frames.join('') };
   }
   throw new Error('the pipeline ended without a final event');
 }
@@ -101,37 +113,29 @@ async function plainAnswer(c: GatewayContext, { head, request, opened, rest }: A
 function streamedAnswer(
   c: GatewayContext,
   deps: ChatDeps,
-  { head, request, opened, rest, includeUsage, onLeft }: Answering & { includeUsage: boolean; onLeft: () => void },
-): Response {
+  { head, request, opened, rest, keep, includeUsage }: Answering & { includeUsage: boolean },
+): MadeAnswer {
   const observation = c.get('observation');
   observation.deferred = true;
+  const headers = {
+    ...openedHeaders(request.requestId, opened),
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache, no-transform',
+    // nginx would otherwise hold the stream back until its buffer is full.
+    'x-accel-buffering': 'no',
+  };
   const frames = streamFrames(rest, {
     head,
+    headers,
     request,
     includeUsage,
+    keep,
     onFirstText: () => {
       observation.firstTokenMs = deps.clock.nowMs() - c.get('arrivedMs');
     },
     onFinal: (final) => observeFinal(c, final),
   });
-  const body = bodyOfFrames(guardedFrames(frames, c, deps.log, request.signal), {
-    clock: deps.clock,
-    keepAliveMs: deps.keepAliveMs,
-    onCancel: () => {
-      onLeft();
-      observation.code ??= 'client_closed';
-      c.get('ended')();
-    },
-  });
-  return new Response(body, {
-    headers: {
-      ...openedHeaders(request.requestId, opened),
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
-      // nginx would otherwise hold the stream back until its buffer is full.
-      'x-accel-buffering': 'no',
-    },
-  });
+  return { headers, body: guardedFrames(frames, c, deps.log, request.signal) };
 }
 
 /** Ends a failed stream with an error event and without `[DONE]`: a bare end would look like success to SDKs. */
@@ -153,6 +157,14 @@ async function* guardedFrames(
   } finally {
     c.get('ended')();
   }
+}
+
+function observeRequest(c: GatewayContext, request: AnswerRequest): void {
+  const observation = c.get('observation');
+  observation.model = request.model.id;
+  observation.mode = request.policy.mode;
+  observation.stream = request.stream;
+  observation.promptTokens = request.promptIds.length;
 }
 
 function observeFinal(c: GatewayContext, final: Final): void {

@@ -1,27 +1,25 @@
 /** The stream of an answer: server-sent events exactly as OpenAI frames them (reference: WHATWG HTML §9.2). */
 import type { Clock } from '#protocol/env';
-import type { AnswerEvent, AnswerRequest } from './answer.ts';
+import type { AnswerEvent, AnswerKeep, AnswerRequest } from './answer.ts';
 import { answerText } from './answer-text.ts';
+import { dataFrame, KEEP_ALIVE_FRAME } from './frames.ts';
 import { type AnswerHead, chunkBuilder, contentOf, usageOf } from './render.ts';
-import { sealedAssay } from './seal.ts';
+import { ownAssay } from './seal.ts';
+import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 
 /** How long a stream may be silent before a comment shows proxies that it lives: below the usual 60 s, twice over. */
 export const KEEP_ALIVE_MS = 25_000;
-const KEEP_ALIVE_FRAME = ': keep-alive\n\n';
-const DONE_FRAME = 'data: [DONE]\n\n';
 
 export interface StreamOptions {
   readonly head: AnswerHead;
   readonly request: AnswerRequest;
   readonly includeUsage: boolean;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Keeps the answer; called before the seal. */
+  readonly keep?: ((unfinished: UnfinishedAnswer) => Promise<AnswerKeep>) | undefined;
   /** Called once, before the first text leaves. */
   readonly onFirstText: () => void;
   readonly onFinal: (final: Extract<AnswerEvent, { type: 'final' }>) => void;
-}
-
-/** One `data:` event; JSON.stringify escapes line breaks, so that a value is always one line. */
-export function dataFrame(value: unknown): string {
-  return `data: ${JSON.stringify(value)}\n\n`;
 }
 
 /**
@@ -30,7 +28,7 @@ export function dataFrame(value: unknown): string {
  */
 export async function* streamFrames(
   events: AsyncIterable<AnswerEvent>,
-  { head, request, includeUsage, onFirstText, onFinal }: StreamOptions,
+  { head, headers, request, includeUsage, keep, onFirstText, onFinal }: StreamOptions,
 ): AsyncGenerator<string, void, undefined> {
   const chunks = chunkBuilder(head, includeUsage);
   const detokenized = answerText(request);
@@ -47,9 +45,8 @@ export async function* streamFrames(
     if (event.type === 'tokens') continue;
     onFinal(event);
     const content = contentOf(head, text, event.finish, usageOf(request.promptIds.length, event.outputTokens));
-    const sealed = await event.seal(content);
-    for (const chunk of chunks.last(content, sealedAssay(event, sealed))) yield dataFrame(chunk);
-    yield DONE_FRAME;
+    const unfinished = { form: 'events', headers, frames: [], tail: chunks.last(content, ownAssay(event)) } as const;
+    yield* finishAnswer(unfinished, await event.seal(content, await keep?.(unfinished))).frames;
     return;
   }
   throw new Error('the pipeline ended without a final event');

@@ -127,9 +127,10 @@ async function hold(deps: PipelineDeps, request: AnswerRequest, shape: CostShape
           coverNano: coverNano(shape),
           epoch: epoch.epoch,
           nowMs: clock.nowMs(),
+          ...(request.keyed ? { idempotency: request.keyed } : {}),
         }),
       );
-      if (accepted.outcome !== 'accepted') throw new ProtocolError('internal_error', 'The request id was used before.');
+      if (accepted.outcome !== 'accepted') throw notNew(accepted.outcome);
       return { epoch, attempt: accepted.attempt, drawIndex: accepted.drawIndex };
     } catch (error) {
       const usedUp = error instanceof ProtocolError && error.code === 'committee_unavailable';
@@ -137,6 +138,13 @@ async function hold(deps: PipelineDeps, request: AnswerRequest, shape: CostShape
       epochs.renew();
     }
   }
+}
+
+/** Calls are looked up before they get here, so this one was overtaken, or its first attempt could not be ended. */
+function notNew(outcome: 'repeated' | 'key_reused'): ProtocolError {
+  return outcome === 'key_reused'
+    ? new ProtocolError('idempotency_key_reused', 'This Idempotency-Key was used for another request.')
+    : new ProtocolError('storage_unavailable', 'The first call has not ended yet.', { retryable: true });
 }
 
 function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): AttemptPlan {

@@ -1,5 +1,5 @@
 /** Ending a request: settlement, log, signature, disputes; or the hold released and the draw aborted (DESIGN §4.6, §11). */
-import { type StatementWire, statementHash } from '#protocol/attestation';
+import { type Receipt, type StatementWire, statementHash } from '#protocol/attestation';
 import { canonicalJson } from '#protocol/canonical';
 import { contentHash, type ResponseContent } from '#protocol/content';
 import { type ErrorCode, ProtocolError } from '#protocol/errors';
@@ -10,12 +10,12 @@ import { type AttemptRecord, buildStatement } from '../attest/statement.ts';
 import { disputeIdOf, openingBundle } from '../dispute/bundle.ts';
 import { faultOf } from '../dispute/contradiction.ts';
 import { signMove } from '../dispute/moves.ts';
-import type { SealedAnswer } from '../openai/answer.ts';
+import type { AnswerKeep, AnswerRequest, SealedAnswer } from '../openai/answer.ts';
 import { openDispute } from '../store/change-dispute.ts';
 import { type AnsweredVerdict, failRequest, settleRequest, type UnansweredVerdict } from '../store/close-request.ts';
 import type { Tx } from '../store/handle.ts';
 import { recordSteps } from '../store/record-work.ts';
-import type { RequestRow } from '../store/requests-repo.ts';
+import { type RequestRow, setSealedAnswer } from '../store/requests-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import type { Accusation, Attempt, AttemptResult } from './attempt.ts';
 
@@ -26,6 +26,7 @@ export async function seal(
   result: AttemptResult,
   content: ResponseContent,
   unverified: readonly string[],
+  keep?: AnswerKeep,
 ): Promise<SealedAnswer> {
   const { plan, attempt, request } = running;
   const issuedAtMs = deps.clock.nowMs();
@@ -81,21 +82,46 @@ export async function seal(
         };
       },
     });
+    if (keep) await keepAnswer(tx, request, keep.unfinished);
     return { statement: made!, recorded: await deps.log.record(tx) };
   });
   running.closed = true;
   argue(deps, accusations);
   const { receipt, stored } = await deps.receipts.seal(statement, recorded);
   deps.background(stored());
-  const url = `/v1/attestations/${plan.requestId}`;
+  const sealed = sealedOf(deps, receipt, statement);
+  if (keep) {
+    // Durable before the end of the answer leaves: what was received once is what every repeat receives.
+    const finished = await keep.finished(sealed);
+    await deps.store.withTx((tx) => keepAnswer(tx, request, finished));
+  }
+  return sealed;
+}
+
+/** The seal of an answer that was settled before, from what was stored. @throws {ProtocolError} not_found */
+export async function sealedAnswer(deps: Pick<PipelineDeps, 'receipts'>, requestId: string): Promise<SealedAnswer> {
+  const { receipt, statement } = await deps.receipts.find(requestId);
+  return sealedOf(deps, receipt, statement);
+}
+
+function sealedOf(
+  { receipts }: Pick<PipelineDeps, 'receipts'>,
+  receipt: Receipt,
+  statement: StatementWire,
+): SealedAnswer {
+  const url = `/v1/attestations/${statement.requestId}`;
   return {
     assay: {
-      ...deps.receipts.member(receipt, statement, url),
+      ...receipts.member(receipt, statement, url),
       agreement: statement.agreement,
       faults: statement.faults,
     },
     headers: sealedHeaders(statement, receipt.attestation, url),
   };
+}
+
+async function keepAnswer(tx: Tx, { keyId, requestId, keyed }: AnswerRequest, sealedText: string): Promise<void> {
+  if (keyed) await setSealedAnswer(tx, { keyId, idempotencyKey: keyed.key, requestId }, sealedText);
 }
 
 /** Longest attestation that still travels as a header: 6 KB of the 16 that Node accepts. */

@@ -6,12 +6,15 @@ import { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest } from '../openai/answer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
 import type { AttemptResult } from './attempt.ts';
-import { fail, seal } from './conclude.ts';
+import { fail, seal, sealedAnswer } from './conclude.ts';
 import { securityOf } from './security.ts';
 
 export function createPipeline(parts: Omit<PipelineDeps, 'skips'>): AnswerPipeline {
   const deps: PipelineDeps = { ...parts, skips: new CapabilitySkips(parts) };
-  return { answer: (request) => answer(deps, request) };
+  return {
+    answer: (request) => answer(deps, request),
+    sealedAnswer: (requestId) => sealedAnswer(deps, requestId),
+  };
 }
 
 async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
@@ -55,6 +58,6 @@ function finalEvent(deps: PipelineDeps, running: Running, result: AttemptResult)
     seed: plan.seed,
     verdict: result.verdict,
     unverified,
-    seal: (content) => seal(deps, running, result, content, unverified),
+    seal: (content, keep) => seal(deps, running, result, content, unverified, keep),
   };
 }

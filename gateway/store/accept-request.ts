@@ -5,7 +5,7 @@ import { MONEY_MAX_NANO } from '../ledger/accounts.ts';
 import type { ModelPrice } from '../ledger/price.ts';
 import { hold } from '../ledger/settle.ts';
 import { takeDraw } from './epochs-repo.ts';
-import type { Tx } from './handle.ts';
+import type { Handle, Tx } from './handle.ts';
 import { keyWithBudget, takeBudget } from './key-budgets-repo.ts';
 import { applyTransfer } from './ledger-repo.ts';
 import { idempotencyRow, insertRequest, putIdempotencyRow, requestById } from './requests-repo.ts';
@@ -38,7 +38,12 @@ export interface NewRequest {
 export type Acceptance =
   | { readonly outcome: 'accepted'; readonly attempt: number; readonly drawIndex: number }
   /** The same call runs (`ended: false`: wait for it) or has its answer (`ended: true`: give that). */
-  | { readonly outcome: 'repeated'; readonly requestId: string; readonly ended: boolean }
+  | {
+      readonly outcome: 'repeated';
+      readonly requestId: string;
+      readonly ended: boolean;
+      readonly sealedAnswer: string | null;
+    }
   /** The key was used with another body: 422 idempotency_key_reused. */
   | { readonly outcome: 'key_reused' };
 
@@ -98,18 +103,24 @@ export async function acceptRequest(tx: Tx, request: NewRequest): Promise<Accept
   return { outcome: 'accepted', attempt: earlier.attempt, drawIndex };
 }
 
-async function earlierAttempt(
-  tx: Tx,
-  request: NewRequest,
-): Promise<{ outcome: 'next'; attempt: number } | Exclude<Acceptance, { outcome: 'accepted' }>> {
-  if (request.idempotency === undefined) return { outcome: 'next', attempt: 1 };
-  const known = await idempotencyRow(tx, request.keyId, request.idempotency.key);
-  const attempt = known === null ? null : await requestById(tx, known.requestId);
+/** What earlier calls with the same key mean for this one. */
+export type EarlierAttempt =
+  | { readonly outcome: 'next'; readonly attempt: number }
+  | Exclude<Acceptance, { outcome: 'accepted' }>;
+
+/** Looks up the earlier call that an idempotency key names. */
+export async function earlierAttempt(
+  handle: Handle,
+  call: { readonly keyId: string; readonly nowMs: number; readonly idempotency?: IdempotencyTerms },
+): Promise<EarlierAttempt> {
+  if (call.idempotency === undefined) return { outcome: 'next', attempt: 1 };
+  const known = await idempotencyRow(handle, call.keyId, call.idempotency.key);
+  const attempt = known === null ? null : await requestById(handle, known.requestId);
   if (known === null || attempt === null) return { outcome: 'next', attempt: 1 };
   const running = attempt.state === 'accepted' || attempt.state === 'running';
   // A running call keeps its key past the expiry: a second one would be a second charge.
-  if (!running && known.expiresAtMs <= request.nowMs) return { outcome: 'next', attempt: 1 };
-  if (known.bodyHash !== request.idempotency.fingerprint) return { outcome: 'key_reused' };
+  if (!running && known.expiresAtMs <= call.nowMs) return { outcome: 'next', attempt: 1 };
+  if (known.bodyHash !== call.idempotency.fingerprint) return { outcome: 'key_reused' };
   if (attempt.state === 'failed') return { outcome: 'next', attempt: attempt.attempt + 1 };
-  return { outcome: 'repeated', requestId: attempt.requestId, ended: !running };
+  return { outcome: 'repeated', requestId: attempt.requestId, ended: !running, sealedAnswer: known.sealedAnswer };
 }

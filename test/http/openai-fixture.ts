@@ -12,6 +12,7 @@ import { type ApiKey, hashApiKey } from '../../gateway/keys.ts';
 import { createLog } from '../../gateway/log.ts';
 import { createMetrics } from '../../gateway/metrics.ts';
 import type { AnswerEvent, AnswerRequest, FinishKind, ModelEntry } from '../../gateway/openai/answer.ts';
+import { IdempotencyDesk } from '../../gateway/openai/idempotency.ts';
 import { CHAT_LIMITS_DEFAULT, type ChatLimits } from '../../gateway/openai/limits.ts';
 import { watchConformance } from '../conformance/conformance-watch.ts';
 
@@ -100,7 +101,15 @@ export async function serveScripted(options: { limits?: Partial<ChatLimits>; api
         request.signal.addEventListener('abort', () => onAbort(request), { once: true });
         return scripted(request, script);
       },
+      sealedAnswer: () => Promise.reject(new Error('nothing is stored')),
     },
+    idempotency: new IdempotencyDesk({
+      box: { seal: (bytes) => Buffer.from(bytes).toString('base64'), open: (text) => Buffer.from(text, 'base64') },
+      find: () => Promise.resolve({ outcome: 'next' }),
+      keep: () => Promise.resolve(),
+      sealedAnswer: () => Promise.reject(new Error('nothing is stored')),
+      background: (work) => void work,
+    }),
     models: { list: () => [model], find: (id) => (id === model.id ? model : null) },
     limits: { ...CHAT_LIMITS_DEFAULT, ...options.limits },
     policyDefault: policyOfText('quorum; n=3'),

@@ -1,0 +1,71 @@
+/** Serves an answer to one client: its own, or under an idempotency key one that is shared or was made before. */
+import type { Clock } from '#protocol/env';
+import { ProtocolError } from '#protocol/errors';
+import type { GatewayContext } from '../http/context.ts';
+import type { KeyedCall } from './answer.ts';
+import { bodyOfFrames } from './chat-stream.ts';
+import type { IdempotencyDesk, Keeper, MadeAnswer } from './idempotency.ts';
+
+export interface ServeDeps {
+  readonly clock: Clock;
+  /** Longest silence of a stream in milliseconds before a comment is sent. */
+  readonly keepAliveMs: number;
+  readonly idempotency: IdempotencyDesk;
+}
+
+/** What making an answer is given: when to give up, and where to keep what it makes. */
+export interface Making {
+  /** Aborts when the client leaves; never under an idempotency key. */
+  readonly signal: AbortSignal;
+  readonly keeper: Keeper | null;
+}
+
+const REPLAYED_HEADERS = { 'idempotent-replayed': 'true' };
+
+/** @throws {ProtocolError} what `make` throws before there is anything to send, and idempotency_key_reused */
+export async function serveAnswer(
+  c: GatewayContext,
+  deps: ServeDeps,
+  keyed: KeyedCall | null,
+  make: (making: Making) => Promise<MadeAnswer>,
+): Promise<Response> {
+  if (keyed === null) return serveOwn(c, deps, make);
+  const { recording, isShared } = await deps.idempotency.answer(c.get('apiKey').keyId, keyed, (keeper) =>
+    make({ signal: new AbortController().signal, keeper }),
+  );
+  const { headers, isStream } = await recording.head();
+  const shown = isShared ? { ...headers, ...REPLAYED_HEADERS } : headers;
+  if (isStream) return streamed(deps, shown, recording.read(), () => {});
+  let body = '';
+  for await (const part of recording.read()) body += part;
+  return new Response(body, { headers: shown });
+}
+
+async function serveOwn(
+  c: GatewayContext,
+  deps: ServeDeps,
+  make: (making: Making) => Promise<MadeAnswer>,
+): Promise<Response> {
+  const left = new AbortController();
+  const onLeft = () => left.abort(new ProtocolError('client_closed', 'The client has left.'));
+  // The request's own signal covers plain answers; a stream's `cancel` covers the rest.
+  const { signal } = c.req.raw;
+  if (signal.aborted) onLeft();
+  else signal.addEventListener('abort', onLeft, { once: true });
+  const { headers, body } = await make({ signal: left.signal, keeper: null });
+  if (typeof body === 'string') return new Response(body, { headers });
+  return streamed(deps, headers, body, () => {
+    onLeft();
+    c.get('observation').code ??= 'client_closed';
+    c.get('ended')();
+  });
+}
+
+function streamed(
+  { clock, keepAliveMs }: ServeDeps,
+  headers: MadeAnswer['headers'],
+  frames: AsyncGenerator<string, void, undefined>,
+  onCancel: () => void,
+): Response {
+  return new Response(bodyOfFrames(frames, { clock, keepAliveMs, onCancel }), { headers });
+}
