@@ -16,6 +16,7 @@ const USAGE = `usage: assay <command> [options]
   verify     check a saved answer offline
   keygen     make a private key or an API key
   migrate    bring databases up to date
+  admin      operate a running gateway
 
 assay <command> --help tells more; assay --version prints the version.
 Exit codes: 0 done, 1 failed, 2 used or configured wrongly.`;
@@ -84,6 +85,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return (await import('./gateway/cli/keygen.ts')).runKeygen(args, io);
     case 'migrate':
       return migrate(args);
+    case 'admin':
+      return (await import('./gateway/cli/admin.ts')).runAdmin(args, { ...io, env: process.env, fetch });
     case '--version':
     case '-v':
       io.print(version());

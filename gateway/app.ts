@@ -56,7 +56,14 @@ export function createApp(deps: AppDeps): GatewayApp {
   app.onError(renderFailure(deps.log));
   app.notFound(renderUnmatched(app));
 
-  const chat = { ...deps, keepAliveMs: deps.keepAliveMs ?? KEEP_ALIVE_MS };
+  const chat = {
+    ...deps,
+    keepAliveMs: deps.keepAliveMs ?? KEEP_ALIVE_MS,
+    // Read for each request: operators change it while the gateway runs.
+    get policyDefault() {
+      return deps.policyDefault;
+    },
+  };
   app.post('/v1/chat/completions', auth, chatCompletions(chat));
   app.get('/v1/models', auth, listModels(deps.models));
   app.get('/v1/models/:id{.+}', auth, retrieveModel(deps.models));

@@ -45,6 +45,9 @@ export interface GatewayConfig {
   readonly logLevel: LogLevel;
   /** A key to accept besides those in the database; from the environment only. */
   readonly apiKey: string | null;
+  /** The operator's key, from the environment, or the file that holds it; without either there is no admin API. */
+  readonly adminKey: string | null;
+  readonly adminKeyFile: string | null;
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -61,6 +64,13 @@ function apiKey(text: string): Parsed<string | null> {
   return /^[\x21-\x7e]{8,512}$/.test(text)
     ? { value: text }
     : { problem: 'must have 8 to 512 visible ASCII characters' };
+}
+
+/** A key that opens everything has no business being short: 32 characters of base64url are 192 bits. */
+export function adminKey(text: string): Parsed<string | null> {
+  return /^[\x21-\x7e]{32,512}$/.test(text)
+    ? { value: text }
+    : { problem: 'must have 32 to 512 visible ASCII characters' };
 }
 
 const SETTINGS: Settings<GatewayConfig> = {
@@ -168,6 +178,20 @@ const SETTINGS: Settings<GatewayConfig> = {
   },
   logLevel: { env: 'ASSAY_GATEWAY_LOG_LEVEL', help: LOG_LEVELS.join(', '), fallback: 'info', parse: oneOf(LOG_LEVELS) },
   apiKey: { env: 'ASSAY_GATEWAY_API_KEY', help: 'preset API key', fallback: null, parse: apiKey, envOnly: true },
+  adminKey: {
+    env: 'ASSAY_GATEWAY_ADMIN_KEY',
+    help: 'key of the admin API',
+    fallback: null,
+    parse: adminKey,
+    envOnly: true,
+  },
+  adminKeyFile: {
+    env: 'ASSAY_GATEWAY_ADMIN_KEY_FILE',
+    help: 'file that holds the key of the admin API; no such API without one',
+    fallback: null,
+    shown: 'none',
+    parse: path,
+  },
 };
 
 export const GATEWAY_SETTINGS = SETTINGS;
@@ -186,6 +210,8 @@ export function redactedConfig(config: GatewayConfig): Record<string, unknown> {
     ...Object.fromEntries(plain),
     keyFile: '[redacted]',
     apiKey: config.apiKey === null ? null : '[redacted]',
+    adminKey: config.adminKey === null ? null : '[redacted]',
+    adminKeyFile: config.adminKeyFile === null ? null : '[redacted]',
     defaultPolicy: policyText(config.defaultPolicy),
   };
 }

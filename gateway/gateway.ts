@@ -7,14 +7,19 @@ import type { LogSigner } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
 import { policyJsonSchema, policyOfJson } from '#protocol/policy';
 import type { Recover, Signer } from '#protocol/signer';
+import { mountAdmin } from './admin/admin-routes.ts';
+import { PolicyDefault } from './admin/policy-default.ts';
 import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
+import { type KeyVault, SigningKeys } from './attest/signing-keys.ts';
 import { Breakers } from './committee/breakers.ts';
 import { EpochKeeper, type SecretBox } from './committee/epochs.ts';
+import { Exclusions } from './committee/exclusions.ts';
+import { KeyAnnouncer } from './committee/key-announcer.ts';
 import { Registry } from './committee/registry.ts';
 import { type DeskMove, DisputeDesk } from './dispute/desk.ts';
-import type { GatewayApp } from './http/context.ts';
+import type { GatewayApp, GatewayMiddleware } from './http/context.ts';
 import { mountPublicRoutes } from './http/public-routes.ts';
 import type { KeyLookup } from './keys.ts';
 import { RESERVE, stakeAccount } from './ledger/accounts.ts';
@@ -50,7 +55,9 @@ export interface GatewayLimits extends WaveLimits, PipelineLimits {
 export interface GatewayDeps {
   readonly store: Store;
   readonly fetch: Fetch;
+  /** The key that this gateway began with; `vault` holds those that followed. */
   readonly signer: Signer;
+  readonly vault?: KeyVault;
   readonly logSigner: LogSigner;
   readonly box: SecretBox;
   readonly recover: Recover;
@@ -63,6 +70,8 @@ export interface GatewayDeps {
   readonly policyDefault: Policy;
   readonly limits: GatewayLimits;
   readonly chatLimits?: ChatLimits;
+  /** The operator's key, and the first stake of providers that are admitted with it; without, there is no admin API. */
+  readonly admin?: { readonly key: string; readonly stakeNano: bigint };
   readonly onDisputeMove?: (move: DeskMove) => void;
 }
 
@@ -79,6 +88,10 @@ export class Gateway {
   readonly logKeeper: LogKeeper;
   readonly desk: DisputeDesk;
   readonly breakers: Breakers;
+  readonly signingKeys: SigningKeys;
+  readonly exclusions: Exclusions;
+  readonly policyDefault: PolicyDefault;
+  readonly #announcer: KeyAnnouncer;
   readonly #deps: GatewayDeps;
   readonly #receipts: ReceiptDesk;
   readonly #stop = new AbortController();
@@ -87,7 +100,7 @@ export class Gateway {
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
-    const { store, clock, rng, domain, signer, limits } = deps;
+    const { store, clock, rng, domain, limits } = deps;
     const client = createProviderClient(deps.fetch);
     const background = (work: Promise<void>) => this.#keep(work);
     this.logKeeper = new LogKeeper({ store, signer: deps.logSigner, domain, clock });
@@ -109,9 +122,18 @@ export class Gateway {
       size: limits.epochSize,
       capNano: limits.stakeCapNano,
     });
-    this.#receipts = new ReceiptDesk({ store, signer, domain, log: this.logKeeper, epochs: this.epochs });
+    this.signingKeys = new SigningKeys({ store, log: this.logKeeper, clock, first: deps.signer, vault: deps.vault });
+    const keys = this.signingKeys;
+    const policyDefault = new PolicyDefault(store, deps.policyDefault);
+    this.policyDefault = policyDefault;
+    this.#announcer = new KeyAnnouncer({ fetch: deps.fetch, clock, domain, timeoutMs: limits.manifestTimeoutMs });
+    this.exclusions = new Exclusions({ store, registry: this.registry, log: this.logKeeper, clock });
+    this.#receipts = new ReceiptDesk({ store, keys, domain, log: this.logKeeper, epochs: this.epochs });
     this.desk = new DisputeDesk({
       ...shared,
+      get signer() {
+        return keys.active;
+      },
       log: this.logKeeper,
       registry: this.registry,
       scoreTimeoutMs: limits.scoreTimeoutMs,
@@ -124,6 +146,9 @@ export class Gateway {
     });
     const pipeline = createPipeline({
       ...shared,
+      get signer() {
+        return keys.active;
+      },
       registry: this.registry,
       epochs: this.epochs,
       log: this.logKeeper,
@@ -144,15 +169,34 @@ export class Gateway {
       metrics: deps.metrics,
       models: modelRegistry(deps.models),
       limits: deps.chatLimits ?? CHAT_LIMITS_DEFAULT,
-      policyDefault: deps.policyDefault,
-      routes: (app, auth) =>
-        mountPublicRoutes(app, auth, {
-          store,
-          log: this.logKeeper,
-          receipts: this.#receipts,
-          breakers: this.breakers,
-          ready: () => this.#ready && !this.#stop.signal.aborted,
-        }),
+      get policyDefault() {
+        return policyDefault.current;
+      },
+      routes: (app, auth) => this.#mount(app, auth),
+    });
+  }
+
+  #mount(app: GatewayApp, auth: GatewayMiddleware): void {
+    const deps = this.#deps;
+    mountPublicRoutes(app, auth, {
+      store: deps.store,
+      log: this.logKeeper,
+      receipts: this.#receipts,
+      breakers: this.breakers,
+      ready: () => this.#ready && !this.#stop.signal.aborted,
+    });
+    if (deps.admin === undefined) return;
+    mountAdmin(app, deps.admin.key, {
+      ...deps,
+      registry: this.registry,
+      epochs: this.epochs,
+      exclusions: this.exclusions,
+      signingKeys: this.signingKeys,
+      announcer: this.#announcer,
+      policy: this.policyDefault,
+      policyConfigured: deps.policyDefault,
+      stakeNano: deps.admin.stakeNano,
+      stopping: this.#stop.signal,
     });
   }
 
@@ -165,6 +209,8 @@ export class Gateway {
       await forgetExpired(tx, nowMs);
     });
     await this.logKeeper.start();
+    await this.signingKeys.start();
+    await this.policyDefault.start();
     await this.registry.load();
     await this.#receipts.start();
     this.#ready = true;
@@ -185,10 +231,12 @@ export class Gateway {
     for (const { url, role } of urls) {
       const admitted = await this.registry.admit(url, role, this.#stop.signal);
       if ('problem' in admitted) {
-        failed.push(url);
+        // One that an operator has removed is not waited for.
+        if (admitted.problem !== 'removed') failed.push(url);
         continue;
       }
       const { address } = admitted;
+      await this.#announcer.retell({ address, url }, await this.signingKeys.chain(), this.#stop.signal);
       await store.withTx((tx) =>
         depositOnce(tx, `genesis:stake:${address}`, stakeAccount(address), genesis.stakeNano, clock.nowMs()),
       );

@@ -1,8 +1,10 @@
-/** The gateway's private key on disk, readable by its owner alone. */
+/** The gateway's private keys on disk, readable by its owner alone. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Rng } from '#protocol/env';
 import { newPrivateKey, parsePrivateKey, privateKeyText } from '#protocol/private-key';
+import { nativeSigner } from '#protocol/signer-native';
+import type { KeyVault } from './attest/signing-keys.ts';
 
 /**
  * Reads the key, or makes one (mode 0600) where the file is missing.
@@ -21,4 +23,13 @@ export function readOrMakeKey(file: string, rng: Rng): Uint8Array {
     return key;
   }
   return parsePrivateKey(text);
+}
+
+/** Signing keys that follow the first one, in files beside it: `key.gateway-2` and so on. */
+export function fileVault(keyFile: string, rng: Rng): KeyVault {
+  const fileOf = (keyId: string) => `${keyFile}.${keyId}`;
+  return {
+    make: (keyId) => nativeSigner(readOrMakeKey(fileOf(keyId), rng)),
+    read: (keyId) => nativeSigner(parsePrivateKey(readFileSync(fileOf(keyId), 'utf8'))),
+  };
 }

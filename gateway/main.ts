@@ -13,12 +13,13 @@ import { readModel } from '#protocol/model-folder';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
 import { createTextModel } from '#protocol/text';
+import { readAdminKey } from './admin/admin-key.ts';
 import { logSignerOf } from './attest/log-signer.ts';
 import { createSecretBox } from './committee/secret-box.ts';
 import { ENV_PREFIX, GATEWAY_SETTINGS, type GatewayConfig, redactedConfig } from './config.ts';
 import type { DeskMove } from './dispute/desk.ts';
 import { Gateway, type GatewayLimits } from './gateway.ts';
-import { readOrMakeKey } from './key-file.ts';
+import { fileVault, readOrMakeKey } from './key-file.ts';
 import { hashApiKey, keyIdOf, newApiKey } from './keys.ts';
 import { type BooksProblem, checkBooks } from './ledger/check-books.ts';
 import { createLog, errorFields, type Log } from './log.ts';
@@ -27,6 +28,7 @@ import { folderReader } from './model-reader.ts';
 import type { ModelEntry } from './openai/answer.ts';
 import type { Fetch } from './round/provider-client.ts';
 import { listen } from './server.ts';
+import { listAdmissions } from './store/admissions-repo.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import type { Store } from './store/handle.ts';
 import { listApiKeys } from './store/keys-repo.ts';
@@ -132,16 +134,13 @@ export async function startGateway(
     const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 });
     opened.push(() => agent.close());
     const master = readOrMakeKey(config.keyFile, systemRng);
-    const { gateway, address } = await makeGateway(config, { store, agent, master, log, onDisputeMove });
+    const { gateway } = await makeGateway(config, { store, agent, master, log, onDisputeMove });
     opened.push(() => gateway.stop());
     // Who does not answer now is not drawn until it does.
     await store.withTx((tx) => leaveAll(tx, systemClock.nowMs()));
     await gateway.start();
     const apiKey = await grantFirstKey(gateway, store, config);
-    const wanted: Wanted = [
-      ...config.providers.map((url) => ({ url, role: 'member' as const })),
-      { url: config.referee, role: 'referee' as const },
-    ];
+    const wanted = await wantedProviders(config, store);
     const missing = await gateway.admit(wanted, config);
     const server = await listen(gateway.app.fetch, { ...config, clock: systemClock });
     opened.push(() => server.close());
@@ -149,7 +148,7 @@ export async function startGateway(
     opened.push(() => ticking.abort());
     return {
       url: server.url,
-      address,
+      address: gateway.signingKeys.active.address,
       apiKey,
       missing,
       checkBooks: () => store.withTx(async (tx) => checkBooks(await readBooks(tx))),
@@ -172,12 +171,15 @@ interface GatewayParts {
 async function makeGateway(
   config: GatewayConfig,
   { store, agent, master, log, onDisputeMove }: GatewayParts,
-): Promise<{ gateway: Gateway; address: Address }> {
+): Promise<{ gateway: Gateway }> {
   const signer = nativeSigner(master);
+  const adminKey = readAdminKey(config);
   const gateway = new Gateway({
     store,
     fetch: fetchOver(agent),
     signer,
+    vault: fileVault(config.keyFile, systemRng),
+    ...(adminKey === null ? {} : { admin: { key: adminKey, stakeNano: config.stakeNano } }),
     logSigner: logSignerOf(config.logOrigin, master, signer),
     box: createSecretBox(master, systemRng),
     recover: recoverNative,
@@ -191,7 +193,7 @@ async function makeGateway(
     limits: limitsOf(config),
     ...(onDisputeMove ? { onDisputeMove } : {}),
   });
-  return { gateway, address: signer.address };
+  return { gateway };
 }
 
 /** The preset key, or a fresh one for a database that has none; a restart makes no money. */
@@ -243,6 +245,16 @@ async function loadModel(folder: string, config: GatewayConfig): Promise<ModelEn
     text,
     price: { inputNanoPerMtok: config.inputNanoPerMtok, outputNanoPerMtok: config.outputNanoPerMtok },
   };
+}
+
+/** Those of the configuration, and those that operators have admitted since. */
+async function wantedProviders(config: GatewayConfig, store: Store): Promise<Wanted> {
+  const configured: Wanted = [
+    ...config.providers.map((url) => ({ url, role: 'member' as const })),
+    { url: config.referee, role: 'referee' as const },
+  ];
+  const admitted = await store.read(listAdmissions);
+  return [...configured, ...admitted.filter(({ url }) => !configured.some((known) => known.url === url))];
 }
 
 type Wanted = readonly { readonly url: string; readonly role: 'member' | 'referee' }[];

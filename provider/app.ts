@@ -6,9 +6,11 @@ import type { ErrorCode } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { zEvidenceOrder, zJobOrder, zPermissionOrder, zScoreOrder } from '#protocol/messages';
 import { zHash } from '#protocol/schema';
+import { zSuccessionOrder } from '#protocol/succession';
 import { digests } from '#protocol/typed';
 import type { ProviderDeps } from './deps.ts';
 import { codeOf, errorResponse, ProviderError, type SignedRefusal } from './errors.ts';
+import { trustedGateways } from './gateways.ts';
 import { Admission } from './jobs/admission.ts';
 import { jobStream } from './jobs/event-stream.ts';
 import { JobService } from './jobs/job-service.ts';
@@ -38,7 +40,9 @@ export function createProviderApp(deps: ProviderDeps): Hono {
 }
 
 /** A provider over its parts; nothing listens yet. */
-export function createProvider(deps: ProviderDeps): Provider {
+export function createProvider(given: ProviderDeps): Provider {
+  const gateways = trustedGateways(given);
+  const deps = { ...given, gatewayAddresses: gateways.addresses };
   const slots = new Slots(deps.limits);
   const admission = new Admission(deps);
   const parts = { admission, slots, metrics: () => metrics };
@@ -53,8 +57,19 @@ export function createProvider(deps: ProviderDeps): Provider {
   mountStatus(app, deps, admission, metrics);
   mountJobs(app, jobs);
   app.post('/v1/scores', async (c) => c.json(await scores.score(await parseBody(c, zScoreOrder))));
+  app.post('/v1/gateways', async (c) => {
+    gateways.succeed(await parseBody(c, zSuccessionOrder));
+    return c.json({});
+  });
   app.get('/v1/two-roots', (c) => c.json({ items: deps.store.twoRoots(TWO_ROOTS_MAX) }));
-  for (const path of ['/v1/provider', '/v1/two-roots', '/v1/jobs', '/v1/jobs/:id/:action', '/v1/scores']) {
+  for (const path of [
+    '/v1/provider',
+    '/v1/two-roots',
+    '/v1/gateways',
+    '/v1/jobs',
+    '/v1/jobs/:id/:action',
+    '/v1/scores',
+  ]) {
     app.all(path, () => errorResponse('method_not_allowed'));
   }
   return {

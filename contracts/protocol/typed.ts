@@ -243,6 +243,40 @@ export const DisputeMoveStruct = defineStruct<DisputeMove>('DisputeMove', [
   ['atMs', 'uint64'],
 ]);
 
+/** A gateway's next signing key, signed by the key before it and by itself: who trusts the one may trust the other. */
+export interface KeySuccession {
+  readonly previous: Address;
+  readonly next: Address;
+  readonly atMs: number;
+}
+export const KeySuccessionStruct = defineStruct<KeySuccession>('KeySuccession', [
+  ['previous', 'address'],
+  ['next', 'address'],
+  ['atMs', 'uint64'],
+]);
+
+/** A provider's call to a gateway, signed: whose it is, to whom, what exactly, when, and once. */
+export interface ProviderCall {
+  readonly provider: Address;
+  readonly gateway: Address;
+  readonly method: string;
+  /** Path with its query, as it is sent. */
+  readonly path: string;
+  /** SHA-256 of the body's bytes. */
+  readonly bodyHash: Hash;
+  readonly atMs: number;
+  readonly nonce: Hash;
+}
+export const ProviderCallStruct = defineStruct<ProviderCall>('ProviderCall', [
+  ['provider', 'address'],
+  ['gateway', 'address'],
+  ['method', 'string'],
+  ['path', 'string'],
+  ['bodyHash', 'bytes32'],
+  ['atMs', 'uint64'],
+  ['nonce', 'bytes32'],
+]);
+
 export const digests = {
   ticket: (domain: Domain, value: Ticket) => typedDigest(domain, TicketStruct, value),
   commitment: (domain: Domain, value: SignedCommitment) => typedDigest(domain, CommitmentStruct, value),
@@ -255,4 +289,6 @@ export const digests = {
   attestation: (domain: Domain, value: AttestationSeal) => typedDigest(domain, AttestationStruct, value),
   checkpoint: (domain: Domain, value: CheckpointSeal) => typedDigest(domain, CheckpointStruct, value),
   disputeMove: (domain: Domain, value: DisputeMove) => typedDigest(domain, DisputeMoveStruct, value),
+  keySuccession: (domain: Domain, value: KeySuccession) => typedDigest(domain, KeySuccessionStruct, value),
+  providerCall: (domain: Domain, value: ProviderCall) => typedDigest(domain, ProviderCallStruct, value),
 } as const;

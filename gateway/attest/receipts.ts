@@ -4,16 +4,16 @@ import { compactAttestation, type Receipt, type StatementWire } from '#protocol/
 import { canonicalJson } from '#protocol/canonical';
 import type { Domain } from '#protocol/eip712';
 import { ProtocolError } from '#protocol/errors';
-import type { Signer } from '#protocol/signer';
 import type { EpochKeeper } from '../committee/epochs.ts';
 import { attestationOf, setCompactAttestation, setReceipt, unsignedAttestations } from '../store/attestations-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { setCheckpointNote } from '../store/log-repo.ts';
 import type { LogKeeper, RecordedCheckpoint, SignedCheckpoint } from './log-keeper.ts';
+import type { SigningKeys } from './signing-keys.ts';
 
 export interface ReceiptDeps {
   readonly store: Store;
-  readonly signer: Signer;
+  readonly keys: Pick<SigningKeys, 'of'>;
   readonly domain: Domain;
   readonly log: LogKeeper;
   readonly epochs: EpochKeeper;
@@ -41,9 +41,9 @@ export class ReceiptDesk {
     statement: StatementWire,
     recorded: RecordedCheckpoint,
   ): Promise<{ receipt: Receipt; stored: () => Promise<void> }> {
-    const { signer, domain, log, store } = this.#deps;
+    const { log, store } = this.#deps;
     const { requestId } = statement;
-    const compact = compactAttestation(domain, signer, statement);
+    const compact = this.#compact(statement);
     const checkpoint = log.sign(recorded);
     const receipt = await this.#receiptOf(compact, statement, checkpoint);
     const stored = () =>
@@ -72,7 +72,7 @@ export class ReceiptDesk {
       verdict: statement.verdict,
       attestation,
       receipt: inline,
-      gateway: this.#deps.signer.address,
+      gateway: statement.gateway,
       domain: this.#deps.domain,
       log: this.#deps.log.keys,
       url,
@@ -88,9 +88,17 @@ export class ReceiptDesk {
     return receipt;
   }
 
+  /** Signed by the key that the statement names, which may be one of the past. */
+  #compact(statement: StatementWire): string {
+    const { keys, domain } = this.#deps;
+    const signer = keys.of(statement.gateway);
+    if (signer === null) throw new ProtocolError('internal_error', 'The key of an answer is unknown.');
+    return compactAttestation(domain, signer, statement);
+  }
+
   async #sign(requestId: string, statement: StatementWire): Promise<string> {
-    const { signer, domain, store } = this.#deps;
-    const compact = compactAttestation(domain, signer, statement);
+    const { store } = this.#deps;
+    const compact = this.#compact(statement);
     await store.withTx((tx) => setCompactAttestation(tx, requestId, compact));
     return compact;
   }

@@ -1,4 +1,4 @@
-/** Candidates that cannot serve a request by their own manifests: passed over for a reason in the log (SPEC.md §8). */
+/** Candidates that cannot or may not serve a request: passed over for a reason that is in the log already (SPEC.md §8). */
 import type { Clock } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
 import { needsSampler, type Sampling } from '#protocol/sampling';
@@ -13,13 +13,13 @@ export const SAMPLER_MISSING = 'capability:sampler';
 export interface CandidateSkip {
   readonly provider: Address;
   readonly reason: string;
-  /** The entry of the log that says so; its evidence is the hash of the manifest that the provider signed. */
+  /** The entry of the log that says so. */
   readonly logIndex: number;
 }
 
 export interface CapabilitySkipsDeps {
   readonly store: Store;
-  readonly registry: Pick<Registry, 'withoutSampler'>;
+  readonly registry: Pick<Registry, 'withoutSampler' | 'excluded'>;
   readonly log: Pick<LogKeeper, 'append'>;
   readonly clock: Clock;
 }
@@ -33,9 +33,18 @@ export class CapabilitySkips {
     this.#deps = deps;
   }
 
-  /** Providers of a model that cannot serve this sampling; the reasons are in the log when this returns. */
+  /** Providers that are not to be seated for this sampling; the reasons are in the log when this returns. */
   async of(modelDigest: Hash, sampling: Sampling): Promise<CandidateSkip[]> {
-    if (!needsSampler(sampling)) return [];
+    const excluded = this.#deps.registry.excluded().map(({ provider, reason, logIndex }) => {
+      return { provider, reason, logIndex };
+    });
+    if (!needsSampler(sampling)) return excluded;
+    const named = new Set(excluded.map(({ provider }) => provider));
+    const unfit = await this.#withoutSampler(modelDigest);
+    return [...excluded, ...unfit.filter(({ provider }) => !named.has(provider))];
+  }
+
+  async #withoutSampler(modelDigest: Hash): Promise<CandidateSkip[]> {
     const { store, registry, log, clock } = this.#deps;
     const unfit = registry.withoutSampler(modelDigest);
     const unlogged = unfit.filter(

@@ -71,6 +71,21 @@ export class EpochKeeper {
     this.#current = null;
   }
 
+  /**
+   * Begins the epoch that follows `after`, whether or not the running one has keys left; running requests keep their own.
+   * @returns the newest epoch, which is another one where somebody had begun it already
+   */
+  async begin(after: number): Promise<{ epoch: number; isNew: boolean }> {
+    const begun = await this.#deps.store.withTx(async (tx) => {
+      const latest = await latestEpoch(tx);
+      if (latest !== null && latest.epoch !== after) return { epoch: latest.epoch, isNew: false };
+      const opened = await this.#begin(tx, latest === null ? 0 : latest.epoch + 1, await this.#snapshot(tx));
+      return { epoch: opened.epoch, isNew: true };
+    });
+    this.renew();
+    return begun;
+  }
+
   /** An epoch of the past or the present, for receipts. */
   async byNumber(epoch: number): Promise<OpenEpoch | null> {
     const known = this.#open.get(epoch);

@@ -8,6 +8,7 @@ import type { ManifestReply } from '#protocol/messages';
 import type { Recover } from '#protocol/signer';
 import { within } from '../round/deadline.ts';
 import type { ProviderClient } from '../round/provider-client.ts';
+import { dropExclusion, type Exclusion, exclusionOf, listExclusions, REMOVED } from '../store/admissions-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { listProviders, type ProviderRow, rejoin, upsertProvider } from '../store/providers-repo.ts';
 import type { Breakers } from './breakers.ts';
@@ -23,7 +24,7 @@ export interface RegistryDeps {
 }
 
 /** Why a provider could not be admitted. */
-export type AdmissionProblem = 'unreachable' | 'bad_signature' | 'wrong_role';
+export type AdmissionProblem = 'unreachable' | 'bad_signature' | 'wrong_role' | 'wrong_address' | 'removed';
 
 /** Whether the provider itself signed this manifest. */
 export function manifestIsSigned(domain: Domain, recover: Recover, reply: ManifestReply): boolean {
@@ -34,16 +35,23 @@ export function manifestIsSigned(domain: Domain, recover: Recover, reply: Manife
 export class Registry {
   readonly #deps: RegistryDeps;
   readonly #records = new Map<Address, ProviderRecord & { readonly status: ProviderRow['status'] }>();
+  #excluded: ReadonlyMap<Address, Exclusion> = new Map();
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps;
   }
 
-  /** Asks the provider at `url` for its manifest and admits it. @returns the address, or why not */
+  /**
+   * Asks the provider at `url` for its manifest and admits it.
+   * @param order.again whether one that an operator has removed is taken back
+   * @param order.expected the only address to admit
+   * @returns the address, or why not
+   */
   async admit(
     url: string,
     role: 'member' | 'referee',
     signal: AbortSignal,
+    order: { readonly again?: boolean; readonly expected?: Address } = {},
   ): Promise<{ address: Address } | { problem: AdmissionProblem }> {
     const { client, clock, store, domain, recover } = this.#deps;
     const deadline = clock.nowMs() + this.#deps.manifestTimeoutMs;
@@ -52,7 +60,11 @@ export class Registry {
     if (!manifestIsSigned(domain, recover, reply)) return { problem: 'bad_signature' };
     const { manifest } = reply;
     if (manifest.role !== role) return { problem: 'wrong_role' };
-    await store.withTx(async (tx) => {
+    if (order.expected !== undefined && manifest.address !== order.expected) return { problem: 'wrong_address' };
+    const isRemoved = await store.withTx(async (tx) => {
+      const exclusion = await exclusionOf(tx, manifest.address);
+      if (exclusion?.reason === REMOVED && order.again !== true) return true;
+      if (exclusion?.reason === REMOVED) await dropExclusion(tx, manifest.address);
       await upsertProvider(tx, {
         address: manifest.address,
         operator: manifest.operator,
@@ -66,7 +78,9 @@ export class Registry {
         updatedAtMs: clock.nowMs(),
       });
       await rejoin(tx, manifest.address);
+      return false;
     });
+    if (isRemoved) return { problem: 'removed' };
     await this.load();
     return { address: manifest.address };
   }
@@ -91,7 +105,11 @@ export class Registry {
 
   /** Re-reads the database. */
   async load(): Promise<void> {
-    const rows = await this.#deps.store.read(listProviders);
+    const [rows, exclusions] = await this.#deps.store.read(async (handle) => [
+      await listProviders(handle),
+      await listExclusions(handle),
+    ]);
+    this.#excluded = new Map(exclusions.map((exclusion) => [exclusion.provider, exclusion]));
     this.#records.clear();
     for (const row of rows) {
       const { manifest } = JSON.parse(row.manifestJson) as ManifestReply;
@@ -110,27 +128,38 @@ export class Registry {
     }
   }
 
-  /** Members that may be drawn, by ascending address. */
+  /** Members that are drawn, by ascending address; those in quarantine too, whom every draw then passes over. */
   members(): ProviderRecord[] {
     return [...this.#records.values()]
-      .filter((record) => record.role === 'member' && record.status === 'active')
+      .filter((record) => record.role === 'member' && record.status !== 'left')
       .sort((a, b) => (a.address < b.address ? -1 : 1));
   }
 
-  /** The seat that a provider takes for a model, or null where it does not serve it (any more). */
+  /** The seat of a drawn provider, also of one to be passed over; null where it does not serve the model (any more). */
   seatOf(address: Address, modelDigest: Hash): Seat | null {
     const record = this.#records.get(address);
     const numericClass = record?.classes.get(modelDigest);
-    if (!record || numericClass === undefined || record.status !== 'active') return null;
+    if (!record || numericClass === undefined) return null;
+    if (record.status === 'left' && !this.#excluded.has(address)) return null;
     return { address, operator: record.operator, url: record.url, numericClass };
   }
 
   /** The referee for a model, or null. */
   referee(modelDigest: Hash): Seat | null {
     const found = [...this.#records.values()].find(
-      (record) => record.role === 'referee' && record.classes.has(modelDigest),
+      (record) => record.role === 'referee' && record.status === 'active' && record.classes.has(modelDigest),
     );
     return found ? this.seatOf(found.address, modelDigest) : null;
+  }
+
+  /** Who is not to be seated by the operator's word, with the log entries that say so. */
+  excluded(): readonly Exclusion[] {
+    return [...this.#excluded.values()];
+  }
+
+  /** Hash of the manifest that the provider signed last; null for one that is unknown. */
+  manifestHashOf(address: Address): Hash | null {
+    return this.#records.get(address)?.manifestHash ?? null;
   }
 
   canScore(address: Address): boolean {

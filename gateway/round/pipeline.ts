@@ -10,10 +10,12 @@ import { fail, seal, sealedAnswer } from './conclude.ts';
 import { securityOf } from './security.ts';
 
 export function createPipeline(parts: Omit<PipelineDeps, 'skips'>): AnswerPipeline {
-  const deps: PipelineDeps = { ...parts, skips: new CapabilitySkips(parts) };
+  const skips = new CapabilitySkips(parts);
+  // Copied for each request: it ends under the signing key under which it began, whatever is rotated meanwhile.
+  const depsNow = (): PipelineDeps => ({ ...parts, skips });
   return {
-    answer: (request) => answer(deps, request),
-    sealedAnswer: (requestId) => sealedAnswer(deps, requestId),
+    answer: (request) => answer(depsNow(), request),
+    sealedAnswer: (requestId) => sealedAnswer(depsNow(), requestId),
   };
 }
 

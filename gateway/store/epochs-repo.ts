@@ -44,6 +44,12 @@ export async function epochByNumber(handle: Handle, epoch: number): Promise<Epoc
   return row === undefined ? null : (row as Epoch);
 }
 
+/** The latest epochs, newest first. */
+export async function listEpochs(handle: Handle, limit: number): Promise<readonly Epoch[]> {
+  const { epochs } = handle.tables;
+  return (await handle.db.select().from(epochs).orderBy(desc(epochs.epoch)).limit(limit)) as Epoch[];
+}
+
 /** Draw keys of an epoch that no request has taken. */
 export async function drawsLeft(handle: Handle, epoch: Epoch): Promise<number> {
   return epoch.drawSize - (await nextNumber(handle, drawCounter(epoch.epoch)));

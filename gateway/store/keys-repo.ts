@@ -52,6 +52,11 @@ export async function setKeyPolicy(tx: Tx, keyId: string, policyJson: string | n
   return updateKey(tx, keyId, { policyJson });
 }
 
+/** Gives a key another name for people. @returns false when there is no such key */
+export async function setKeyLabel(tx: Tx, keyId: string, label: string): Promise<boolean> {
+  return updateKey(tx, keyId, { label });
+}
+
 async function updateKey(tx: Tx, keyId: string, change: Partial<ApiKey>): Promise<boolean> {
   const { apiKeys } = tx.tables;
   const rows = await tx.db

@@ -1,5 +1,6 @@
 /** The store without a disk, for simulations; the same contract as SQLite's (test/unit/provider-store.test.ts). */
 import type { Hash } from '#protocol/hash';
+import type { SuccessionOrder } from '#protocol/succession';
 import type { TwoRoots } from '#protocol/two-roots';
 import type { Claim } from '#protocol/typed';
 import {
@@ -24,6 +25,7 @@ interface Entry {
 export function createMemoryStore(): ProviderStore {
   const entries = new Map<Hash, Entry>();
   const twoRoots = new Map<string, TwoRoots>();
+  const successions: SuccessionOrder[] = [];
   const entryOf = (jobId: Hash): Entry => {
     const entry = entries.get(jobId);
     if (entry === undefined) throw new Error('job is not stored');
@@ -69,6 +71,10 @@ export function createMemoryStore(): ProviderStore {
       if (!twoRoots.has(key)) twoRoots.set(key, evidence);
     },
     twoRoots: (limit) => [...twoRoots.values()].slice(0, limit),
+    addSuccession(order) {
+      if (!successions.some(({ succession }) => succession.next === order.succession.next)) successions.push(order);
+    },
+    successions: () => [...successions],
     prune(nowMs, skewMs) {
       let count = 0;
       for (const [jobId, { job }] of entries) {

@@ -76,6 +76,15 @@ export const twoRoots = sqliteTable(
   (table) => [primaryKey({ columns: [table.roundId, table.index] })],
 );
 
+/** Signing keys that gateways have handed over to: a restart trusts whom the successions lead to. */
+export const gatewaySuccessions = sqliteTable('gateway_successions', {
+  next: text('next').primaryKey(),
+  previous: text('previous').notNull(),
+  /** The order as both keys signed it. */
+  orderJson: text('order_json').notNull(),
+  atMs: integer('at_ms').notNull(),
+});
+
 /** One row, rewritten to learn whether the disk still takes writes. */
 export const writeChecks = sqliteTable('write_checks', {
   id: integer('id').primaryKey(),

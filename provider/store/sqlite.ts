@@ -10,6 +10,7 @@ import { FINISH_KINDS } from '#protocol/typed';
 import { migrateProvider } from './migrations.ts';
 import { chunks, claims, jobs, roots, scores, writeChecks } from './schema.ts';
 import type { ProviderStore } from './store.ts';
+import { successionQueries } from './successions-sqlite.ts';
 import { twoRootsQueries } from './two-roots-sqlite.ts';
 
 const zOpening = zRevealEvent.shape.opening;
@@ -50,6 +51,7 @@ export function openSqliteStore(options: {
     ...transcriptQueries(db),
     ...outcomeQueries(db),
     ...twoRootsQueries(db),
+    ...successionQueries(db),
     checkWritable() {
       db.insert(writeChecks)
         .values({ id: 1, count: 1 })

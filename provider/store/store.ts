@@ -4,6 +4,7 @@
  */
 import type { ShortEvidence, TokenEvidence } from '#protocol/evidence';
 import type { Address, Hash, Hex } from '#protocol/hash';
+import type { SuccessionOrder } from '#protocol/succession';
 import type { TwoRoots } from '#protocol/two-roots';
 import type { Claim, FinishKind, Opening, Score, Ticket } from '#protocol/typed';
 
@@ -65,6 +66,10 @@ export interface ProviderStore {
   addTwoRoots(evidence: TwoRoots): void;
   /** At most `limit`, in a fixed order. */
   twoRoots(limit: number): TwoRoots[];
+  /** Remembers a gateway's next signing key; the first word about a key stands. */
+  addSuccession(order: SuccessionOrder): void;
+  /** In the order in which they came. */
+  successions(): SuccessionOrder[];
   /**
    * Forgets jobs whose retention is over and whose ticket could not be accepted again.
    * @param skewMs how long after its expiry a ticket is still accepted

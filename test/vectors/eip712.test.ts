@@ -65,7 +65,7 @@ runVectors('./eip712.json', {
 it('every struct of the protocol stands in the table of SPEC.md', () => {
   expect([...structs.keys()].sort()).toEqual(
     ['Attestation', 'Checkpoint', 'Claim', 'Commitment', 'DisputeMove', 'Manifest', 'Permission', 'Refusal', 'Request']
-      .concat(['Reveal', 'Score', 'Ticket'])
+      .concat(['Reveal', 'Score', 'Ticket', 'KeySuccession', 'ProviderCall'])
       .sort(),
   );
 });

@@ -1,6 +1,7 @@
 /** The one schema, as a function of a dialect's column helpers. */
 import type { Columns } from '../columns-sqlite.ts';
 import { ledgerTables } from './ledger.ts';
+import { operationTables } from './operation.ts';
 import { partyTables } from './parties.ts';
 import { recordTables } from './record.ts';
 import { workTables } from './work.ts';
@@ -9,7 +10,7 @@ import { workTables } from './work.ts';
 export function makeSchema(c: Columns) {
   const parties = partyTables(c);
   const work = workTables(c, parties);
-  return { ...parties, ...work, ...recordTables(c, work), ...ledgerTables(c) };
+  return { ...parties, ...work, ...recordTables(c, work), ...ledgerTables(c), ...operationTables(c) };
 }
 
 export type Schema = ReturnType<typeof makeSchema>;

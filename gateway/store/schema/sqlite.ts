@@ -24,4 +24,9 @@ export const {
   transfers,
   postings,
   counters,
+  settings,
+  admissions,
+  exclusions,
+  signingKeys,
+  applications,
 } = sqliteSchema;

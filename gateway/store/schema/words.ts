@@ -4,6 +4,9 @@
  */
 export const PROVIDER_ROLES = ['member', 'referee'] as const;
 export const PROVIDER_STATUSES = ['active', 'quarantined', 'left'] as const;
+/** `announced`: in the log, not signing yet. `past`: signs only what it had begun. */
+export const SIGNING_KEY_STATES = ['announced', 'active', 'past'] as const;
+export const APPLICATION_STATES = ['pending', 'admitted', 'refused'] as const;
 export const DRAW_STATES = ['used', 'aborted'] as const;
 export const REQUEST_STATES = ['accepted', 'running', 'settled', 'failed'] as const;
 export const REQUEST_VERDICTS = [

@@ -1,0 +1,96 @@
+/** `/admin/deposits`, `/admin/withdrawals`, `/admin/books`: money that enters and leaves, and whether the books balance. */
+import { z } from 'zod';
+import { ProtocolError } from '#protocol/errors';
+import type { GatewayApp } from '../http/context.ts';
+import {
+  type AccountId,
+  clientAccount,
+  earningsAccount,
+  parseAccount,
+  RESERVE,
+  stakeAccount,
+} from '../ledger/accounts.ts';
+import { checkBooks } from '../ledger/check-books.ts';
+import { deposit, withdrawal } from '../ledger/funding.ts';
+import { sameTransfer, type Transfer } from '../ledger/transfer.ts';
+import type { Tx } from '../store/handle.ts';
+import { apiKeyById } from '../store/keys-repo.ts';
+import { applyTransfer, balanceNano, readBooks, transferById } from '../store/ledger-repo.ts';
+import { providerByAddress } from '../store/providers-repo.ts';
+import { noSuch, parseBody, zAmountNano, zReference } from './admin-body.ts';
+import { type AdminDeps, audit } from './admin-deps.ts';
+
+/** `reserve`, `key:<id>`, `stake:<address>`, `earnings:<address>`. */
+const zAccount = z.string().regex(/^(reserve|key:[A-Za-z0-9_.-]{1,64}|(stake|earnings):0x[0-9a-f]{40})$/);
+const zMove = z.strictObject({
+  account: zAccount,
+  amount_nano: zAmountNano.refine((amount) => amount > 0n),
+  reference: zReference,
+});
+
+export function mountMoney(app: GatewayApp, deps: AdminDeps): void {
+  const { store, clock } = deps;
+  const move = (path: string, transferOf: (reference: string, account: AccountId, amountNano: bigint) => Transfer) => {
+    app.post(path, async (c) => {
+      const { account, amount_nano: amountNano, reference } = await parseBody(c, zMove);
+      // Apart from the references of first stakes and funds, which nobody may use up.
+      const transfer = transferOf(`admin:${reference}`, await accountId(deps, account), amountNano);
+      const { isNew, balance } = await store.withTx(async (tx) => {
+        const entered = await enter(tx, transfer, clock.nowMs());
+        const id = transfer.postings.find((posting) => posting.account !== 'external')!.account;
+        return { isNew: entered, balance: await balanceNano(tx, id) };
+      });
+      if (isNew) audit(deps, c, 'admin_money_moved', { reason: transfer.reason, amountNano, code: account });
+      const view = { object: transfer.reason, account, amount_nano: amountNano.toString(), reference };
+      return c.json({ ...view, balance_nano: balance.toString() }, isNew ? 201 : 200);
+    });
+  };
+  move('/admin/deposits', deposit);
+  // Stake goes out as far as no dispute holds it, the reserve as far as no request counts on it.
+  move('/admin/withdrawals', withdrawal);
+  app.get('/admin/books', async (c) => {
+    const books = await store.withTx(readBooks);
+    const totals = new Map<string, bigint>();
+    for (const { id, balanceNano: balance } of books.accounts) {
+      const { kind } = parseAccount(id);
+      totals.set(kind, (totals.get(kind) ?? 0n) + balance);
+    }
+    const problems = checkBooks(books);
+    return c.json({
+      object: 'books',
+      balanced: problems.length === 0,
+      problems: problems.slice(0, 100),
+      transfers: books.transferIds.length,
+      totals_nano: Object.fromEntries([...totals].map(([kind, total]) => [kind, total.toString()])),
+    });
+  });
+}
+
+async function accountId({ store }: AdminDeps, account: string): Promise<AccountId> {
+  if (account === 'reserve') return RESERVE;
+  const owner = account.slice(account.indexOf(':') + 1);
+  return store.read(async (handle) => {
+    if (account.startsWith('key:')) {
+      const key = await apiKeyById(handle, owner);
+      if (key === null) throw noSuch('key');
+      return clientAccount(key.account);
+    }
+    if ((await providerByAddress(handle, owner as `0x${string}`)) === null) throw noSuch('provider');
+    return account.startsWith('stake:') ? stakeAccount(owner) : earningsAccount(owner);
+  });
+}
+
+/** @returns false where this very movement was entered before */
+async function enter(tx: Tx, transfer: Transfer, nowMs: number): Promise<boolean> {
+  const known = await transferById(tx, transfer.id);
+  if (known !== null && !sameTransfer(known, transfer)) {
+    throw new ProtocolError('invalid_request', 'The reference names another movement.', { param: 'reference' });
+  }
+  if (transfer.reason === 'withdrawal') {
+    const from = transfer.postings.find((posting) => posting.amountNano < 0n)!;
+    if (known === null && (await balanceNano(tx, from.account)) < -from.amountNano) {
+      throw new ProtocolError('invalid_request', 'The account holds less than that.', { param: 'amount_nano' });
+    }
+  }
+  return applyTransfer(tx, transfer, nowMs);
+}
