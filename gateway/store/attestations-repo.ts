@@ -1,7 +1,8 @@
 /** Attestations: stored unsigned with the settlement, signed once that is durable, kept as long as the client was told. */
-import { and, asc, eq, isNotNull, isNull, lte } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, isNotNull, isNull, lte } from 'drizzle-orm';
 import type { Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
+import { given, inserting, reading, writing } from './statement.ts';
 
 export interface AttestationRow {
   readonly requestId: string;
@@ -15,35 +16,49 @@ export interface AttestationRow {
   readonly retainUntilMs: number;
 }
 
+const insertRow = inserting((tables) => tables.attestations);
+const rowOfRequest = reading((db, { attestations }) => ({
+  query: db
+    .select()
+    .from(attestations)
+    .where(eq(attestations.requestId, given('requestId'))),
+  columns: getTableColumns(attestations),
+}));
+const signRow = writing((db, { attestations }) =>
+  db
+    .update(attestations)
+    .set({ compact: given('compact') as never })
+    .where(
+      and(
+        eq(attestations.requestId, given('requestId')),
+        isNull(attestations.compact),
+        isNotNull(attestations.statementJson),
+      ),
+    ),
+);
+const receiveRow = writing((db, { attestations }) =>
+  db
+    .update(attestations)
+    .set({ receiptJson: given('receiptJson') as never })
+    .where(and(eq(attestations.requestId, given('requestId')), isNotNull(attestations.statementJson))),
+);
+
 export async function insertAttestation(tx: Tx, row: AttestationRow): Promise<void> {
-  await tx.db.insert(tx.tables.attestations).values(row);
+  await insertRow(tx, row);
 }
 
 /** Stores the signed form once. @returns false when it was signed before or never stored */
 export async function setCompactAttestation(tx: Tx, requestId: string, compact: string): Promise<boolean> {
-  const { attestations } = tx.tables;
-  const rows = await tx.db
-    .update(attestations)
-    .set({ compact })
-    .where(
-      and(eq(attestations.requestId, requestId), isNull(attestations.compact), isNotNull(attestations.statementJson)),
-    )
-    .returning({ requestId: attestations.requestId });
-  return rows.length === 1;
+  return (await signRow(tx, { requestId, compact })) === 1;
 }
 
 /** Stores the receipt, which a later checkpoint may replace. */
 export async function setReceipt(tx: Tx, requestId: string, receiptJson: string): Promise<void> {
-  const { attestations } = tx.tables;
-  await tx.db
-    .update(attestations)
-    .set({ receiptJson })
-    .where(and(eq(attestations.requestId, requestId), isNotNull(attestations.statementJson)));
+  await receiveRow(tx, { requestId, receiptJson });
 }
 
 export async function attestationOf(handle: Handle, requestId: string): Promise<AttestationRow | null> {
-  const { attestations } = handle.tables;
-  const [row] = await handle.db.select().from(attestations).where(eq(attestations.requestId, requestId));
+  const [row] = await rowOfRequest(handle, { requestId });
   return row === undefined ? null : (row as AttestationRow);
 }
 

@@ -1,7 +1,8 @@
 /** Rows of disputes and their moves. */
-import { and, asc, desc, eq, isNotNull, lte, max } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, isNotNull, lte, max } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Handle, Tx } from './handle.ts';
+import { given, reading } from './statement.ts';
 
 export type DisputeRow = Handle['tables']['disputes']['$inferSelect'];
 export type DisputeMoveRow = Handle['tables']['disputeMoves']['$inferSelect'];
@@ -61,13 +62,17 @@ export async function disputeAbout(
 
 /** Disputes of a request in the order in which they were opened. */
 export async function disputesOfRequest(handle: Handle, requestId: string): Promise<readonly DisputeRow[]> {
-  const { disputes } = handle.tables;
-  return handle.db
+  return rowsOfRequest(handle, { requestId });
+}
+
+const rowsOfRequest = reading((db, { disputes }) => ({
+  query: db
     .select()
     .from(disputes)
-    .where(eq(disputes.requestId, requestId))
-    .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId));
-}
+    .where(eq(disputes.requestId, given('requestId')))
+    .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId)),
+  columns: getTableColumns(disputes),
+}));
 
 /** The latest disputes, newest first; all providers' where none is named. */
 export async function listDisputes(

@@ -1,9 +1,10 @@
 /** Epochs and their draws (SPEC.md §8): indices are handed out once, in order, and every one of them is accounted for. */
-import { and, asc, desc, eq } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { nextNumber, takeNumbers } from './counters.ts';
 import type { Handle, Tx } from './handle.ts';
+import { given, inserting, reading } from './statement.ts';
 
 export interface Epoch {
   readonly epoch: number;
@@ -38,9 +39,17 @@ export async function latestEpoch(handle: Handle): Promise<Epoch | null> {
   return row === undefined ? null : (row as Epoch);
 }
 
+const rowByNumber = reading((db, { epochs }) => ({
+  query: db
+    .select()
+    .from(epochs)
+    .where(eq(epochs.epoch, given('epoch'))),
+  columns: getTableColumns(epochs),
+}));
+const insertDraw = inserting((tables) => tables.draws);
+
 export async function epochByNumber(handle: Handle, epoch: number): Promise<Epoch | null> {
-  const { epochs } = handle.tables;
-  const [row] = await handle.db.select().from(epochs).where(eq(epochs.epoch, epoch));
+  const [row] = await rowByNumber(handle, { epoch });
   return row === undefined ? null : (row as Epoch);
 }
 
@@ -68,7 +77,7 @@ export async function takeDraw(tx: Tx, epoch: number, requestId: string): Promis
     });
   }
   const drawIndex = await takeNumbers(tx, drawCounter(epoch), 1);
-  await tx.db.insert(tx.tables.draws).values({ epoch, drawIndex, requestId, state: 'used' });
+  await insertDraw(tx, { epoch, drawIndex, requestId, state: 'used' });
   return drawIndex;
 }
 

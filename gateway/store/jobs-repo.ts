@@ -1,8 +1,9 @@
 /** Rows of jobs and rounds, and the order in which a job's states may follow one another. */
-import { and, asc, eq, inArray, lte, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
+import { changing, given, inserting, reading, writing } from './statement.ts';
 
 export type JobRow = Handle['tables']['jobs']['$inferSelect'];
 export type JobState = JobRow['state'];
@@ -17,24 +18,52 @@ const ENTERED_FROM: Readonly<Record<Exclude<JobState, 'issued'>, readonly JobSta
   late: ['issued', 'committed', 'revealed'],
 };
 
+const insertRow = inserting((tables) => tables.jobs);
+const rowById = reading((db, { jobs }) => ({
+  query: db
+    .select()
+    .from(jobs)
+    .where(eq(jobs.jobId, given('jobId'))),
+  columns: getTableColumns(jobs),
+}));
+const rowsOfRequest = reading((db, { jobs }) => ({
+  query: db
+    .select()
+    .from(jobs)
+    .where(eq(jobs.requestId, given('requestId')))
+    .orderBy(asc(jobs.wave), asc(jobs.seat), asc(jobs.jobId)),
+  columns: getTableColumns(jobs),
+}));
+const changeRow = changing(
+  (tables) => tables.jobs,
+  (jobs) => eq(jobs.jobId, given('jobId')),
+);
+const insertNewRound = writing((db, { rounds }) =>
+  db
+    .insert(rounds)
+    .values({
+      roundId: given('roundId'),
+      roundIndex: given('roundIndex'),
+      requestId: given('requestId'),
+      roundRoot: given('roundRoot'),
+      permissionSignature: given('permissionSignature'),
+      atMs: given('atMs'),
+    })
+    .onConflictDoNothing(),
+);
+
 export async function insertJobs(tx: Tx, rows: readonly JobRow[]): Promise<void> {
-  if (rows.length > 0) await tx.db.insert(tx.tables.jobs).values([...rows]);
+  for (const row of rows) await insertRow(tx, row);
 }
 
 export async function jobById(handle: Handle, jobId: string): Promise<JobRow | null> {
-  const { jobs } = handle.tables;
-  const [row] = await handle.db.select().from(jobs).where(eq(jobs.jobId, jobId));
+  const [row] = await rowById(handle, { jobId });
   return row ?? null;
 }
 
 /** Jobs of a request by wave, seat and id. */
 export async function jobsOfRequest(handle: Handle, requestId: string): Promise<readonly JobRow[]> {
-  const { jobs } = handle.tables;
-  return handle.db
-    .select()
-    .from(jobs)
-    .where(eq(jobs.requestId, requestId))
-    .orderBy(asc(jobs.wave), asc(jobs.seat), asc(jobs.jobId));
+  return rowsOfRequest(handle, { requestId });
 }
 
 /**
@@ -47,22 +76,13 @@ export async function advanceJob(
   state: Exclude<JobState, 'issued'>,
   change: Partial<JobRow>,
 ): Promise<void> {
-  const { jobs } = tx.tables;
-  const rows = await tx.db
-    .update(jobs)
-    .set({ ...change, state })
-    .where(
-      and(
-        eq(jobs.jobId, jobId),
-        inArray(jobs.state, [...ENTERED_FROM[state]]),
-        // Revealed work is paid: a count that shrank would be work taken back.
-        lte(jobs.outputTokens, change.outputTokens ?? sql`${jobs.outputTokens}`),
-      ),
-    )
-    .returning({ jobId: jobs.jobId });
-  if (rows.length !== 1) {
+  const job = await jobById(tx, jobId);
+  const follows = job !== null && ENTERED_FROM[state].includes(job.state);
+  // Revealed work is paid: a count that shrank would be work taken back.
+  if (!follows || (change.outputTokens ?? job.outputTokens) < job.outputTokens) {
     throw new ProtocolError('internal_error', 'The job cannot take this step.', { details: { jobId, state } });
   }
+  await changeRow(tx, { jobId }, { ...change, state });
 }
 
 /** Changes a job's row without moving it on; callers have checked it in the same transaction. */
@@ -71,8 +91,7 @@ export async function updateJob(
   jobId: string,
   change: Partial<Omit<JobRow, 'jobId' | 'state'>>,
 ): Promise<void> {
-  const { jobs } = tx.tables;
-  await tx.db.update(jobs).set(change).where(eq(jobs.jobId, jobId));
+  await changeRow(tx, { jobId }, change);
 }
 
 export async function roundRow(handle: Handle, roundId: string, roundIndex: number): Promise<RoundRow | null> {
@@ -86,13 +105,7 @@ export async function roundRow(handle: Handle, roundId: string, roundIndex: numb
 
 /** @returns false when the round has a root already */
 export async function insertRound(tx: Tx, row: RoundRow): Promise<boolean> {
-  const { rounds } = tx.tables;
-  const inserted = await tx.db
-    .insert(rounds)
-    .values(row)
-    .onConflictDoNothing()
-    .returning({ roundIndex: rounds.roundIndex });
-  return inserted.length === 1;
+  return (await insertNewRound(tx, { ...row })) === 1;
 }
 
 /** Stores the signature of a permission whose root is durable. */

@@ -1,12 +1,13 @@
 /** Budgets of API keys in the database: taken with a request's hold, given back with its close (SPEC.md §Money, "Budgets"). */
-import { and, eq, gte, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, gte, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import { MONEY_MAX_NANO } from '../ledger/accounts.ts';
 import { type BudgetLimits, type BudgetUse, giveBack, periodStartMs, takeFromBudget } from '../ledger/budget.ts';
 import type { Handle, Tx } from './handle.ts';
-import type { ApiKey } from './keys-repo.ts';
+import { type ApiKey, apiKeyById } from './keys-repo.ts';
 import type { RequestRow } from './requests-repo.ts';
 import { OPEN_STATES } from './requests-repo.ts';
+import { given, reading } from './statement.ts';
 
 export interface KeyBudget extends BudgetLimits, BudgetUse {
   readonly keyId: string;
@@ -14,23 +15,25 @@ export interface KeyBudget extends BudgetLimits, BudgetUse {
 
 /** The budget of a key, or null where it has none. */
 export async function budgetOfKey(handle: Handle, keyId: string): Promise<KeyBudget | null> {
-  const { keyBudgets } = handle.tables;
-  const [row] = await handle.db.select().from(keyBudgets).where(eq(keyBudgets.keyId, keyId));
+  const [row] = await budgetRow(handle, { keyId });
   return row ?? null;
 }
 
-/** A key with its budget, revoked or not; one statement, for it stands before every accepted request. */
+const budgetRow = reading((db, { keyBudgets }) => ({
+  query: db
+    .select()
+    .from(keyBudgets)
+    .where(eq(keyBudgets.keyId, given('keyId'))),
+  columns: getTableColumns(keyBudgets),
+}));
+
+/** A key with its budget, revoked or not; it stands before every accepted request. */
 export async function keyWithBudget(
   handle: Handle,
   keyId: string,
 ): Promise<{ readonly key: ApiKey; readonly budget: KeyBudget | null } | null> {
-  const { apiKeys, keyBudgets } = handle.tables;
-  const [row] = await handle.db
-    .select({ key: apiKeys, budget: keyBudgets })
-    .from(apiKeys)
-    .leftJoin(keyBudgets, eq(keyBudgets.keyId, apiKeys.keyId))
-    .where(eq(apiKeys.keyId, keyId));
-  return row === undefined ? null : { key: row.key as ApiKey, budget: row.budget };
+  const key = await apiKeyById(handle, keyId);
+  return key === null ? null : { key, budget: await budgetOfKey(handle, keyId) };
 }
 
 /**

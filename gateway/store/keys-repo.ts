@@ -1,7 +1,8 @@
 /** API keys, known by their hash only. */
-import { and, asc, eq, isNull } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, isNull } from 'drizzle-orm';
 import type { Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
+import { given, reading } from './statement.ts';
 
 export interface ApiKey {
   readonly keyId: string;
@@ -25,13 +26,24 @@ export async function insertApiKey(tx: Tx, key: Omit<ApiKey, 'revokedAtMs'>): Pr
   await tx.db.insert(tx.tables.apiKeys).values(key);
 }
 
-/** The key with this hash unless it was revoked. */
-export async function activeApiKeyByHash(handle: Handle, keyHash: Hash): Promise<ApiKey | null> {
-  const { apiKeys } = handle.tables;
-  const [row] = await handle.db
+const rowById = reading((db, { apiKeys }) => ({
+  query: db
     .select()
     .from(apiKeys)
-    .where(and(eq(apiKeys.keyHash, keyHash), isNull(apiKeys.revokedAtMs)));
+    .where(eq(apiKeys.keyId, given('keyId'))),
+  columns: getTableColumns(apiKeys),
+}));
+const activeRowByHash = reading((db, { apiKeys }) => ({
+  query: db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.keyHash, given('keyHash')), isNull(apiKeys.revokedAtMs))),
+  columns: getTableColumns(apiKeys),
+}));
+
+/** The key with this hash unless it was revoked. */
+export async function activeApiKeyByHash(handle: Handle, keyHash: Hash): Promise<ApiKey | null> {
+  const [row] = await activeRowByHash(handle, { keyHash });
   return row === undefined ? null : (row as ApiKey);
 }
 
@@ -69,8 +81,7 @@ async function updateKey(tx: Tx, keyId: string, change: Partial<ApiKey>): Promis
 
 /** The key with this id, revoked or not. */
 export async function apiKeyById(handle: Handle, keyId: string): Promise<ApiKey | null> {
-  const { apiKeys } = handle.tables;
-  const [row] = await handle.db.select().from(apiKeys).where(eq(apiKeys.keyId, keyId));
+  const [row] = await rowById(handle, { keyId });
   return row === undefined ? null : (row as ApiKey);
 }
 

@@ -1,5 +1,5 @@
 /** Enters transfers into the books; the only code that changes a balance (SPEC.md §Money, "Transfers"). */
-import { and, asc, eq, gt, inArray, ne, or, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, gt, gte, ne, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { AccountId } from '../ledger/accounts.ts';
 import { frozenAccount, parseAccount, RESERVE, stakeAccount } from '../ledger/accounts.ts';
@@ -7,6 +7,53 @@ import type { Books } from '../ledger/check-books.ts';
 import type { Transfer } from '../ledger/transfer.ts';
 import { sameTransfer } from '../ledger/transfer.ts';
 import type { Handle, Tx } from './handle.ts';
+import { given, inserting, reading, writing } from './statement.ts';
+
+const headById = reading((db, { transfers }) => ({
+  query: db
+    .select()
+    .from(transfers)
+    .where(eq(transfers.id, given('id'))),
+  columns: getTableColumns(transfers),
+}));
+const postingsOf = reading((db, { postings }) => {
+  const columns = { account: postings.account, amountNano: postings.amountNano };
+  const query = db
+    .select(columns)
+    .from(postings)
+    .where(eq(postings.transferId, given('id')))
+    .orderBy(asc(postings.account));
+  return { query, columns };
+});
+const balanceOf = reading((db, { accounts }) => {
+  const columns = { balanceNano: accounts.balanceNano };
+  return {
+    query: db
+      .select(columns)
+      .from(accounts)
+      .where(eq(accounts.id, given('id'))),
+    columns,
+  };
+});
+const insertTransfer = inserting((tables) => tables.transfers);
+const insertPosting = inserting((tables) => tables.postings);
+/** Opens an account or adds to it. Not for what takes from one: SQLite checks the new row's floor before it sees the old row. */
+const addToAccount = writing((db, { accounts }) =>
+  db
+    .insert(accounts)
+    .values({ id: given('id'), kind: given('kind'), owner: given('owner'), balanceNano: given('amountNano') })
+    .onConflictDoUpdate({
+      target: accounts.id,
+      set: { balanceNano: sql`${accounts.balanceNano} + excluded.balance_nano` },
+    }),
+);
+/** Takes from an account what is there; the amount is negative. */
+const takeFromAccount = writing((db, { accounts }) =>
+  db
+    .update(accounts)
+    .set({ balanceNano: sql`${accounts.balanceNano} + ${given('amountNano')}` })
+    .where(and(eq(accounts.id, given('id')), gte(sql`${accounts.balanceNano} + ${given('amountNano')}`, 0n))),
+);
 
 /**
  * Enters a transfer once.
@@ -23,33 +70,22 @@ export async function applyTransfer(tx: Tx, transfer: Transfer, atMs: number): P
     });
   }
   await checkFunds(tx, transfer);
-  const { accounts, postings, transfers } = tx.tables;
-  await tx.db.insert(transfers).values({
+  await insertTransfer(tx, {
     id: transfer.id,
     reason: transfer.reason,
     requestId: transfer.requestId,
     disputeId: transfer.disputeId,
     createdAtMs: atMs,
   });
-  if (transfer.postings.length === 0) return true;
-  await tx.db
-    .insert(accounts)
-    .values(transfer.postings.map(({ account }) => ({ id: account, ...parseAccount(account), balanceNano: 0n })))
-    .onConflictDoNothing();
   for (const { account, amountNano } of transfer.postings) {
-    const moved = await tx.db
-      .update(accounts)
-      .set({ balanceNano: sql`${accounts.balanceNano} + ${amountNano}` })
-      .where(
-        and(
-          eq(accounts.id, account),
-          or(eq(accounts.kind, 'external'), sql`${accounts.balanceNano} + ${amountNano} >= 0`),
-        ),
-      )
-      .returning({ id: accounts.id });
-    if (moved.length !== 1) throw insufficient(account);
+    const parsed = parseAccount(account);
+    const takes = amountNano < 0n && parsed.kind !== 'external';
+    const moved = await (takes
+      ? takeFromAccount(tx, { id: account, amountNano })
+      : addToAccount(tx, { id: account, ...parsed, amountNano }));
+    if (moved !== 1) throw insufficient(account);
+    await insertPosting(tx, { transferId: transfer.id, account, amountNano });
   }
-  await tx.db.insert(postings).values(transfer.postings.map((posting) => ({ transferId: transfer.id, ...posting })));
   return true;
 }
 
@@ -60,12 +96,12 @@ export async function balanceNano(handle: Handle, account: AccountId): Promise<b
 
 /** Balances of several accounts; absent where nothing was ever posted. */
 export async function balancesNano(handle: Handle, ids: readonly AccountId[]): Promise<ReadonlyMap<AccountId, bigint>> {
-  const { accounts } = handle.tables;
-  const rows = await handle.db
-    .select({ id: accounts.id, balanceNano: accounts.balanceNano })
-    .from(accounts)
-    .where(inArray(accounts.id, [...ids]));
-  return new Map(rows.map((row) => [row.id, row.balanceNano]));
+  const balances = new Map<AccountId, bigint>();
+  for (const id of ids) {
+    const [row] = await balanceOf(handle, { id });
+    if (row !== undefined) balances.set(id, row.balanceNano);
+  }
+  return balances;
 }
 
 /** The part of the reserve that no running request has as its cover. */
@@ -108,14 +144,9 @@ export async function coverOwners(handle: Handle): Promise<readonly string[]> {
 
 /** One transfer with its postings, or null. */
 export async function transferById(handle: Handle, id: string): Promise<Transfer | null> {
-  const { postings, transfers } = handle.tables;
-  const [head] = await handle.db.select().from(transfers).where(eq(transfers.id, id));
+  const [head] = await headById(handle, { id });
   if (head === undefined) return null;
-  const rows = await handle.db
-    .select({ account: postings.account, amountNano: postings.amountNano })
-    .from(postings)
-    .where(eq(postings.transferId, id))
-    .orderBy(asc(postings.account));
+  const rows = await postingsOf(handle, { id });
   const { reason, requestId, disputeId } = head;
   return { id, reason, requestId, disputeId, postings: rows };
 }

@@ -1,11 +1,12 @@
 /** The append-only log and its Merkle tree, node by node, so that no proof rehashes everything (SPEC.md §9, RFC 6962). */
-import { and, asc, desc, eq, gte, isNull, lt, or } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, gte, isNull, lt } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { fromHex, toHex } from '#protocol/hash';
 import { nodeHash } from '#protocol/merkle';
 import { nextNumber, takeNumbers } from './counters.ts';
 import type { Handle, Tx } from './handle.ts';
+import { given, inserting, reading, writing } from './statement.ts';
 
 /** An entry as the log keeps it: canonical JSON and its RFC 6962 leaf hash, both made by `#protocol/log`. */
 export interface LogLeaf {
@@ -32,6 +33,33 @@ export interface NodePlace {
 
 const LOG_COUNTER = 'log';
 
+const insertEntry = inserting((tables) => tables.logEntries);
+const insertNode = inserting((tables) => tables.logNodes);
+const nodeAt = reading((db, { logNodes: nodes }) => {
+  const columns = { hash: nodes.hash };
+  const place = and(eq(nodes.level, given('level')), eq(nodes.nodeIndex, given('nodeIndex')));
+  return { query: db.select(columns).from(nodes).where(place), columns };
+});
+const insertCheckpoint = writing((db, { checkpoints }) =>
+  db
+    .insert(checkpoints)
+    .values({ size: given('size'), root: given('root'), atMs: given('atMs'), note: null })
+    .onConflictDoNothing(),
+);
+const checkpointAt = reading((db, { checkpoints }) => ({
+  query: db
+    .select()
+    .from(checkpoints)
+    .where(eq(checkpoints.size, given('size'))),
+  columns: getTableColumns(checkpoints),
+}));
+const signCheckpointRow = writing((db, { checkpoints }) =>
+  db
+    .update(checkpoints)
+    .set({ note: given('note') as never })
+    .where(and(eq(checkpoints.size, given('size')), isNull(checkpoints.note))),
+);
+
 /** Index that the next entry will have; fixed until the end of the transaction. */
 export async function logSize(handle: Handle): Promise<number> {
   return nextNumber(handle, LOG_COUNTER);
@@ -42,7 +70,7 @@ export async function appendLog(tx: Tx, leaves: readonly LogLeaf[]): Promise<num
   const first = await takeNumbers(tx, LOG_COUNTER, leaves.length);
   for (const [offset, leaf] of leaves.entries()) {
     const logIndex = first + offset;
-    await tx.db.insert(tx.tables.logEntries).values({ logIndex, leafHash: leaf.leafHash, entryJson: leaf.entryJson });
+    await insertEntry(tx, { logIndex, leafHash: leaf.leafHash, entryJson: leaf.entryJson });
     await addNodes(tx, logIndex, leaf.leafHash);
   }
   return first;
@@ -60,15 +88,11 @@ export async function logRange(handle: Handle, start: number, end: number): Prom
 
 /** Hashes of full subtrees, keyed `level/index`. @throws {ProtocolError} internal_error when one is missing */
 export async function logNodes(handle: Handle, places: readonly NodePlace[]): Promise<ReadonlyMap<string, Hash>> {
-  const { logNodes: nodes } = handle.tables;
-  if (places.length === 0) return new Map();
-  const rows = await handle.db
-    .select()
-    .from(nodes)
-    .where(or(...places.map((place) => and(eq(nodes.level, place.level), eq(nodes.nodeIndex, place.nodeIndex)))));
-  const found = new Map(rows.map((row) => [nodeKey(row), row.hash as Hash]));
-  for (const place of places) {
-    if (!found.has(nodeKey(place))) throw new ProtocolError('internal_error', 'A node of the log is missing.');
+  const found = new Map<string, Hash>();
+  for (const { level, nodeIndex } of places) {
+    const [row] = await nodeAt(handle, { level, nodeIndex });
+    if (row === undefined) throw new ProtocolError('internal_error', 'A node of the log is missing.');
+    found.set(nodeKey({ level, nodeIndex }), row.hash as Hash);
   }
   return found;
 }
@@ -83,13 +107,7 @@ export function nodeKey(place: NodePlace): string {
  * @throws {ProtocolError} internal_error when it has another one, which would fork the log
  */
 export async function recordCheckpoint(tx: Tx, checkpoint: Omit<CheckpointRow, 'note'>): Promise<boolean> {
-  const { checkpoints } = tx.tables;
-  const inserted = await tx.db
-    .insert(checkpoints)
-    .values({ ...checkpoint, note: null })
-    .onConflictDoNothing()
-    .returning({ size: checkpoints.size });
-  if (inserted.length === 1) return true;
+  if ((await insertCheckpoint(tx, { ...checkpoint })) === 1) return true;
   const known = await checkpointOfSize(tx, checkpoint.size);
   if (known?.root === checkpoint.root) return false;
   throw new ProtocolError('internal_error', 'The size has another root already.', {
@@ -99,16 +117,11 @@ export async function recordCheckpoint(tx: Tx, checkpoint: Omit<CheckpointRow, '
 
 /** Stores the note of a recorded checkpoint once; a second note changes nothing. */
 export async function setCheckpointNote(tx: Tx, size: number, note: string): Promise<void> {
-  const { checkpoints } = tx.tables;
-  await tx.db
-    .update(checkpoints)
-    .set({ note })
-    .where(and(eq(checkpoints.size, size), isNull(checkpoints.note)));
+  await signCheckpointRow(tx, { size, note });
 }
 
 export async function checkpointOfSize(handle: Handle, size: number): Promise<CheckpointRow | null> {
-  const { checkpoints } = handle.tables;
-  const [row] = await handle.db.select().from(checkpoints).where(eq(checkpoints.size, size));
+  const [row] = await checkpointAt(handle, { size });
   return row === undefined ? null : (row as CheckpointRow);
 }
 
@@ -121,17 +134,16 @@ export async function latestCheckpoint(handle: Handle): Promise<CheckpointRow | 
 
 /** Adds the leaf and every subtree that it completes: one for each trailing 1 of its index. */
 async function addNodes(tx: Tx, logIndex: number, leafHash: Hash): Promise<void> {
-  const { logNodes: nodes } = tx.tables;
   let level = 0;
   let nodeIndex = logIndex;
   let hash = leafHash;
-  await tx.db.insert(nodes).values({ level, nodeIndex, hash });
+  await insertNode(tx, { level, nodeIndex, hash });
   while (nodeIndex % 2 === 1) {
     const sibling = { level, nodeIndex: nodeIndex - 1 };
     const left = (await logNodes(tx, [sibling])).get(nodeKey(sibling))!;
     hash = toHex(nodeHash(fromHex(left), fromHex(hash)));
     level += 1;
     nodeIndex = (nodeIndex - 1) / 2;
-    await tx.db.insert(nodes).values({ level, nodeIndex, hash });
+    await insertNode(tx, { level, nodeIndex, hash });
   }
 }

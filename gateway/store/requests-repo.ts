@@ -1,7 +1,8 @@
 /** Rows of requests and idempotency keys. */
-import { and, asc, desc, eq, inArray, lte, notInArray } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, inArray, lte, notInArray } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Handle, Tx } from './handle.ts';
+import { changing, given, inserting, reading } from './statement.ts';
 
 export type RequestRow = Handle['tables']['requests']['$inferSelect'];
 export type IdempotencyRow = Handle['tables']['idempotencyKeys']['$inferSelect'];
@@ -9,13 +10,25 @@ export type IdempotencyRow = Handle['tables']['idempotencyKeys']['$inferSelect']
 /** States in which money is held. */
 export const OPEN_STATES = ['accepted', 'running'] as const;
 
+const insertRow = inserting((tables) => tables.requests);
+const rowById = reading((db, { requests }) => ({
+  query: db
+    .select()
+    .from(requests)
+    .where(eq(requests.requestId, given('requestId'))),
+  columns: getTableColumns(requests),
+}));
+const changeRow = changing(
+  (tables) => tables.requests,
+  (requests) => eq(requests.requestId, given('requestId')),
+);
+
 export async function insertRequest(tx: Tx, row: RequestRow): Promise<void> {
-  await tx.db.insert(tx.tables.requests).values(row);
+  await insertRow(tx, row);
 }
 
 export async function requestById(handle: Handle, requestId: string): Promise<RequestRow | null> {
-  const { requests } = handle.tables;
-  const [row] = await handle.db.select().from(requests).where(eq(requests.requestId, requestId));
+  const [row] = await rowById(handle, { requestId });
   return row ?? null;
 }
 
@@ -32,8 +45,7 @@ export async function openRequest(tx: Tx, requestId: string): Promise<RequestRow
 
 /** Changes a row whatever its state; callers have checked it in the same transaction. */
 export async function updateRequest(tx: Tx, requestId: string, change: Partial<RequestRow>): Promise<void> {
-  const { requests } = tx.tables;
-  await tx.db.update(requests).set(change).where(eq(requests.requestId, requestId));
+  await changeRow(tx, { requestId }, change);
 }
 
 /** Every request that was accepted and has not ended, oldest first. */
