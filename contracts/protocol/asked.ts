@@ -32,6 +32,7 @@ export function readChatRequest(
     policy: asksPolicy ? policyOfBody(chat.verification) : null,
     suffixPolicy: suffixPolicyOf(chat.model),
     promptIds: text === null ? null : text.encodeChat(turnsOfMessages(chat.messages)),
+    choices: chat.n ?? 1,
   };
 }
 

@@ -1,6 +1,7 @@
 /** The statement that the gateway signs on every answer, its compact form, and the receipt (SPEC.md §10). */
 import { z } from 'zod';
 import { canonicalJson } from './canonical.ts';
+import { CHOICES_MAX } from './content.ts';
 import type { Domain } from './eip712.ts';
 import { fromHex, type Hash, type Hex, taggedHash, toHex, u32, utf8 } from './hash.ts';
 import { zLogEntry } from './log.ts';
@@ -78,7 +79,25 @@ export const zScoreRecord = z.strictObject({
   signature: zSignature,
 });
 
-export const zStatement = z.strictObject({
+const zSkips = z.array(z.strictObject({ provider: zAddress, reason: zName, logIndex: zU32 })).max(1024);
+
+/** What is said of every choice apart. */
+const choiceShape = {
+  waves: z.array(zWaveRecord).min(1).max(WAVES_MAX),
+  scores: z.array(zScoreRecord).max(64),
+  /** The member whose tokens were served, and those tokens. */
+  served: zAddress,
+  outputIds: z.array(zTokenId).max(TOKENS_MAX),
+  verdict: z.enum(VERDICTS),
+  agreement: z.strictObject({ needed: zU32, standing: zU32, of: zU32 }),
+  faults: z.array(z.strictObject({ provider: zAddress, fault: z.enum(FAULTS), disputeId: zHash.nullable() })).max(64),
+};
+
+/** A choice after the first. Its seed, and so its request hash, follow from the request's seed (SPEC.md §4.4). */
+export const zChoiceRecord = z.strictObject({ skipped: zSkips, ...choiceShape });
+export type ChoiceRecord = z.output<typeof zChoiceRecord>;
+
+const statementShape = z.strictObject({
   version: z.literal(1),
   requestId: zName,
   attempt: zU32,
@@ -104,22 +123,27 @@ export const zStatement = z.strictObject({
     path: z.array(zHash).max(PROOF_MAX),
     size: zU32,
     snapshotHash: zHash,
-    skipped: z.array(z.strictObject({ provider: zAddress, reason: zName, logIndex: zU32 })).max(1024),
+    skipped: zSkips,
   }),
-  waves: z.array(zWaveRecord).min(1).max(WAVES_MAX),
-  scores: z.array(zScoreRecord).max(64),
-  /** The member whose tokens were served, and those tokens. */
-  served: zAddress,
-  outputIds: z.array(zTokenId).max(TOKENS_MAX),
-  verdict: z.enum(VERDICTS),
-  agreement: z.strictObject({ needed: zU32, standing: zU32, of: zU32 }),
-  faults: z.array(z.strictObject({ provider: zAddress, fault: z.enum(FAULTS), disputeId: zHash.nullable() })).max(64),
+  /** Of choice 0, but for the verdict, which is that of the weakest choice. */
+  ...choiceShape,
+  /** Choice 0's own verdict, and the choices after it: both absent in an answer of one choice. */
+  firstVerdict: z.enum(VERDICTS).optional(),
+  choices: z
+    .array(zChoiceRecord)
+    .min(1)
+    .max(CHOICES_MAX - 1)
+    .optional(),
   unverified: z.array(zName).max(16),
   contentHash: zHash,
   price: z.strictObject({ quoteNano: zNano, chargedNano: zNano }),
   logIndex: zU32,
   issuedAtMs: zTimeMs,
 });
+export const zStatement = statementShape.refine(
+  (statement) => (statement.choices === undefined) === (statement.firstVerdict === undefined),
+  'choices and firstVerdict belong together',
+);
 export type Statement = z.output<typeof zStatement>;
 /** As it travels: bigint fields are decimal strings. */
 export type StatementWire = z.input<typeof zStatement>;
@@ -160,7 +184,12 @@ export function claimsHash(domain: Domain, claims: readonly Claim[]): Hash {
   return toHex(taggedHash(TAGS.claims, u32(claims.length), ...claims.map((claim) => digests.claim(domain, claim))));
 }
 
-/** All claims of a statement, in order. */
+/** The waves of all choices, in the order of the choices. */
+export function wavesOf<Wave>(statement: { waves: Wave[]; choices?: { waves: Wave[] }[] | undefined }): Wave[] {
+  return [...statement.waves, ...(statement.choices ?? []).flatMap(({ waves }) => waves)];
+}
+
+/** All claims of waves, in order. */
 export function claimsOf(waves: readonly Pick<WaveRecord, 'members'>[]): Claim[] {
   return waves.flatMap((wave) => wave.members.flatMap((member) => (member.claim ? [member.claim.value] : [])));
 }
@@ -171,7 +200,7 @@ export function sealOf(domain: Domain, statement: StatementWire): AttestationSea
     requestId: statement.requestId,
     requestHash: statement.requestHash,
     contentHash: statement.contentHash,
-    claimsHash: claimsHash(domain, claimsOf(zStatement.shape.waves.parse(statement.waves))),
+    claimsHash: claimsHash(domain, claimsOf(z.array(zWaveRecord).parse(wavesOf(statement)))),
     verdict: VERDICTS.indexOf(statement.verdict as Verdict),
     logIndex: statement.logIndex,
     issuedAtMs: statement.issuedAtMs,

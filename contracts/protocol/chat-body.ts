@@ -3,6 +3,7 @@
  * the same rules, so that a prompt or a temperature that the client did not send shows.
  */
 import { z } from 'zod';
+import { CHOICES_MAX } from './content.ts';
 import { ProtocolError } from './errors.ts';
 import {
   LOGIT_BIAS_MAX,
@@ -70,6 +71,7 @@ export const chatBodySchema = z.looseObject({
       error: `expected a non-empty string of at most ${STOP_STRING_LENGTH_MAX} characters, or up to ${STOP_STRINGS_MAX} of them`,
     })
     .nullish(),
+  n: z.int().min(1).max(CHOICES_MAX).nullish(),
   max_tokens: tokenCountSchema,
   max_completion_tokens: tokenCountSchema,
   stream: z.boolean().nullish(),

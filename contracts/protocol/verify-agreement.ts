@@ -1,5 +1,6 @@
 /** Checks that enough independent seats stand behind the answer, by the policy that was promised (SPEC.md §10.4). Pure. */
 import type { Statement } from './attestation.ts';
+import { weakestVerdict } from './choices.ts';
 import { type PolicyJson, policyJsonSchema } from './policy.ts';
 import { outputHash } from './request.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
@@ -38,6 +39,13 @@ export function checkAgreement(statement: Statement): VerifyItem {
     return finding('agreement', 'a counted seat claims another transcript', '');
   }
   return countSeats(statement, policy, counted.length);
+}
+
+/** The verdict of the whole answer is that of its weakest choice. */
+export function checkWeakest(statement: Statement, choices: readonly Statement[]): VerifyItem {
+  const weakest = weakestVerdict(choices.map((choice) => choice.verdict));
+  const problem = weakest === statement.verdict ? null : 'the verdict is not that of the weakest choice';
+  return finding('agreement', problem, `verdict: ${statement.verdict}`);
 }
 
 function countSeats(statement: Statement, policy: PolicyJson, identical: number): VerifyItem {

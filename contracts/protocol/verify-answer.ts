@@ -1,13 +1,14 @@
 /** Checks of the answer against what was attested and what the client had asked (SPEC.md §10.4). Pure. */
 import type { Statement } from './attestation.ts';
 import { NotCanonicalError } from './canonical.ts';
-import { contentHash, type ResponseContent } from './content.ts';
+import { hashOfRequest } from './choices.ts';
+import { type ContentChoice, contentHash, type ResponseContent } from './content.ts';
 import type { FinalText } from './detokenizer.ts';
 import type { Hash } from './hash.ts';
 import { type Policy, policyCanonicalJson, policyJsonSchema, policyOfJson } from './policy.ts';
 import { promptHash, samplingHash } from './request.ts';
 import type { Sampling } from './sampling.ts';
-import { type Claim, FINISH_KINDS, type FinishKind, requestHash } from './typed.ts';
+import { type Claim, FINISH_KINDS, type FinishKind } from './typed.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { seatsOf } from './verify-record.ts';
 
@@ -28,6 +29,8 @@ export interface AskedRequest {
   readonly clientNonce?: string | null | undefined;
   /** Null without the model's tokenizer. */
   readonly promptIds: readonly number[] | null;
+  /** OpenAI's `n`. */
+  readonly choices: number;
 }
 
 /** The part of a model's text side that a check needs. */
@@ -38,10 +41,8 @@ export interface VerifierText {
 
 /** requestHash follows from its parts, so that what is attested is what was ordered. */
 export function checkRequestHash(statement: Statement): VerifyItem {
-  const { request } = statement;
-  const terms = { ...request, samplingHash: samplingHash(request.sampling), seed: BigInt(request.seed) };
-  const problem =
-    requestHash(terms) === statement.requestHash ? null : 'the parts of the request hash to another value';
+  const isHash = hashOfRequest(statement.request) === statement.requestHash;
+  const problem = isHash ? null : 'the parts of the request hash to another value';
   return finding('request-hash', problem, statement.requestHash);
 }
 
@@ -62,27 +63,54 @@ function isAttested(statement: Statement, content: ResponseContent): boolean {
   }
 }
 
-/** Model, finish reason and usage are those of the served claim. */
-export function checkUsage(statement: Statement, content: ResponseContent | null): VerifyItem {
-  const claim = servedClaim(statement);
-  if (content === null || claim === null) return finding('usage', 'there is no answer or no claim to compare', '');
-  return finding('usage', usageProblem(statement, content, claim), `${claim.outputTokens} output tokens`);
+/**
+ * Model, finish reasons and usage are those of the served claims; the prompt is counted once, whatever the number of choices.
+ * @param choices of the statement, in order
+ */
+export function checkUsage(choices: readonly Statement[], content: ResponseContent | null): VerifyItem {
+  const served = choices.flatMap((choice) => servedClaim(choice) ?? []);
+  if (content === null || served.length < choices.length) {
+    return finding('usage', 'there is no answer or no claim to compare', '');
+  }
+  const outputTokens = served.reduce((sum, claim) => sum + claim.outputTokens, 0);
+  return finding('usage', usageProblem(choices, content, served), `${outputTokens} output tokens`);
 }
 
-function usageProblem(statement: Statement, content: ResponseContent, claim: Claim): string | null {
-  const { request, outputIds } = statement;
+function usageProblem(
+  choices: readonly Statement[],
+  content: ResponseContent,
+  served: readonly Claim[],
+): string | null {
+  const { request } = choices[0]!;
   const { prompt_tokens, completion_tokens, total_tokens } = content.usage;
-  const finish = FINISH_KINDS[claim.finish]!;
   if (content.model !== request.model) return 'the answer names another model';
-  if (content.choices.length !== 1 || content.choices[0]!.index !== 0) return 'the answer has not exactly one choice';
-  if (content.choices[0]!.finish_reason !== reasonOf(finish)) return 'the finish reason is not the claimed one';
-  if (finish === 'length' && outputIds.length !== request.maxTokens) return 'it stopped short of the length it claims';
-  if (outputIds.length > request.maxTokens) return 'it has more tokens than were ordered';
+  if (content.choices.length !== choices.length) return `the answer has not exactly ${choices.length} choices`;
+  let answerTokens = 0;
+  for (const [index, choice] of choices.entries()) {
+    const finish = FINISH_KINDS[served[index]!.finish]!;
+    const problem = choiceProblem(choice, shownChoice(content, index), finish);
+    if (problem !== null) return choices.length === 1 ? problem : `choice ${index}: ${problem}`;
+    // The terminal EOS is sealed and scored like any token, but it is no token of the answer (DECISIONS.md).
+    answerTokens += choice.outputIds.length - (finish === 'stop' ? 1 : 0);
+  }
   if (prompt_tokens !== request.promptTokens) return 'the prompt is counted with another number of tokens';
-  // The terminal EOS is sealed and scored like any token, but it is no token of the answer (DECISIONS.md).
-  const answerTokens = outputIds.length - (finish === 'stop' ? 1 : 0);
   if (completion_tokens !== answerTokens) return 'the answer is counted with another number of tokens';
   return total_tokens === prompt_tokens + completion_tokens ? null : 'the total is not the sum';
+}
+
+function choiceProblem(
+  { request, outputIds }: Statement,
+  shown: ContentChoice | undefined,
+  finish: FinishKind,
+): string | null {
+  if (shown === undefined) return 'it is not in the answer';
+  if (shown.finish_reason !== reasonOf(finish)) return 'the finish reason is not the claimed one';
+  if (finish === 'length' && outputIds.length !== request.maxTokens) return 'it stopped short of the length it claims';
+  return outputIds.length > request.maxTokens ? 'it has more tokens than were ordered' : null;
+}
+
+function shownChoice(content: ResponseContent | null, index: number): ContentChoice | undefined {
+  return content?.choices.find((choice) => choice.index === index);
 }
 
 /** OpenAI's word for the end of a transcript; a cancelled one is never an answer. */
@@ -96,15 +124,16 @@ function servedClaim(statement: Statement): Claim | null {
   return seat?.member.claim?.value ?? null;
 }
 
-/** The claimed tokens, as text under the stop rule, are the answer. */
+/** The claimed tokens of the choice at `index`, as text under the stop rule, are what the answer shows there. */
 export function checkAnswerText(
   statement: Statement,
+  index: number,
   content: ResponseContent | null,
   text: VerifierText | null,
 ): VerifyItem {
   if (text === null) return notChecked('answer-text', 'no tokenizer given');
   const claim = servedClaim(statement);
-  const shown = content?.choices[0];
+  const shown = shownChoice(content, index);
   if (claim === null || shown === undefined) return finding('answer-text', 'there is nothing to compare', '');
   const { outputIds, request } = statement;
   const final = text.finalText(outputIds, request.sampling.stop);
@@ -132,7 +161,11 @@ export function checkAsked(statement: Statement, asked: AskedRequest | null): Ve
   return [
     finding('body-hash', bodyProblem, asked.bodyHash),
     policyItem(statement, asked),
-    finding('parameters', parameterProblem(statement, asked), 'model, sampling, seed, length, stop strings as asked'),
+    finding(
+      'parameters',
+      parameterProblem(statement, asked),
+      'model, sampling, seed, length, stop strings, choices as asked',
+    ),
     promptItem(statement, asked.promptIds),
   ];
 }
@@ -149,11 +182,12 @@ function policyItem(statement: Statement, { policy, suffixPolicy, model }: Asked
   return notChecked('policy', 'the body names none; header, key or gateway decided');
 }
 
-function parameterProblem({ request, clientNonce }: Statement, asked: AskedRequest): string | null {
+function parameterProblem({ request, clientNonce, choices }: Statement, asked: AskedRequest): string | null {
   if (request.model !== asked.model && request.model !== asked.suffixPolicy?.model)
     return 'another model was asked for';
   if (samplingHash(request.sampling) !== samplingHash(asked.sampling))
     return 'other sampling parameters were asked for';
+  if (asked.choices !== 1 + (choices?.length ?? 0)) return 'another number of choices was asked for';
   if (asked.seed !== null && asked.seed !== BigInt(request.seed)) return 'another seed was asked for';
   if (asked.clientNonce !== undefined && asked.clientNonce !== clientNonce) return 'another nonce entered the draw';
   return asked.maxTokens === null || asked.maxTokens === request.maxTokens ? null : 'another length was asked for';

@@ -52,3 +52,22 @@ export function notChecked(name: ItemName, detail: string): VerifyItem {
 export function pending(name: ItemName, detail: string): VerifyItem {
   return { name, status: 'pending', detail };
 }
+
+/** From the best to the worst: what all together are is what the worst of them is. */
+const STATUS_ORDER: readonly ItemStatus[] = ['proved', 'pending', 'not checked', 'failed'];
+
+/**
+ * One item for all choices of an answer: the worst status of any, with the details of those that have it.
+ * @param items by choice; null where a choice has nothing to be checked
+ * @returns null where no choice has
+ */
+export function ofChoices(items: readonly (VerifyItem | null)[]): VerifyItem | null {
+  const found = items.flatMap((item, choice) => (item === null ? [] : [{ item, choice }]));
+  const [first] = found;
+  if (first === undefined || items.length === 1) return first?.item ?? null;
+  const { name } = first.item;
+  const rank = Math.max(...found.map(({ item }) => STATUS_ORDER.indexOf(item.status)));
+  const status = STATUS_ORDER[rank]!;
+  const worst = found.filter(({ item }) => item.status === status);
+  return { name, status, detail: worst.map(({ item, choice }) => `choice ${choice}: ${item.detail}`).join('; ') };
+}

@@ -23,7 +23,19 @@ export function isBehind(member: MemberRecord): boolean {
   return member.standing === 'counted' || member.standing === 'equivalent';
 }
 
-/** Every ticket orders this request from this member in this wave, and no job was ordered twice. */
+/** No job and no round stands for two: not in one choice, and not in two choices. */
+export function checkOnce(choices: readonly Statement[]): VerifyItem {
+  const waves = choices.flatMap((choice) => choice.waves);
+  const jobs = waves.flatMap((wave) => wave.members.map(({ ticket }) => ticket.jobId));
+  const repeated = hasRepeats(jobs)
+    ? 'two tickets share a job'
+    : hasRepeats(waves.map((wave) => wave.roundId))
+      ? 'two waves share a round id'
+      : null;
+  return finding('tickets', repeated, `${jobs.length} tickets`);
+}
+
+/** Every ticket orders this request from this member in this wave. */
 export function checkTickets(statement: Statement): VerifyItem {
   const seats = seatsOf(statement);
   const problem = firstProblem(seats, ({ wave, member }) => {
@@ -34,12 +46,7 @@ export function checkTickets(statement: Statement): VerifyItem {
     if (ticket.kind !== TICKET_KINDS.generate) return `the ticket of ${provider} does not order an answer`;
     return ticket.expiresAtMs > ticket.issuedAtMs ? null : `the ticket of ${provider} was never valid`;
   });
-  const repeated = hasRepeats(seats.map(({ member }) => member.ticket.jobId))
-    ? 'two tickets share a job'
-    : hasRepeats(statement.waves.map((wave) => wave.roundId))
-      ? 'two waves share a round id'
-      : null;
-  return finding('tickets', problem ?? repeated, `${seats.length} tickets`);
+  return finding('tickets', problem, `${seats.length} tickets`);
 }
 
 /** Every claim is signed by its member and answers its ticket; nobody who counts lacks one. */
@@ -161,11 +168,18 @@ export function checkScores(statement: Statement, domain: Domain, recover: Recov
     }
     return score.transcriptHash === scored ? null : `the score of ${provider} is about another transcript`;
   });
-  const repeated = hasRepeats(statement.scores.map(({ score }) => score.jobId)) ? 'two scores share a job' : null;
+  return finding('scores', problem, `${statement.scores.length} signed scores`);
+}
+
+/** No score counts twice, and there is one referee, in all choices together. */
+export function checkScoresOnce(choices: readonly Statement[]): VerifyItem | null {
+  const scores = choices.flatMap((choice) => choice.scores);
+  if (scores.length === 0) return null;
+  const repeated = hasRepeats(scores.map(({ score }) => score.jobId)) ? 'two scores share a job' : null;
   // The referee is the operator's own: a second one would be a second voice that costs the operator nothing.
-  const referees = new Set(statement.scores.filter(({ role }) => role === 'referee').map(({ provider }) => provider));
+  const referees = new Set(scores.filter(({ role }) => role === 'referee').map(({ provider }) => provider));
   const crowded = referees.size > 1 ? 'there are two referees' : null;
-  return finding('scores', problem ?? repeated ?? crowded, `${statement.scores.length} signed scores`);
+  return finding('scores', repeated ?? crowded, `${scores.length} signed scores`);
 }
 
 function firstProblem<T>(values: readonly T[], problemOf: (value: T) => string | null): string | null {

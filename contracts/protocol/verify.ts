@@ -4,13 +4,14 @@
  */
 import { type AssayMember, domainOf, type InlineReceipt, logKeysOf, zInlineReceipt } from './assay-member.ts';
 import { parseAttestation, type Statement, type StatementWire, sealOf, zReceipt } from './attestation.ts';
+import { choicesOf } from './choices.ts';
 import type { Domain } from './eip712.ts';
 import type { Address, Hash, Hex } from './hash.ts';
 import { type LogKeys, openCheckpoint } from './log.ts';
 import { type Recover, recoverPortable } from './signer.ts';
 import { digests } from './typed.ts';
 import type { Verdict } from './verdict.ts';
-import { checkAgreement } from './verify-agreement.ts';
+import { checkAgreement, checkWeakest } from './verify-agreement.ts';
 import {
   type AskedRequest,
   checkAnswerText,
@@ -21,9 +22,17 @@ import {
   checkUsage,
   type VerifierText,
 } from './verify-answer.ts';
-import { finding, ITEM_NAMES, notChecked, pending, type VerifyItem } from './verify-item.ts';
+import { finding, ITEM_NAMES, notChecked, ofChoices, pending, type VerifyItem } from './verify-item.ts';
 import { checkAnswerEntry, checkDraw, checkEpochEntry, checkSkips } from './verify-log.ts';
-import { checkClaims, checkCommitments, checkRounds, checkScores, checkTickets } from './verify-record.ts';
+import {
+  checkClaims,
+  checkCommitments,
+  checkOnce,
+  checkRounds,
+  checkScores,
+  checkScoresOnce,
+  checkTickets,
+} from './verify-record.ts';
 import { parseSavedResponse, type SavedResponse } from './verify-saved.ts';
 
 export type { AskedRequest, VerifierText } from './verify-answer.ts';
@@ -96,29 +105,41 @@ function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened 
   const { statement, wire, signature } = opened;
   const recover = input.recover ?? recoverPortable;
   const domain = input.trusted?.domain ?? domainOf(assay);
+  const choices = choicesOf(statement);
   return [
     checkMember(saved, assay, statement, proof.attestation),
     gatewayKeyItem(statement, input.trusted),
     checkSignature(wire, statement, signature, domain, recover),
     checkRequestHash(statement),
     checkContent(statement, saved.content),
-    checkUsage(statement, saved.content),
-    checkTickets(statement),
-    checkClaims(statement, domain, recover),
-    checkCommitments(statement),
-    checkRounds(statement),
-    ...present(checkScores(statement, domain, recover)),
-    checkAgreement(statement),
+    checkUsage(choices, saved.content),
+    ...eachChoice(choices, checkTickets, checkOnce(choices)),
+    ...eachChoice(choices, (choice) => checkClaims(choice, domain, recover)),
+    ...eachChoice(choices, checkCommitments),
+    ...eachChoice(choices, checkRounds),
+    ...eachChoice(choices, (choice) => checkScores(choice, domain, recover), checkScoresOnce(choices)),
+    ...eachChoice(choices, checkAgreement, checkWeakest(statement, choices)),
     ...logItems(opened, proof.receipt, assay, input.trusted, domain, recover),
-    ...present(checkSkips(statement)),
+    ...eachChoice(choices, checkSkips),
     ...checkAsked(statement, input.asked ?? null),
     checkModelDigest(statement, input.modelDigest ?? null),
-    checkAnswerText(statement, saved.content, input.text ?? null),
+    ...eachChoice(choices, (choice, index) => checkAnswerText(choice, index, saved.content, input.text ?? null)),
   ];
 }
 
-function present(item: VerifyItem | null): VerifyItem[] {
-  return item === null ? [] : [item];
+/**
+ * One item on all choices. A choice that stands alone proves nothing about the others, so what they may not share is looked at
+ * as well.
+ * @param together the same item for all choices side by side; where it fails, it decides
+ */
+function eachChoice(
+  choices: readonly Statement[],
+  check: (choice: Statement, index: number) => VerifyItem | null,
+  together: VerifyItem | null = null,
+): VerifyItem[] {
+  const item = ofChoices(choices.map(check));
+  if (item === null) return [];
+  return [together?.status === 'failed' && item.status !== 'failed' ? together : item];
 }
 
 /** Attestation and receipt, from the file that the caller gave or from the answer; else what is wrong with them. */
@@ -186,7 +207,7 @@ function logItems(
     return [keyItem, ...names.map((name) => pending(name, 'no receipt yet; fetch it from the url of the answer'))];
   }
   const checkpoint = openCheckpoint(domain, keys, receipt.checkpoint, recover);
-  const drawItem = checkDraw(statement, receipt);
+  const drawItems = eachChoice(choicesOf(statement), (choice) => checkDraw(choice, receipt));
   if (checkpoint === null) {
     const reason = 'there is no valid checkpoint to check it with';
     return [
@@ -194,7 +215,7 @@ function logItems(
       finding('log-checkpoint', 'the checkpoint is not signed by the log', ''),
       notChecked('log-inclusion', reason),
       notChecked('epoch-inclusion', reason),
-      drawItem,
+      ...drawItems,
     ];
   }
   return [
@@ -202,6 +223,6 @@ function logItems(
     finding('log-checkpoint', null, `${keys.origin}, size ${checkpoint.size}`),
     checkAnswerEntry(wire, receipt, checkpoint),
     checkEpochEntry(statement, receipt, checkpoint),
-    drawItem,
+    ...drawItems,
   ];
 }

@@ -12,6 +12,16 @@ import { type AttemptPlan, termsOf } from '../round/plan.ts';
 import type { TakenScore } from '../round/scoring.ts';
 import type { Wave } from '../round/wave.ts';
 
+/** How one choice of an answer came about. */
+export interface ChoiceOutcome {
+  readonly waves: readonly Wave[];
+  readonly scores: readonly TakenScore[];
+  readonly served: SealedMember;
+  readonly verdict: Verdict;
+  readonly agreement: { readonly needed: number; readonly standing: number; readonly of: number };
+  readonly faults: readonly { readonly provider: Address; readonly fault: Fault; readonly disputeId: Hash | null }[];
+}
+
 /** Everything that a statement says, before the settlement fixes index and price. */
 export interface AttemptRecord {
   readonly plan: AttemptPlan;
@@ -22,15 +32,14 @@ export interface AttemptRecord {
   readonly epoch: OpenEpoch;
   readonly drawIndex: number;
   readonly draw: OpenedDraw;
-  readonly waves: readonly Wave[];
-  readonly scores: readonly TakenScore[];
-  readonly served: SealedMember;
+  /** By index; the plan above is that of the first. */
+  readonly choices: readonly ChoiceOutcome[];
+  /** That of the weakest choice. */
   readonly verdict: Verdict;
-  readonly agreement: { readonly needed: number; readonly standing: number; readonly of: number };
-  readonly faults: readonly { readonly provider: Address; readonly fault: Fault; readonly disputeId: Hash | null }[];
   readonly unverified: readonly string[];
 }
 
+type ChoiceRecordWire = NonNullable<StatementWire['choices']>[number];
 type MemberWire = StatementWire['waves'][number]['members'][number];
 
 function memberWire(wave: Wave, member: SealedMember): MemberWire {
@@ -70,6 +79,19 @@ function scoreWire(score: TakenScore): StatementWire['scores'][number] {
   };
 }
 
+function choiceWire(choice: ChoiceOutcome): ChoiceRecordWire {
+  return {
+    skipped: choice.waves.flatMap((wave) => wave.skipped.map((skip) => ({ ...skip }))),
+    waves: choice.waves.map(waveWire),
+    scores: choice.scores.map(scoreWire),
+    served: choice.served.seat.address,
+    outputIds: [...choice.served.tokens],
+    verdict: choice.verdict,
+    agreement: { ...choice.agreement },
+    faults: choice.faults.map((fault) => ({ ...fault })),
+  };
+}
+
 /** The statement as it is hashed, logged and signed. */
 export function buildStatement(
   record: AttemptRecord,
@@ -77,6 +99,8 @@ export function buildStatement(
 ): StatementWire {
   const { plan, draw, epoch } = record;
   const { promptHash, samplingHash: _samplingHash, seed, ...terms } = termsOf(plan);
+  const [first, ...others] = record.choices.map(choiceWire);
+  const { skipped, ...own } = first!;
   return {
     version: 1,
     requestId: plan.requestId,
@@ -100,15 +124,11 @@ export function buildStatement(
       path: [...draw.path],
       size: epoch.size,
       snapshotHash: epoch.snapshotHash,
-      skipped: record.waves.flatMap((wave) => wave.skipped.map((skip) => ({ ...skip }))),
+      skipped,
     },
-    waves: record.waves.map(waveWire),
-    scores: record.scores.map(scoreWire),
-    served: record.served.seat.address,
-    outputIds: [...record.served.tokens],
+    ...own,
     verdict: record.verdict,
-    agreement: { ...record.agreement },
-    faults: record.faults.map((fault) => ({ ...fault })),
+    ...(others.length > 0 ? { firstVerdict: own.verdict, choices: others } : {}),
     unverified: [...record.unverified],
     contentHash: fixed.contentHash,
     price: { quoteNano: fixed.quoteNano.toString(), chargedNano: fixed.chargedNano.toString() },

@@ -15,7 +15,7 @@ import type { IssuedJob } from '../round/wave.ts';
 import { addEvidence, ruleDispute, settleRuledDispute } from '../store/change-dispute.ts';
 import { disputeById, listDisputes, settleableDisputes } from '../store/disputes-repo.ts';
 import type { Store } from '../store/handle.ts';
-import { jobsOfRequest } from '../store/jobs-repo.ts';
+import { jobById, jobsOfRequest } from '../store/jobs-repo.ts';
 import { payLateWork, recordLateJobs } from '../store/late-work.ts';
 import { recordSteps } from '../store/record-work.ts';
 import { type DisputeBundle, type DisputeBundleWire, scoreEvidenceOf, zDisputeBundle } from './bundle.ts';
@@ -110,7 +110,7 @@ export class DisputeDesk {
     const journal = {
       jobsIssued: (jobs: readonly IssuedJob[]) => {
         issued.push(...jobs.map((job) => job.issued.ticket.jobId));
-        return this.#lateJobs(plan, jobs, maxNano);
+        return this.#lateJobs(plan, accused.ticket.jobId, jobs, maxNano);
       },
     };
     const target = {
@@ -137,11 +137,13 @@ export class DisputeDesk {
     });
   }
 
-  async #lateJobs(plan: AttemptPlan, jobs: readonly IssuedJob[], maxNano: bigint): Promise<void> {
+  async #lateJobs(plan: AttemptPlan, about: Hash, jobs: readonly IssuedJob[], maxNano: bigint): Promise<void> {
     const { store, clock } = this.#deps;
+    const accused = await store.read((handle) => jobById(handle, about));
     const rows = jobs.map(({ seat, role, issued: { ticket } }) => ({
       jobId: ticket.jobId,
       roundId: ticket.roundId,
+      choice: accused?.choice ?? 0,
       wave: 1,
       provider: seat.address,
       role,
@@ -208,7 +210,10 @@ export class DisputeDesk {
       const found = (await disputeById(tx, disputeId))!;
       // The timer and the end of a request may both come for the same money.
       if (found.state !== 'ruled') return { row: found, ending: { outcome: 'too_early' as const } };
-      const jobs = await jobsOfRequest(tx, found.requestId);
+      const accused = await jobById(tx, found.jobId);
+      // Who was right in another choice was not lied about in this one.
+      const all = await jobsOfRequest(tx, found.requestId);
+      const jobs = all.filter((job) => job.choice === accused?.choice);
       const standing = jobs.filter((job) => job.standing === 'counted' || job.standing === 'equivalent');
       const right = standing.filter((job) => job.role !== 'referee' && job.provider !== found.provider);
       const judges = jobs.filter((job) => job.role === 'referee');

@@ -12,8 +12,13 @@ export interface AnswerText {
   finish(kind: FinishKind): string;
 }
 
-/** Detokenises one answer. */
-export function answerText(request: Pick<AnswerRequest, 'model' | 'sampling'>): AnswerText {
+/** The texts of an answer's choices by index, each on its own. */
+export function answerTexts(request: Pick<AnswerRequest, 'model' | 'sampling' | 'choices'>): AnswerText[] {
+  return Array.from({ length: request.choices }, () => answerText(request));
+}
+
+/** Detokenises one choice. */
+function answerText(request: Pick<AnswerRequest, 'model' | 'sampling'>): AnswerText {
   const detokenizer = request.model.text.createDetokenizer(request.sampling.stop);
   let hasStopped = false;
   return {

@@ -38,6 +38,8 @@ export interface AnswerRequest {
   /** uint64, or null where the gateway draws one. */
   readonly seed: bigint | null;
   readonly maxTokens: number;
+  /** OpenAI's `n`: answers to the one prompt, each with a seed of its own. */
+  readonly choices: number;
   readonly policy: Policy;
   readonly bodyHash: Hash;
   readonly clientNonce: string | null;
@@ -66,6 +68,12 @@ export interface AnswerKeep {
 
 export type FinishKind = 'stop' | 'stop_string' | 'length';
 
+/** How one choice ended. */
+export interface FinishedChoice {
+  readonly finish: FinishKind;
+  readonly outputTokens: number;
+}
+
 /** What the pipeline says, in this order: one `opened`, any number of `tokens`, one `final`. */
 export type AnswerEvent =
   /** Before anything is generated; response headers can leave. */
@@ -74,12 +82,13 @@ export type AnswerEvent =
       readonly security: Readonly<Record<string, string | number>>;
       readonly policyText: string;
     }
-  /** Released tokens of choice 0 in order: the transcript, terminal EOS and stop string included. */
-  | { readonly type: 'tokens'; readonly ids: readonly number[] }
+  /** Released tokens of a choice in order: its transcript, terminal EOS and stop string included. */
+  | { readonly type: 'tokens'; readonly choice: number; readonly ids: readonly number[] }
   | {
       readonly type: 'final';
-      readonly finish: FinishKind;
-      readonly outputTokens: number;
+      /** By index. */
+      readonly choices: readonly FinishedChoice[];
+      /** Of choice 0; the others' follow from it (SPEC.md §4.4). */
       readonly seed: bigint;
       readonly verdict: string;
       /** Fields of the answer that the verdict does not cover. */

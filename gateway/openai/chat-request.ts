@@ -6,6 +6,7 @@ import { parseJsonBody } from '#protocol/json-body';
 import { type Policy, policyOfSuffix, resolvePolicy } from '#protocol/policy';
 import type { ApiKey } from '../keys.ts';
 import type { AnswerRequest, ModelEntry, ModelRegistry } from './answer.ts';
+import { choicesOfBody } from './choices.ts';
 import { type ChatLimits, NONCE_LENGTH_MAX } from './limits.ts';
 import { maxTokensOfBody } from './max-tokens.ts';
 import { promptOfMessages } from './prompt.ts';
@@ -57,6 +58,7 @@ export function parseChatRequest(call: ChatCall, rules: ChatRules): ChatRequest 
     contextMax: model.contextMax,
     maxTokensDefault: rules.limits.maxTokensDefault,
   });
+  const choices = choicesOfBody(body, maxTokens, rules.limits);
   return {
     includeUsage: body.stream_options?.include_usage ?? false,
     answer: {
@@ -67,6 +69,7 @@ export function parseChatRequest(call: ChatCall, rules: ChatRules): ChatRequest 
       sampling,
       seed: json.seed,
       maxTokens,
+      choices,
       policy,
       bodyHash: json.hash,
       clientNonce,

@@ -5,13 +5,13 @@ import { readBody } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
 import { errorFields, type Log } from '../log.ts';
 import type { AnswerEvent, AnswerKeep, AnswerPipeline, AnswerRequest, KeyedCall } from './answer.ts';
-import { answerText } from './answer-text.ts';
+import { answerTexts } from './answer-text.ts';
 import { type ChatRequest, type ChatRules, parseChatRequest } from './chat-request.ts';
 import { streamFrames } from './chat-stream.ts';
 import { dataFrame } from './frames.ts';
 import { openedHeaders } from './headers.ts';
 import { keyedCall, type MadeAnswer } from './idempotency.ts';
-import { type AnswerHead, completionBody, completionId, contentOf, usageOf } from './render.ts';
+import { type AnswerHead, completionBody, completionId, contentOf, outputTokensOf } from './render.ts';
 import { ownAssay } from './seal.ts';
 import { type Making, type ServeDeps, serveAnswer } from './serve-answer.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
@@ -89,14 +89,14 @@ async function openedOf(events: AsyncIterator<AnswerEvent>, signal: AbortSignal)
 }
 
 async function plainAnswer(c: GatewayContext, { head, request, opened, rest, keep }: Answering): Promise<MadeAnswer> {
-  const detokenized = answerText(request);
-  let text = '';
+  const detokenized = answerTexts(request);
+  const texts = detokenized.map(() => '');
   for await (const event of rest) {
-    if (event.type === 'tokens') text += detokenized.push(event.ids);
+    if (event.type === 'tokens') texts[event.choice] += detokenized[event.choice]!.push(event.ids);
     if (event.type !== 'final') continue;
-    text += detokenized.finish(event.finish);
+    for (const [choice, { finish }] of event.choices.entries()) texts[choice] += detokenized[choice]!.finish(finish);
     observeFinal(c, event);
-    const content = contentOf(head, text, event.finish, usageOf(request.promptIds.length, event.outputTokens));
+    const content = contentOf(head, texts, event.choices, request.promptIds.length);
     const headers = {
       ...openedHeaders(request.requestId, opened),
       'content-type': 'application/json',
@@ -170,6 +170,7 @@ function observeRequest(c: GatewayContext, request: AnswerRequest): void {
 function observeFinal(c: GatewayContext, final: Final): void {
   const observation = c.get('observation');
   observation.verdict = final.verdict;
-  observation.finish = final.finish;
-  observation.outputTokens = final.outputTokens;
+  // One word a request; of several choices, the first's.
+  observation.finish = final.choices[0]!.finish;
+  observation.outputTokens = outputTokensOf(final.choices);
 }

@@ -1,9 +1,9 @@
 /** The stream of an answer: server-sent events exactly as OpenAI frames them (reference: WHATWG HTML §9.2). */
 import type { Clock } from '#protocol/env';
 import type { AnswerEvent, AnswerKeep, AnswerRequest } from './answer.ts';
-import { answerText } from './answer-text.ts';
+import { answerTexts } from './answer-text.ts';
 import { dataFrame, KEEP_ALIVE_FRAME } from './frames.ts';
-import { type AnswerHead, chunkBuilder, contentOf, usageOf } from './render.ts';
+import { type AnswerHead, chunkBuilder, contentOf } from './render.ts';
 import { ownAssay } from './seal.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 
@@ -31,20 +31,27 @@ export async function* streamFrames(
   { head, headers, request, includeUsage, keep, onFirstText, onFinal }: StreamOptions,
 ): AsyncGenerator<string, void, undefined> {
   const chunks = chunkBuilder(head, includeUsage);
-  const detokenized = answerText(request);
-  let text = '';
-  yield dataFrame(chunks.role());
+  const detokenized = answerTexts(request);
+  const texts = detokenized.map(() => '');
+  const frameOf = (choice: number, delta: string): string => {
+    if (texts.every((text) => text === '')) onFirstText();
+    texts[choice] += delta;
+    return dataFrame(chunks.text(choice, delta));
+  };
+  for (const choice of texts.keys()) yield dataFrame(chunks.role(choice));
   for await (const event of events) {
     if (event.type === 'opened') continue;
-    const delta = event.type === 'tokens' ? detokenized.push(event.ids) : detokenized.finish(event.finish);
-    if (delta !== '') {
-      if (text === '') onFirstText();
-      text += delta;
-      yield dataFrame(chunks.text(delta));
+    if (event.type === 'tokens') {
+      const delta = detokenized[event.choice]!.push(event.ids);
+      if (delta !== '') yield frameOf(event.choice, delta);
+      continue;
     }
-    if (event.type === 'tokens') continue;
+    for (const [choice, { finish }] of event.choices.entries()) {
+      const delta = detokenized[choice]!.finish(finish);
+      if (delta !== '') yield frameOf(choice, delta);
+    }
     onFinal(event);
-    const content = contentOf(head, text, event.finish, usageOf(request.promptIds.length, event.outputTokens));
+    const content = contentOf(head, texts, event.choices, request.promptIds.length);
     const unfinished = { form: 'events', headers, frames: [], tail: chunks.last(content, ownAssay(event)) } as const;
     yield* finishAnswer(unfinished, await event.seal(content, await keep?.(unfinished))).frames;
     return;

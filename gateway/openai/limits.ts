@@ -10,6 +10,10 @@ export interface ChatLimits {
   readonly contentLengthMax: number;
   /** Output tokens where the client names no maximum. */
   readonly maxTokensDefault: number;
+  /** Most choices of one answer, `n`; OpenAI's own limit is 128. */
+  readonly choicesMax: number;
+  /** Most output tokens that several choices may ask for together; one choice is bounded by the context alone. */
+  readonly choicesTokensMax: number;
 }
 
 export const CHAT_LIMITS_DEFAULT: ChatLimits = Object.freeze({
@@ -19,6 +23,10 @@ export const CHAT_LIMITS_DEFAULT: ChatLimits = Object.freeze({
   // 1 Mi code units: 256k tokens of English at about four characters each.
   contentLengthMax: 2 ** 20,
   maxTokensDefault: 1024,
+  // Each choice is a committee of its own: 8 are 24 jobs under the default quorum of 3.
+  choicesMax: 8,
+  // 256k tokens: as JSON in base64 about 9 characters each, 2.3 of the 4 Mi that an attestation may have.
+  choicesTokensMax: 2 ** 18,
 });
 
 /** Longest `Assay-Nonce` header. */

@@ -1,5 +1,5 @@
 /** OpenAI's response objects: the completion, the chunks of a stream, the models. Key order is OpenAI's. */
-import type { FinishKind, ModelEntry, ResponseContent, SealedAnswer } from './answer.ts';
+import type { FinishedChoice, FinishKind, ModelEntry, ResponseContent, SealedAnswer } from './answer.ts';
 
 /** What all objects of one answer share. */
 export interface AnswerHead {
@@ -16,11 +16,11 @@ export function completionId(requestId: string): string {
   return `chatcmpl-${requestId.replace(/^req_/, '')}`;
 }
 
-export function finishReason(finish: FinishKind): 'stop' | 'length' {
+function finishReason(finish: FinishKind): 'stop' | 'length' {
   return finish === 'length' ? 'length' : 'stop';
 }
 
-export function usageOf(promptTokens: number, outputTokens: number): Usage {
+function usageOf(promptTokens: number, outputTokens: number): Usage {
   return {
     prompt_tokens: promptTokens,
     completion_tokens: outputTokens,
@@ -28,10 +28,26 @@ export function usageOf(promptTokens: number, outputTokens: number): Usage {
   };
 }
 
-/** What the attestation covers of an answer with one choice. */
-export function contentOf(head: AnswerHead, text: string, finish: FinishKind, usage: Usage): ResponseContent {
-  const choice = { index: 0, role: 'assistant', content: text, finish_reason: finishReason(finish) } as const;
-  return { model: head.model, choices: [choice], usage };
+/**
+ * What the attestation covers of an answer. The prompt is counted once, as OpenAI counts it, and every choice's output.
+ * @param texts by choice
+ */
+export function contentOf(
+  head: AnswerHead,
+  texts: readonly string[],
+  finished: readonly FinishedChoice[],
+  promptTokens: number,
+): ResponseContent {
+  const choices = finished.map(
+    ({ finish }, index) =>
+      ({ index, role: 'assistant', content: texts[index]!, finish_reason: finishReason(finish) }) as const,
+  );
+  return { model: head.model, choices, usage: usageOf(promptTokens, outputTokensOf(finished)) };
+}
+
+/** Output tokens of all choices together. */
+export function outputTokensOf(finished: readonly FinishedChoice[]): number {
+  return finished.reduce((sum, { outputTokens }) => sum + outputTokens, 0);
 }
 
 /** `chat.completion`. No `system_fingerprint`: the specification has it optional, but not null. */
@@ -67,19 +83,25 @@ export function chunkBuilder(head: AnswerHead, includeUsage: boolean) {
     ...tail,
   });
   const noUsage = includeUsage ? { usage: null } : {};
-  const choice = (delta: object, finish_reason: string | null) => [{ index: 0, delta, logprobs: null, finish_reason }];
+  const choice = (index: number, delta: object, finish_reason: string | null) => [
+    { index, delta, logprobs: null, finish_reason },
+  ];
   return {
-    /** The first chunk: the role stands here and nowhere else. */
-    role: () => chunk(choice({ role: 'assistant', content: '' }, null), noUsage),
-    text: (text: string) => chunk(choice({ content: text }, null), noUsage),
+    /** A choice's first chunk: the role stands here and nowhere else. */
+    role: (index: number) => chunk(choice(index, { role: 'assistant', content: '' }, null), noUsage),
+    text: (index: number, text: string) => chunk(choice(index, { content: text }, null), noUsage),
     /**
-     * The chunks after the last text. The `assay` member is in the last of them: beside the usage where the client
-     * asked for it, else in the finish chunk, then with the usage inside, because the content hash needs it.
+     * The chunks after the last text, one finish for each choice. The `assay` member is in the last of them: beside the usage
+     * where the client asked for it, else in the last finish chunk, then with the usage inside, because the content hash
+     * needs it.
      */
     last(content: ResponseContent, assay: SealedAnswer['assay']): Record<string, unknown>[] {
-      const finish = choice({}, content.choices[0]!.finish_reason);
-      if (!includeUsage) return [chunk(finish, { assay: { ...assay, usage: content.usage } })];
-      return [chunk(finish, noUsage), chunk([], { usage: content.usage, assay })];
+      const finishes = content.choices.map(({ index, finish_reason }) => choice(index, {}, finish_reason));
+      if (includeUsage) {
+        return [...finishes.map((finish) => chunk(finish, noUsage)), chunk([], { usage: content.usage, assay })];
+      }
+      const last = chunk(finishes.at(-1)!, { assay: { ...assay, usage: content.usage } });
+      return [...finishes.slice(0, -1).map((finish) => chunk(finish, {})), last];
     },
   };
 }

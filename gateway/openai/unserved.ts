@@ -10,7 +10,6 @@ const never = (): boolean => false;
 
 /** Each field with the values that ask for nothing. Null and absent always do. */
 const UNSERVED: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
-  ['n', isOneOf(1)],
   ['tools', isEmptyList],
   ['tool_choice', isOneOf('none', 'auto')],
   ['parallel_tool_calls', isOneOf(true, false)],

@@ -17,6 +17,7 @@ import type { AnswerRequest } from '../openai/answer.ts';
 import { acceptRequest } from '../store/accept-request.ts';
 import type { Store } from '../store/handle.ts';
 import { Attempt, type AttemptDeps } from './attempt.ts';
+import { type Choice, plansOf } from './choices.ts';
 import { type LinkedAbort, requestLife } from './deadline.ts';
 import type { AttemptPlan } from './plan.ts';
 import { StoreJournal } from './store-journal.ts';
@@ -52,13 +53,12 @@ export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress'> 
 /** One accepted request and everything that ends it. */
 export interface Running {
   readonly request: AnswerRequest;
-  readonly plan: AttemptPlan;
+  /** By index. */
+  readonly choices: readonly Choice[];
   readonly epoch: OpenEpoch;
   readonly drawIndex: number;
   readonly draw: ReturnType<EpochKeeper['draw']>;
   readonly quoteNano: bigint;
-  readonly journal: StoreJournal;
-  readonly attempt: Attempt;
   /** Ends with the client's leaving or the gateway's stop; released with the request. */
   readonly life: LinkedAbort;
   closed: boolean;
@@ -70,7 +70,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   const shape: CostShape = {
     price: model.price,
     seats: policy.n,
-    choices: 1,
+    choices: request.choices,
     inputTokens: request.promptIds.length,
     maxTokens: request.maxTokens,
   };
@@ -78,35 +78,25 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   const unable = await deps.skips.of(model.digest, request.sampling);
   const { epoch, attempt, drawIndex } = await hold(deps, request, shape);
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
-  const plan = planOf(deps, request, attempt);
-  const journal = new StoreJournal({ store: deps.store, clock: deps.clock, log: deps.log, requestId, shape });
   const candidates = candidatesOf(deps, epoch, draw.order, model.digest);
-  const life = requestLife(deps.clock, plan.expiresAtMs, [request.signal, deps.stopping]);
-  const run = new Attempt(
-    { ...deps, journal, progress: (wave) => journal.progress(wave) },
-    {
-      plan,
-      policy,
-      candidates,
-      unfit: passedOver(candidates, unable, deps.breakers.skips(), policy.n),
-      referee: deps.registry.referee(model.digest),
-      canScore: (seat) => deps.registry.canScore(seat.address),
-      rules: { maxTokens: request.maxTokens, stop: request.sampling.stop, text: model.text },
-      signal: life.signal,
-    },
-  );
-  return {
-    request,
-    plan,
-    epoch,
-    drawIndex,
-    draw,
-    quoteNano: quoteNano(shape),
-    journal,
-    attempt: run,
-    life,
-    closed: false,
+  const first = planOf(deps, request, attempt);
+  const life = requestLife(deps.clock, first.expiresAtMs, [request.signal, deps.stopping]);
+  const shared = {
+    policy,
+    candidates,
+    unfit: passedOver(candidates, unable, deps.breakers.skips(), policy.n),
+    referee: deps.registry.referee(model.digest),
+    canScore: (seat: Seat) => deps.registry.canScore(seat.address),
+    rules: { maxTokens: request.maxTokens, stop: request.sampling.stop, text: model.text },
+    signal: life.signal,
   };
+  const choices = plansOf(first, request.choices).map((plan, choice): Choice => {
+    const { store, clock, log } = deps;
+    const journal = new StoreJournal({ store, clock, log, requestId, choice, shape });
+    const run = new Attempt({ ...deps, journal, progress: (wave) => journal.progress(wave) }, { ...shared, plan });
+    return { plan, journal, attempt: run };
+  });
+  return { request, choices, epoch, drawIndex, draw, quoteNano: quoteNano(shape), life, closed: false };
 }
 
 /** Hold, cover and draw in one transaction; an epoch that ran out in between is renewed once. */

@@ -4,9 +4,9 @@ import { canonicalJson } from '#protocol/canonical';
 import { contentHash, type ResponseContent } from '#protocol/content';
 import { type ErrorCode, ProtocolError } from '#protocol/errors';
 import type { LogEntry } from '#protocol/log';
-import type { Standing } from '#protocol/verdict';
+import type { Standing, Verdict } from '#protocol/verdict';
 import { leafOf } from '../attest/log-keeper.ts';
-import { type AttemptRecord, buildStatement } from '../attest/statement.ts';
+import { type AttemptRecord, buildStatement, type ChoiceOutcome } from '../attest/statement.ts';
 import { disputeIdOf, openingBundle } from '../dispute/bundle.ts';
 import { faultOf } from '../dispute/contradiction.ts';
 import { signMove } from '../dispute/moves.ts';
@@ -14,23 +14,25 @@ import type { AnswerKeep, AnswerRequest, SealedAnswer } from '../openai/answer.t
 import { openDispute } from '../store/change-dispute.ts';
 import { type AnsweredVerdict, failRequest, settleRequest, type UnansweredVerdict } from '../store/close-request.ts';
 import type { Tx } from '../store/handle.ts';
-import { recordSteps } from '../store/record-work.ts';
+import { type JobStep, recordSteps } from '../store/record-work.ts';
 import { type RequestRow, setSealedAnswer } from '../store/requests-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import type { Accusation, Attempt, AttemptResult } from './attempt.ts';
+import type { Choice } from './choices.ts';
 
 /** Settles, logs and signs, in this order: nothing is signed before it is durable. */
 export async function seal(
   deps: PipelineDeps,
   running: Running,
-  result: AttemptResult,
-  content: ResponseContent,
-  unverified: readonly string[],
+  results: readonly AttemptResult[],
+  end: { readonly content: ResponseContent; readonly verdict: Verdict; readonly unverified: readonly string[] },
   keep?: AnswerKeep,
 ): Promise<SealedAnswer> {
-  const { plan, attempt, request } = running;
+  const { choices, request } = running;
+  const { plan } = choices[0]!;
+  const { verdict } = end;
   const issuedAtMs = deps.clock.nowMs();
-  const accusations = accusationsOf(attempt);
+  const accused = choices.map(accusedIn);
   const record: AttemptRecord = {
     plan,
     gateway: deps.signer.address,
@@ -40,23 +42,19 @@ export async function seal(
     epoch: running.epoch,
     drawIndex: running.drawIndex,
     draw: running.draw,
-    waves: [attempt.wave],
-    scores: attempt.scores,
-    served: result.served,
-    verdict: result.verdict,
-    agreement: result.agreement,
-    faults: faultsOf(attempt, accusations),
-    unverified,
+    choices: results.map((result, choice) => outcomeOf(accused[choice]!, result)),
+    verdict,
+    unverified: end.unverified,
   };
-  const hash = contentHash(content);
+  const hash = contentHash(end.content);
   const { statement, recorded } = await deps.store.withTx(async (tx) => {
-    await recordSteps(tx, running.journal.lastSteps(attempt.wave, attempt.scores));
-    await openDisputes(tx, deps, running, accusations, result);
+    await recordSteps(tx, lastStepsOf(choices));
+    await openDisputes(tx, deps, accused, results);
     let made: StatementWire | null = null;
     await settleRequest(tx, {
       requestId: plan.requestId,
-      verdict: result.verdict as AnsweredVerdict,
-      standings: standingsOf(attempt),
+      verdict: verdict as AnsweredVerdict,
+      standings: standingsOf(choices),
       nowMs: issuedAtMs,
       record: (logIndex, settlement) => {
         const { chargedNano } = settlement;
@@ -86,7 +84,7 @@ export async function seal(
     return { statement: made!, recorded: await deps.log.record(tx) };
   });
   running.closed = true;
-  argue(deps, accusations);
+  argue(deps, accused);
   const { receipt, stored } = await deps.receipts.seal(statement, recorded);
   deps.background(stored());
   const sealed = sealedOf(deps, receipt, statement);
@@ -113,8 +111,7 @@ function sealedOf(
   return {
     assay: {
       ...receipts.member(receipt, statement, url),
-      agreement: statement.agreement,
-      faults: statement.faults,
+      ...shownOf(statement),
     },
     headers: sealedHeaders(statement, receipt.attestation, url),
   };
@@ -122,6 +119,22 @@ function sealedOf(
 
 async function keepAnswer(tx: Tx, { keyId, requestId, keyed }: AnswerRequest, sealedText: string): Promise<void> {
   if (keyed) await setSealedAnswer(tx, { keyId, idempotencyKey: keyed.key, requestId }, sealedText);
+}
+
+/** What is shown beside the texts, for display: of several choices each one's own. */
+function shownOf({ verdict, firstVerdict, agreement, faults, choices }: StatementWire) {
+  const first = { verdict: firstVerdict ?? verdict, agreement };
+  const others = choices ?? [];
+  const each = [first, ...others.map((choice) => ({ verdict: choice.verdict, agreement: choice.agreement }))];
+  return {
+    agreement,
+    faults: [...faults, ...others.flatMap((choice) => choice.faults)],
+    ...(choices ? { choices: each } : {}),
+  };
+}
+
+function lastStepsOf(choices: readonly Choice[]): JobStep[] {
+  return choices.flatMap(({ journal, attempt }) => journal.lastSteps(attempt.wave, attempt.scores));
 }
 
 /** Longest attestation that still travels as a header: 6 KB of the 16 that Node accepts. */
@@ -139,23 +152,23 @@ function sealedHeaders(statement: StatementWire, attestation: string, url: strin
 export async function fail(deps: PipelineDeps, running: Running, error: unknown): Promise<void> {
   if (running.closed) return;
   running.closed = true;
-  const { attempt, plan } = running;
-  const accusations = accusationsOf(attempt);
+  const { choices, request } = running;
+  const accused = choices.map(accusedIn);
   const code = error instanceof ProtocolError ? error.code : 'internal_error';
   const atMs = deps.clock.nowMs();
   await deps.store.withTx(async (tx) => {
-    await recordSteps(tx, running.journal.lastSteps(attempt.wave, attempt.scores));
-    await openDisputes(tx, deps, running, accusations, null);
+    await recordSteps(tx, lastStepsOf(choices));
+    await openDisputes(tx, deps, accused, []);
     await failRequest(tx, {
-      requestId: plan.requestId,
+      requestId: request.requestId,
       verdict: verdictOf(code),
-      standings: standingsOf(attempt),
+      standings: standingsOf(choices),
       errorCode: code,
       nowMs: atMs,
       leaf: (row) => leafOf(abortedEntry(row, code, atMs)),
     });
   });
-  argue(deps, accusations);
+  argue(deps, accused);
 }
 
 /** Only a client that left pays for what was revealed; one that left during an attempt that failed anyway does not. */
@@ -170,10 +183,30 @@ export function abortedEntry(row: RequestRow, code: string, atMs: number): LogEn
   return { type: 'aborted', requestId, epoch, drawIndex, code, atMs };
 }
 
-function standingsOf(attempt: Attempt): Map<string, Standing> {
-  const members = attempt.wave.members.map((member) => [member.jobId, member.standing] as const);
-  const scorers = attempt.scores.map((score) => [score.reply.score.jobId, 'counted'] as const);
+function standingsOf(choices: readonly Choice[]): Map<string, Standing> {
+  const attempts = choices.map((choice) => choice.attempt);
+  const members = attempts.flatMap(({ wave }) =>
+    wave.members.map((member) => [member.jobId, member.standing] as const),
+  );
+  const scorers = attempts.flatMap(({ scores }) =>
+    scores.map((score) => [score.reply.score.jobId, 'counted'] as const),
+  );
   return new Map<string, Standing>([...members, ...scorers]);
+}
+
+/** A choice and who is accused in it: members answer for each choice apart. */
+interface AccusedChoice {
+  readonly choice: Choice;
+  readonly accusations: readonly Accusation[];
+}
+
+function accusedIn(choice: Choice): AccusedChoice {
+  return { choice, accusations: accusationsOf(choice.attempt) };
+}
+
+function outcomeOf({ choice, accusations }: AccusedChoice, result: AttemptResult): ChoiceOutcome {
+  const { attempt } = choice;
+  return { ...result, waves: [attempt.wave], scores: attempt.scores, faults: faultsOf(attempt, accusations) };
 }
 
 /** Rejected members, and members whose own signatures contradict each other; one member may be both. */
@@ -186,7 +219,7 @@ function accusationsOf(attempt: Attempt): Accusation[] {
   return [...attempt.accused, ...signed];
 }
 
-function faultsOf(attempt: Attempt, accusations: readonly Accusation[]): AttemptRecord['faults'] {
+function faultsOf(attempt: Attempt, accusations: readonly Accusation[]): ChoiceOutcome['faults'] {
   const disputed = accusations.map(({ member, fault }) => ({
     provider: member.seat.address,
     fault,
@@ -203,31 +236,42 @@ function faultsOf(attempt: Attempt, accusations: readonly Accusation[]): Attempt
 async function openDisputes(
   tx: Tx,
   deps: PipelineDeps,
-  running: Running,
-  accusations: readonly Accusation[],
-  result: AttemptResult | null,
+  accused: readonly AccusedChoice[],
+  results: readonly AttemptResult[],
 ): Promise<void> {
-  const { plan, attempt } = running;
-  for (const accusation of accusations) {
-    const bundle = openingBundle(plan, accusation, attempt.scores, result?.served ?? null);
-    const body = { provider: accusation.member.seat.address, fault: accusation.fault, reason: accusation.reason };
-    const { move, entry } = signMove(deps, bundle.disputeId, 'opened', body, deps.clock.nowMs());
-    const opening = await openDispute(tx, {
-      disputeId: bundle.disputeId,
-      requestId: plan.requestId,
-      jobId: accusation.member.jobId,
-      provider: accusation.member.seat.address,
-      fault: accusation.fault,
-      bundleJson: canonicalJson(bundle),
-      retainUntilMs: plan.retainUntilMs,
-      move,
-    });
-    if (opening.outcome === 'opened') await deps.log.append(tx, entry);
+  for (const [at, { choice, accusations }] of accused.entries()) {
+    for (const accusation of accusations) {
+      await openOne(tx, deps, choice, accusation, results[at]?.served ?? null);
+    }
   }
 }
 
+async function openOne(
+  tx: Tx,
+  deps: PipelineDeps,
+  { plan, attempt }: Choice,
+  accusation: Accusation,
+  served: AttemptResult['served'] | null,
+): Promise<void> {
+  const bundle = openingBundle(plan, accusation, attempt.scores, served);
+  const body = { provider: accusation.member.seat.address, fault: accusation.fault, reason: accusation.reason };
+  const { move, entry } = signMove(deps, bundle.disputeId, 'opened', body, deps.clock.nowMs());
+  const opening = await openDispute(tx, {
+    disputeId: bundle.disputeId,
+    requestId: plan.requestId,
+    jobId: accusation.member.jobId,
+    provider: accusation.member.seat.address,
+    fault: accusation.fault,
+    bundleJson: canonicalJson(bundle),
+    retainUntilMs: plan.retainUntilMs,
+    move,
+  });
+  if (opening.outcome === 'opened') await deps.log.append(tx, entry);
+}
+
 /** Disputes go on after the answer; the stake they froze changes the next epoch's draw. */
-function argue(deps: PipelineDeps, accusations: readonly Accusation[]): void {
+function argue(deps: PipelineDeps, accused: readonly AccusedChoice[]): void {
+  const accusations = accused.flatMap((choice) => choice.accusations);
   if (accusations.length === 0) return;
   deps.epochs.renew();
   for (const { member, fault } of accusations) {

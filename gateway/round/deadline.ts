@@ -1,4 +1,5 @@
 /** Deadlines on the injected clock; what misses one is aborted, body included (DESIGN §13). */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '#protocol/env';
 import { ProtocolError } from '#protocol/errors';
 
@@ -17,6 +18,8 @@ export interface LinkedAbort {
  */
 export function linkAbort(parents: readonly AbortSignal[]): LinkedAbort {
   const own = new AbortController();
+  // Every member of every choice listens, and every step of it while it runs: Node would take more than ten for a leak.
+  setMaxListeners(0, own.signal);
   const links = parents.map((parent) => ({ parent, follow: () => own.abort(parent.reason) }));
   for (const { parent, follow } of links) {
     if (parent.aborted) follow();

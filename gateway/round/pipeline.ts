@@ -1,11 +1,13 @@
 /** The committee behind the OpenAI surface: accept, draw, run the attempt, settle, attest (DESIGN §4). */
+import { weakestVerdict } from '#protocol/choices';
 import { ProtocolError } from '#protocol/errors';
 import { policyText } from '#protocol/policy';
-import { FINISH_KINDS, type FinishKind } from '#protocol/typed';
+import { FINISH_KINDS } from '#protocol/typed';
 import { CapabilitySkips } from '../committee/capability-skips.ts';
-import type { AnswerEvent, AnswerPipeline, AnswerRequest } from '../openai/answer.ts';
+import type { AnswerEvent, AnswerPipeline, AnswerRequest, FinishedChoice, FinishKind } from '../openai/answer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
 import type { AttemptResult } from './attempt.ts';
+import { runChoices } from './choices.ts';
 import { fail, seal, sealedAnswer } from './conclude.ts';
 import { securityOf } from './security.ts';
 
@@ -21,6 +23,8 @@ export function createPipeline(parts: Omit<PipelineDeps, 'skips'>): AnswerPipeli
 
 async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
   const running = await accept(deps, request);
+  const attempts = running.choices.map((choice) => choice.attempt);
+  const tokens = runChoices(attempts, running.life);
   try {
     const seats = running.draw.order.slice(0, request.policy.n);
     yield {
@@ -28,10 +32,9 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
       policyText: policyText(request.policy),
       security: securityOf(request.policy, running.epoch.snapshot, seats),
     };
-    const tokens = running.attempt.run();
     let step = await tokens.next();
     while (!step.done) {
-      yield { type: 'tokens', ids: step.value };
+      yield { type: 'tokens', ...step.value };
       step = await tokens.next();
     }
     yield finalEvent(deps, running, step.value);
@@ -39,27 +42,31 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
     await fail(deps, running, error);
     throw error;
   } finally {
-    running.attempt.close();
+    // Ends the attempts, and waits until none of them writes to the store any more.
+    await tokens.return([]);
+    for (const attempt of attempts) attempt.close();
     running.life.release();
     // The consumer left between events: there is no error to render, but the hold must end all the same.
     await fail(deps, running, request.signal.reason ?? new ProtocolError('client_closed', 'The client has left.'));
   }
 }
 
-function finalEvent(deps: PipelineDeps, running: Running, result: AttemptResult): AnswerEvent {
-  const { plan } = running;
-  const claim = result.served.claim!.value;
-  const finish = FINISH_KINDS[claim.finish]! as Exclude<FinishKind, 'cancelled'>;
-  // The terminal EOS is committed and scored like any token, but it is no token of the answer.
-  const outputTokens = claim.outputTokens - (finish === 'stop' ? 1 : 0);
-  const unverified = result.verdict === 'unverified' ? ['choices'] : [];
+function finalEvent(deps: PipelineDeps, running: Running, results: readonly AttemptResult[]): AnswerEvent {
+  const verdict = weakestVerdict(results.map((result) => result.verdict));
+  const unverified = verdict === 'unverified' ? ['choices'] : [];
   return {
     type: 'final',
-    finish,
-    outputTokens,
-    seed: plan.seed,
-    verdict: result.verdict,
+    choices: results.map(finishedChoice),
+    seed: running.choices[0]!.plan.seed,
+    verdict,
     unverified,
-    seal: (content, keep) => seal(deps, running, result, content, unverified, keep),
+    seal: (content, keep) => seal(deps, running, results, { content, verdict, unverified }, keep),
   };
+}
+
+function finishedChoice({ served }: AttemptResult): FinishedChoice {
+  const claim = served.claim!.value;
+  const finish = FINISH_KINDS[claim.finish]! as FinishKind;
+  // The terminal EOS is committed and scored like any token, but it is no token of the answer.
+  return { finish, outputTokens: claim.outputTokens - (finish === 'stop' ? 1 : 0) };
 }

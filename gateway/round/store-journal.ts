@@ -1,4 +1,4 @@
-/** The journal of one request on the store: jobs, roots, skips and revealed work, each durable before it takes effect. */
+/** The journal of one choice of a request on the store: jobs, roots, skips and revealed work, each durable before it takes effect. */
 import { canonicalJson } from '#protocol/canonical';
 import type { Clock } from '#protocol/env';
 import { ticketToWire } from '#protocol/messages';
@@ -16,6 +16,8 @@ export interface JournalDeps {
   readonly clock: Clock;
   readonly log: LogKeeper;
   readonly requestId: string;
+  /** Index of the choice that this journal is of. */
+  readonly choice: number;
   readonly shape: CostShape;
 }
 
@@ -35,10 +37,11 @@ export class StoreJournal implements RoundJournal {
   }
 
   async jobsIssued(jobs: readonly IssuedJob[]): Promise<void> {
-    const { store, clock, requestId, shape } = this.#deps;
+    const { store, clock, requestId, choice, shape } = this.#deps;
     const rows = jobs.map(({ seat, role, issued: { ticket } }) => ({
       jobId: ticket.jobId,
       roundId: ticket.roundId,
+      choice,
       wave: role === 'member' ? 0 : 1,
       provider: seat.address,
       role,

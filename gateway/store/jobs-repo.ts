@@ -31,7 +31,7 @@ const rowsOfRequest = reading((db, { jobs }) => ({
     .select()
     .from(jobs)
     .where(eq(jobs.requestId, given('requestId')))
-    .orderBy(asc(jobs.wave), asc(jobs.seat), asc(jobs.jobId)),
+    .orderBy(asc(jobs.wave), asc(jobs.choice), asc(jobs.seat), asc(jobs.jobId)),
   columns: getTableColumns(jobs),
 }));
 const changeRow = changing(
@@ -61,7 +61,7 @@ export async function jobById(handle: Handle, jobId: string): Promise<JobRow | n
   return row ?? null;
 }
 
-/** Jobs of a request by wave, seat and id. */
+/** Jobs of a request by wave, choice, seat and id. */
 export async function jobsOfRequest(handle: Handle, requestId: string): Promise<readonly JobRow[]> {
   return rowsOfRequest(handle, { requestId });
 }

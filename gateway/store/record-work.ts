@@ -11,6 +11,7 @@ import { openRequest, updateRequest } from './requests-repo.ts';
 export interface NewJob {
   readonly jobId: Hash;
   readonly roundId: Hash;
+  readonly choice: number;
   /** 0 for the drawn committee and its replacements, from 1 for escalations. */
   readonly wave: number;
   readonly provider: string;

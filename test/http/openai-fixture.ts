@@ -40,6 +40,8 @@ export function minnowText(): TextModel {
 export interface Script {
   /** The model's whole answer; stop strings and `max_tokens` cut it. */
   text: string;
+  /** Answers of the choices after the first, where they are not the same. */
+  others?: readonly string[];
   /** Token ids instead of `text`. */
   ids?: readonly number[];
   /** Thrown before the answer opens. */
@@ -156,16 +158,18 @@ async function* scripted(request: AnswerRequest, script: Script): AsyncGenerator
   if (script.failFirst !== undefined) throw script.failFirst;
   const { policy, signal } = request;
   yield { type: 'opened', security: { seats: policy.n, price_multiple: policy.n }, policyText: policyText(policy) };
-  const { ids, finish } = transcript(request, script);
-  for (let at = 0; at < ids.length; at++) {
+  const choices = Array.from({ length: request.choices }, (_, choice) => transcript(request, script, choice));
+  const longest = Math.max(...choices.map(({ ids }) => ids.length));
+  for (let at = 0; at < longest; at++) {
     if (script.failAfter?.tokens === at) throw script.failAfter.error;
     if (script.hangAfter === at) await leaving(signal);
-    yield { type: 'tokens', ids: [ids[at]!] };
+    for (const [choice, { ids }] of choices.entries()) {
+      if (at < ids.length) yield { type: 'tokens', choice, ids: [ids[at]!] };
+    }
   }
   yield {
     type: 'final',
-    finish: script.finish ?? finish,
-    outputTokens: ids.length,
+    choices: choices.map(({ ids, finish }) => ({ finish: script.finish ?? finish, outputTokens: ids.length })),
     seed: request.seed ?? 7n,
     verdict: 'agreed',
     unverified: [],
@@ -182,9 +186,14 @@ async function* scripted(request: AnswerRequest, script: Script): AsyncGenerator
   };
 }
 
-function transcript(request: AnswerRequest, script: Script): { ids: readonly number[]; finish: FinishKind } {
+function transcript(
+  request: AnswerRequest,
+  script: Script,
+  choice: number,
+): { ids: readonly number[]; finish: FinishKind } {
   const { text } = request.model;
-  const all = script.ids ?? [...text.encode(script.text), text.eosIds.at(-1)!];
+  const said = choice === 0 ? script.text : (script.others?.[choice - 1] ?? script.text);
+  const all = script.ids ?? [...text.encode(said), text.eosIds.at(-1)!];
   const cut = all.slice(0, request.maxTokens);
   const { stoppedAt } = text.finalText(cut, request.sampling.stop);
   if (stoppedAt !== null) return { ids: cut.slice(0, stoppedAt + 1), finish: 'stop_string' };

@@ -95,6 +95,7 @@ export function newJob(name: string, provider: string, change: Partial<NewJob> =
   return {
     jobId: hashOf(name),
     roundId: hashOf('round'),
+    choice: 0,
     wave: 0,
     provider,
     role: 'member',

@@ -111,6 +111,8 @@ export function workTables(c: Columns, { apiKeys }: Pick<PartyTables, 'apiKeys'>
       earnedNano: c.nano('earned_nano').notNull(),
       issuedAtMs: c.int('issued_at_ms').notNull(),
       endedAtMs: c.int('ended_at_ms'),
+      /** Index of the answer's choice that the job is for. */
+      choice: c.int('choice').notNull().default(0),
     },
     (t) => [
       c.index('jobs_request').on(t.requestId),

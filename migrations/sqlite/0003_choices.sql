@@ -1,0 +1,1 @@
+ALTER TABLE `jobs` ADD `choice` integer DEFAULT 0 NOT NULL;
