@@ -2,14 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readChatRequest } from '#protocol/asked';
 import type { StatementWire } from '#protocol/attestation';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
-import { sha256, toHex, utf8 } from '#protocol/hash';
-import { outputHash, scoredHashOf } from '#protocol/request';
 import { recoverNative } from '#protocol/signer-native';
-import { digests } from '#protocol/typed';
 import { type ItemName, verifyResponse } from '#protocol/verify';
-import { forgeAnswer, type Mutable, type SavedBody } from '../fixtures/forged-answer.ts';
+import { forgeAnswer, type SavedBody } from '../fixtures/forged-answer.ts';
 import { FORGERIES } from '../fixtures/forgeries.ts';
+import { type InventedScorer, inventedScore } from '../fixtures/invented-score.ts';
 import { API_KEY } from '../fixtures/network.ts';
 import {
   type HttpAnswer,
@@ -223,39 +220,6 @@ describe('the client sees', () => {
     expect(failures(answer.saved, asked)).toContain('policy');
   });
 });
-
-interface InventedScorer {
-  readonly role: 'member' | 'referee';
-  /** Name of the key that signs. */
-  readonly key: string;
-}
-
-/** A well-signed score that accepts what was served, by a key that the gateway has. */
-function inventedScore(
-  statement: StatementWire,
-  { role, key }: InventedScorer,
-): Mutable<StatementWire>['scores'][number] {
-  const signer = signerOf(key);
-  const tokens = outputHash(statement.outputIds);
-  const score = {
-    jobId: toHex(sha256(utf8(`job of ${key}`))),
-    ticketHash: `0x${'88'.repeat(32)}`,
-    provider: signer.address,
-    transcriptHash: scoredHashOf(statement.request.promptHash, tokens),
-    evidenceRoot: `0x${'99'.repeat(32)}`,
-    outputTokens: statement.outputIds.length,
-  } as const;
-  return {
-    provider: signer.address,
-    operator: `operator of ${key}`,
-    role,
-    about: statement.served,
-    outputHash: tokens,
-    accepted: true,
-    score,
-    signature: signer.sign(digests.score(LOCAL_DOMAIN, score)),
-  };
-}
 
 describe('a gateway that signs and logs its own forgery is seen by', () => {
   test.each(FORGERIES)('%s', (_, mutate, item) => {
