@@ -5,8 +5,10 @@ import type { Clock, Rng } from '#protocol/env';
 import { requireKey } from './http/auth.ts';
 import type { GatewayApp, GatewayEnv, GatewayMiddleware } from './http/context.ts';
 import { renderFailure, renderUnmatched } from './http/failures.ts';
+import { limitKeys } from './http/limit.ts';
 import { observe } from './http/observe.ts';
 import type { KeyLookup } from './keys.ts';
+import { KEY_RATES_DEFAULT, KeyLimiter, type KeyRates } from './limits/key-limiter.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { AnswerPipeline } from './openai/answer.ts';
@@ -26,6 +28,8 @@ export interface AppDeps extends ChatRules {
   /** Longest silence of a stream in milliseconds; 25 s when absent. */
   readonly keepAliveMs?: number;
   readonly idempotency: IdempotencyDesk;
+  /** Limits of keys that have none of their own. */
+  readonly keyRates?: KeyRates;
   /** Mounts further routes; `auth` goes in front of those that need an API key. */
   readonly routes?: (app: GatewayApp, auth: GatewayMiddleware) => void;
 }
@@ -38,6 +42,12 @@ const EXPOSED_HEADERS = [
   'retry-after',
   'retry-after-ms',
   'x-should-retry',
+  'x-ratelimit-limit-requests',
+  'x-ratelimit-remaining-requests',
+  'x-ratelimit-reset-requests',
+  'x-ratelimit-limit-tokens',
+  'x-ratelimit-remaining-tokens',
+  'x-ratelimit-reset-tokens',
   'idempotent-replayed',
   'assay-id',
   'assay-policy',
@@ -64,7 +74,8 @@ export function createApp(deps: AppDeps): GatewayApp {
       return deps.policyDefault;
     },
   };
-  app.post('/v1/chat/completions', auth, chatCompletions(chat));
+  const limits = limitKeys(new KeyLimiter(deps.clock, deps.keyRates ?? KEY_RATES_DEFAULT));
+  app.post('/v1/chat/completions', auth, ...limits, chatCompletions(chat));
   app.get('/v1/models', auth, listModels(deps.models));
   app.get('/v1/models/:id{.+}', auth, retrieveModel(deps.models));
   app.get('/metrics', async (c) =>

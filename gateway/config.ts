@@ -15,6 +15,8 @@ import {
   type SettingsResult,
   word,
 } from '#protocol/settings';
+import { KEY_RATES_DEFAULT } from './limits/key-limiter.ts';
+import { RATE_MAX } from './limits/token-bucket.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 
 export const ENV_PREFIX = 'ASSAY_GATEWAY_';
@@ -42,6 +44,10 @@ export interface GatewayConfig {
   readonly roundTimeoutMs: number;
   readonly jobTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** Of API keys whose row names no limits of their own. */
+  readonly keyRequestsPerMinute: number;
+  readonly keyTokensPerMinute: number;
+  readonly keyConcurrentRequests: number;
   readonly logLevel: LogLevel;
   /** A key to accept besides those in the database; from the environment only. */
   readonly apiKey: string | null;
@@ -175,6 +181,24 @@ const SETTINGS: Settings<GatewayConfig> = {
     help: 'for a whole request',
     fallback: 600_000,
     parse: integer(1000, 86_400_000),
+  },
+  keyRequestsPerMinute: {
+    env: 'ASSAY_GATEWAY_KEY_REQUESTS_PER_MINUTE',
+    help: 'of an API key that has no limit of its own',
+    fallback: KEY_RATES_DEFAULT.requestsPerMinute,
+    parse: integer(0, RATE_MAX),
+  },
+  keyTokensPerMinute: {
+    env: 'ASSAY_GATEWAY_KEY_TOKENS_PER_MINUTE',
+    help: 'prompt and output together, of such a key',
+    fallback: KEY_RATES_DEFAULT.tokensPerMinute,
+    parse: integer(0, RATE_MAX),
+  },
+  keyConcurrentRequests: {
+    env: 'ASSAY_GATEWAY_KEY_CONCURRENT_REQUESTS',
+    help: 'requests at once, of such a key',
+    fallback: KEY_RATES_DEFAULT.concurrentRequests,
+    parse: integer(0, 1_000_000),
   },
   logLevel: { env: 'ASSAY_GATEWAY_LOG_LEVEL', help: LOG_LEVELS.join(', '), fallback: 'info', parse: oneOf(LOG_LEVELS) },
   apiKey: { env: 'ASSAY_GATEWAY_API_KEY', help: 'preset API key', fallback: null, parse: apiKey, envOnly: true },

@@ -40,7 +40,8 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   request_too_large: client(413),
   invalid_api_key: client(401),
   insufficient_quota: { status: 429, type: 'insufficient_quota', retry: false },
-  rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retry: true, retryAfterS: 1 },
+  // A request larger than its key's whole limit never fits; any other does after a while.
+  rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retry: 'said', retryAfterS: 1 },
   idempotency_key_reused: client(422),
   // A pool that is too small for the policy stays so; one whose members are busy does not.
   committee_unavailable: { ...busy(2), retry: 'said' },

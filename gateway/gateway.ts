@@ -21,24 +21,23 @@ import { Registry } from './committee/registry.ts';
 import { type DeskMove, DisputeDesk } from './dispute/desk.ts';
 import type { GatewayApp, GatewayMiddleware } from './http/context.ts';
 import { mountPublicRoutes } from './http/public-routes.ts';
+import { keyedCalls } from './keyed-calls.ts';
 import type { KeyLookup } from './keys.ts';
 import { RESERVE, stakeAccount } from './ledger/accounts.ts';
+import { KEY_RATES_DEFAULT, type KeyRates } from './limits/key-limiter.ts';
 import { errorFields, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import type { AnswerPipeline, ModelEntry } from './openai/answer.ts';
-import { IdempotencyDesk } from './openai/idempotency.ts';
+import type { ModelEntry } from './openai/answer.ts';
 import { CHAT_LIMITS_DEFAULT, type ChatLimits } from './openai/limits.ts';
 import type { PipelineLimits } from './round/accept.ts';
 import { abortedEntry } from './round/conclude.ts';
 import { createPipeline } from './round/pipeline.ts';
 import { createProviderClient, type Fetch } from './round/provider-client.ts';
 import type { WaveLimits } from './round/wave.ts';
-import { earlierAttempt } from './store/accept-request.ts';
 import { depositOnce, grantKey } from './store/grants.ts';
 import type { Store } from './store/handle.ts';
 import { activeApiKeyByHash } from './store/keys-repo.ts';
 import { forgetExpired, recover } from './store/recover.ts';
-import { setSealedAnswer } from './store/requests-repo.ts';
 
 /** Everything that decides how a gateway behaves; all durations in milliseconds. */
 export interface GatewayLimits extends WaveLimits, PipelineLimits {
@@ -72,6 +71,8 @@ export interface GatewayDeps {
   readonly chatLimits?: ChatLimits;
   /** The operator's key, and the first stake of providers that are admitted with it; without, there is no admin API. */
   readonly admin?: { readonly key: string; readonly stakeNano: bigint };
+  /** Limits of keys that have none of their own. */
+  readonly keyRates?: KeyRates;
   readonly onDisputeMove?: (move: DeskMove) => void;
 }
 
@@ -161,7 +162,7 @@ export class Gateway {
     });
     this.app = createApp({
       pipeline,
-      idempotency: this.#idempotency(pipeline),
+      idempotency: keyedCalls({ store, box: deps.box, clock, pipeline, background }),
       keys: keyLookup(store),
       clock,
       rng,
@@ -172,6 +173,7 @@ export class Gateway {
       get policyDefault() {
         return policyDefault.current;
       },
+      keyRates: deps.keyRates ?? KEY_RATES_DEFAULT,
       routes: (app, auth) => this.#mount(app, auth),
     });
   }
@@ -263,19 +265,6 @@ export class Gateway {
     await this.settled();
   }
 
-  #idempotency(pipeline: AnswerPipeline): IdempotencyDesk {
-    const { store, box, clock } = this.#deps;
-    return new IdempotencyDesk({
-      box,
-      find: (keyId, idempotency) =>
-        store.read((handle) => earlierAttempt(handle, { keyId, idempotency, nowMs: clock.nowMs() })),
-      keep: (keyId, { key }, requestId, sealed) =>
-        store.withTx((tx) => setSealedAnswer(tx, { keyId, idempotencyKey: key, requestId }, sealed)),
-      sealedAnswer: (requestId) => pipeline.sealedAnswer(requestId),
-      background: (work) => this.#keep(work),
-    });
-  }
-
   #keep(work: Promise<void>): void {
     const kept = work
       .catch((error: unknown) => {
@@ -292,7 +281,8 @@ function keyLookup(store: Store): KeyLookup {
       const row = await store.read((handle) => activeApiKeyByHash(handle, hash));
       if (!row) return null;
       const policy = row.policyJson === null ? null : policyOfJson(policyJsonSchema.parse(JSON.parse(row.policyJson)));
-      return { keyId: row.keyId, policy };
+      const { keyId, requestsPerMinute, tokensPerMinute, concurrentRequests } = row;
+      return { keyId, policy, rates: { requestsPerMinute, tokensPerMinute, concurrentRequests } };
     },
   };
 }

@@ -16,6 +16,15 @@ export interface ApiKey {
   readonly keyId: string;
   /** Policy of requests that name none; null leaves it to the gateway. */
   readonly policy: Policy | null;
+  /** Limits; absent or null ones are the gateway's defaults. */
+  readonly rates?: KeyRateOverrides;
+}
+
+/** What an API key's row may say in place of the gateway's defaults. */
+export interface KeyRateOverrides {
+  readonly requestsPerMinute: number | null;
+  readonly tokensPerMinute: number | null;
+  readonly concurrentRequests: number | null;
 }
 
 /** Finds the key with this hash; null where there is none or it is revoked. */

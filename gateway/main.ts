@@ -191,6 +191,11 @@ async function makeGateway(
     models: await Promise.all(config.modelFolders.map((folder) => loadModel(folder, config))),
     policyDefault: config.defaultPolicy,
     limits: limitsOf(config),
+    keyRates: {
+      requestsPerMinute: config.keyRequestsPerMinute,
+      tokensPerMinute: config.keyTokensPerMinute,
+      concurrentRequests: config.keyConcurrentRequests,
+    },
     ...(onDisputeMove ? { onDisputeMove } : {}),
   });
   return { gateway };

@@ -1,6 +1,7 @@
 /** What middleware leaves for handlers, and what handlers leave for the log and the metrics. */
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import type { ApiKey } from '../keys.ts';
+import type { Admission } from '../limits/key-limiter.ts';
 
 /** What is known of one request when it ends; handlers fill it in as they learn it. */
 export interface Observation {
@@ -28,6 +29,8 @@ export interface GatewayVariables {
   ended: () => void;
   /** Set on routes behind `requireKey`. */
   apiKey: ApiKey;
+  /** Set on routes behind `limitKeys`. */
+  admission: Admission;
 }
 
 export type GatewayEnv = { Variables: GatewayVariables };

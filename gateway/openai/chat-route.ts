@@ -64,6 +64,7 @@ async function makeAnswer(
     created: Math.floor(deps.clock.nowMs() / 1000),
     model: request.model.id,
   };
+  c.get('admission').takeTokens(tokensAsked(request));
   const events = deps.pipeline.answer(request)[Symbol.asyncIterator]();
   const opened = await openedOf(events, signal);
   const rest: AsyncIterable<AnswerEvent> = { [Symbol.asyncIterator]: () => events };
@@ -95,7 +96,7 @@ async function plainAnswer(c: GatewayContext, { head, request, opened, rest, kee
     if (event.type === 'tokens') texts[event.choice] += detokenized[event.choice]!.push(event.ids);
     if (event.type !== 'final') continue;
     for (const [choice, { finish }] of event.choices.entries()) texts[choice] += detokenized[choice]!.finish(finish);
-    observeFinal(c, event);
+    observeFinal(c, request, event);
     const content = contentOf(head, texts, event.choices, request.promptIds.length);
     const headers = {
       ...openedHeaders(request.requestId, opened),
@@ -133,7 +134,7 @@ function streamedAnswer(
     onFirstText: () => {
       observation.firstTokenMs = deps.clock.nowMs() - c.get('arrivedMs');
     },
-    onFinal: (final) => observeFinal(c, final),
+    onFinal: (final) => observeFinal(c, request, final),
   });
   return { headers, body: guardedFrames(frames, c, deps.log, request.signal) };
 }
@@ -167,10 +168,17 @@ function observeRequest(c: GatewayContext, request: AnswerRequest): void {
   observation.promptTokens = request.promptIds.length;
 }
 
-function observeFinal(c: GatewayContext, final: Final): void {
+/** The most tokens that a request can come to, as its key's limit counts them. */
+function tokensAsked(request: AnswerRequest): number {
+  return request.promptIds.length + request.maxTokens * request.choices;
+}
+
+function observeFinal(c: GatewayContext, request: AnswerRequest, final: Final): void {
+  const outputTokens = outputTokensOf(final.choices);
+  c.get('admission').giveBackTokens(tokensAsked(request) - request.promptIds.length - outputTokens);
   const observation = c.get('observation');
   observation.verdict = final.verdict;
   // One word a request; of several choices, the first's.
   observation.finish = final.choices[0]!.finish;
-  observation.outputTokens = outputTokensOf(final.choices);
+  observation.outputTokens = outputTokens;
 }

@@ -64,29 +64,36 @@ export interface BodyOptions {
   readonly keepAliveMs: number;
   /** The client has left. */
   readonly onCancel: () => void;
+  /** Nothing more is sent, whatever ended it. */
+  readonly onEnd: () => void;
 }
 
 /** A response body that pulls frames as fast as the client reads them, with comments while there are none. */
 export function bodyOfFrames(
   frames: AsyncGenerator<string, void, undefined>,
-  { clock, keepAliveMs, onCancel }: BodyOptions,
+  { clock, keepAliveMs, onCancel, onEnd }: BodyOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let pending: Promise<IteratorResult<string, void>> | null = null;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      pending ??= frames.next();
+      pending ??= frames.next().catch((error: unknown) => {
+        onEnd();
+        throw error;
+      });
       const next = await orSilence(pending, clock, keepAliveMs);
       if (next === 'silence') {
         controller.enqueue(encoder.encode(KEEP_ALIVE_FRAME));
         return;
       }
       pending = null;
-      if (next.done === true) controller.close();
-      else controller.enqueue(encoder.encode(next.value));
+      if (next.done !== true) return controller.enqueue(encoder.encode(next.value));
+      onEnd();
+      controller.close();
     },
     cancel() {
       onCancel();
+      onEnd();
       // Not awaited: a frame that is being waited for ends when the pipeline sees the abort.
       void frames.return().catch(() => {});
     },

@@ -44,6 +44,15 @@ export interface MadeAnswer {
   readonly body: string | AsyncGenerator<string, void, undefined>;
 }
 
+/** An answer as one of its callers gets it. */
+export interface SharedAnswer {
+  readonly recording: Recording;
+  /** Whether somebody else made it, now or before. */
+  readonly isShared: boolean;
+  /** Ends with what this caller set going; never rejects. */
+  readonly ended: Promise<void>;
+}
+
 /** What an answer that is being made is kept by; the texts it returns are sealed. */
 export type Keeper = (requestId: string, unfinished: UnfinishedAnswer) => Promise<AnswerKeep>;
 
@@ -87,17 +96,15 @@ export class IdempotencyDesk {
    * @param make runs it; what it throws goes to everybody who waits, and is not kept: the next call runs the next attempt
    * @throws {ProtocolError} idempotency_key_reused
    */
-  async answer(
-    keyId: string,
-    call: KeyedCall,
-    make: (keeper: Keeper) => Promise<MadeAnswer>,
-  ): Promise<{ readonly recording: Recording; readonly isShared: boolean }> {
+  async answer(keyId: string, call: KeyedCall, make: (keeper: Keeper) => Promise<MadeAnswer>): Promise<SharedAnswer> {
     // Both parts are bounded and neither holds a line feed.
     const id = `${keyId}\n${call.key}`;
     for (;;) {
       const running = this.#running.get(id);
       if (!running) break;
-      if (running.fingerprint === call.fingerprint) return { recording: running.recording, isShared: true };
+      if (running.fingerprint === call.fingerprint) {
+        return { recording: running.recording, isShared: true, ended: Promise.resolve() };
+      }
       // The other call may itself be the wrong one; then it is gone in a moment, and this one is looked up.
       if (await running.isOwn) throw keyReused();
     }
@@ -108,11 +115,12 @@ export class IdempotencyDesk {
       () => false,
     );
     this.#running.set(id, { fingerprint: call.fingerprint, recording, isOwn });
-    const work = looked.then((earlier) => this.#fill(recording, keyId, call, earlier, make));
-    this.#deps.background(
-      work.catch((error: unknown) => recording.fail(error)).finally(() => this.#running.delete(id)),
-    );
-    return { recording, isShared: (await looked.catch(() => null))?.outcome === 'repeated' };
+    const ended = looked
+      .then((earlier) => this.#fill(recording, keyId, call, earlier, make))
+      .catch((error: unknown) => recording.fail(error))
+      .finally(() => this.#running.delete(id));
+    this.#deps.background(ended);
+    return { recording, ended, isShared: (await looked.catch(() => null))?.outcome === 'repeated' };
   }
 
   async #fill(

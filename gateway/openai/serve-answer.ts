@@ -30,12 +30,14 @@ export async function serveAnswer(
   make: (making: Making) => Promise<MadeAnswer>,
 ): Promise<Response> {
   if (keyed === null) return serveOwn(c, deps, make);
-  const { recording, isShared } = await deps.idempotency.answer(c.get('apiKey').keyId, keyed, (keeper) =>
+  const { recording, isShared, ended } = await deps.idempotency.answer(c.get('apiKey').keyId, keyed, (keeper) =>
     make({ signal: new AbortController().signal, keeper }),
   );
+  // Whoever leaves a keyed call behind has not left its place: else leaving would be a way around the limit.
+  void ended.then(c.get('admission').hold());
   const { headers, isStream } = await recording.head();
   const shown = isShared ? { ...headers, ...REPLAYED_HEADERS } : headers;
-  if (isStream) return streamed(deps, shown, recording.read(), () => {});
+  if (isStream) return streamed(c, deps, shown, recording.read(), () => {});
   let body = '';
   for await (const part of recording.read()) body += part;
   return new Response(body, { headers: shown });
@@ -54,7 +56,7 @@ async function serveOwn(
   else signal.addEventListener('abort', onLeft, { once: true });
   const { headers, body } = await make({ signal: left.signal, keeper: null });
   if (typeof body === 'string') return new Response(body, { headers });
-  return streamed(deps, headers, body, () => {
+  return streamed(c, deps, headers, body, () => {
     onLeft();
     c.get('observation').code ??= 'client_closed';
     c.get('ended')();
@@ -62,10 +64,12 @@ async function serveOwn(
 }
 
 function streamed(
+  c: GatewayContext,
   { clock, keepAliveMs }: ServeDeps,
   headers: MadeAnswer['headers'],
   frames: AsyncGenerator<string, void, undefined>,
   onCancel: () => void,
 ): Response {
-  return new Response(bodyOfFrames(frames, { clock, keepAliveMs, onCancel }), { headers });
+  const onEnd = c.get('admission').hold();
+  return new Response(bodyOfFrames(frames, { clock, keepAliveMs, onCancel, onEnd }), { headers });
 }

@@ -1,6 +1,7 @@
 /** API keys, known by their hash only. */
 import { and, asc, eq, getTableColumns, isNull } from 'drizzle-orm';
 import type { Hash } from '#protocol/hash';
+import { RATE_MAX } from '../limits/token-bucket.ts';
 import type { Handle, Tx } from './handle.ts';
 import { given, reading } from './statement.ts';
 
@@ -54,7 +55,8 @@ export async function setKeyRates(
   rates: Pick<ApiKey, 'requestsPerMinute' | 'tokensPerMinute' | 'concurrentRequests'>,
 ): Promise<boolean> {
   for (const limit of Object.values(rates)) {
-    if (limit !== null && !(Number.isSafeInteger(limit) && limit >= 0)) throw new RangeError('"limit" out of range');
+    if (limit !== null && !(Number.isSafeInteger(limit) && limit >= 0 && limit <= RATE_MAX))
+      throw new RangeError('"limit" out of range');
   }
   return updateKey(tx, keyId, rates);
 }

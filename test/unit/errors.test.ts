@@ -40,7 +40,9 @@ test('a split that cannot be decided must not be repeated, a busy committee may 
 });
 
 test('retry-after is rounded up to whole seconds and exact in milliseconds', () => {
-  const { headers } = errorEnvelope(new ProtocolError('rate_limit_exceeded', 'm', { retryAfterMs: 1200.4 }));
+  const { headers } = errorEnvelope(
+    new ProtocolError('rate_limit_exceeded', 'm', { retryable: true, retryAfterMs: 1200.4 }),
+  );
   expect(headers).toMatchObject({ 'retry-after': '2', 'retry-after-ms': '1201' });
 });
 

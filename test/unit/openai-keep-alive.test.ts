@@ -33,7 +33,7 @@ test('a comment fills each silence, the pending frame follows unharmed, every ti
     await gate;
     yield 'data: 1\n\n';
   }
-  const reader = bodyOfFrames(frames(), { clock, keepAliveMs: 10, onCancel: () => {} }).getReader();
+  const reader = bodyOfFrames(frames(), { clock, keepAliveMs: 10, onEnd: () => {}, onCancel: () => {} }).getReader();
   const read = async () => {
     const { value } = await reader.read();
     return value === undefined ? null : new TextDecoder().decode(value);
