@@ -113,9 +113,9 @@ test.each(SEEDS)('a lying scorer beside a cheat, seed %i: nobody honest pays', a
 test.each(SEEDS)(
   'a gateway that demands two openings, seed %i: refused everywhere, proven by every member',
   async (seed) => {
-    const run = await simulate(scenarioOf(seed, [null, null, null, null, null]), (fetch, signer) =>
-      askTwice(fetch, signer),
-    );
+    const run = await simulate(scenarioOf(seed, [null, null, null, null, null]), {
+      lie: (fetch, signer) => askTwice(fetch, signer),
+    });
     try {
       expect(await safetyViolations(run)).toEqual([]);
       let proofs = 0;

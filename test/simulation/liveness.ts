@@ -14,6 +14,12 @@ export async function livenessViolations(run: Run): Promise<string[]> {
     if (outcome.kind === 'unclear') violations.push(`request ${i} ended unclear: ${outcome.detail}`);
     if (outcome.kind === 'left' && answer.plan.leavesAfterMs === null) violations.push(`request ${i} has no answer`);
   }
+  const probe = run.probe && outcomeOf(run.probe);
+  // Machines that still lie may leave it undecided; honest ones may not.
+  const honest = run.scenario.machines.every(({ cheat }) => cheat === null);
+  if (probe && honest && (probe.kind !== 'answered' || probe.statement.verdict === 'inconclusive')) {
+    violations.push(`a new request is not answered: ${probe.kind === 'failed' ? probe.code : probe.kind}`);
+  }
   await run.store.read(async ({ db, tables }) => {
     const { accounts, requests, disputes } = tables;
     for (const { id, balanceNano } of await db.select().from(accounts)) {

@@ -5,8 +5,16 @@ import { parseSavedResponse } from '#protocol/verify-saved';
 import type { Answer } from './simulation.ts';
 
 export type Outcome =
-  | { readonly kind: 'answered'; readonly content: ResponseContent; readonly statement: Statement }
+  | {
+      readonly kind: 'answered';
+      readonly content: ResponseContent;
+      readonly statement: Statement;
+      readonly compact: string;
+      /** The note of the receipt's checkpoint. */
+      readonly checkpoint: string;
+    }
   | { readonly kind: 'failed'; readonly status: number; readonly code: string }
+  /** Hung up, or cut off by a crash. */
   | { readonly kind: 'left' }
   /** Neither: always a violation. */
   | { readonly kind: 'unclear'; readonly detail: string };
@@ -40,10 +48,14 @@ function streamOutcome(text: string): Outcome {
 }
 
 function answered(text: string, content: ResponseContent | null): Outcome {
-  const compact = parseSavedResponse(text)?.assay?.attestation;
+  const assay = parseSavedResponse(text)?.assay;
+  const compact = assay?.attestation;
+  const checkpoint = assay?.receipt?.checkpoint;
   const opened = compact ? parseAttestation(compact) : null;
-  if (content === null || opened === null) return { kind: 'unclear', detail: 'an answer without an attestation' };
-  return { kind: 'answered', content, statement: opened.statement };
+  if (content === null || !compact || !checkpoint || opened === null) {
+    return { kind: 'unclear', detail: 'an answer without an attestation' };
+  }
+  return { kind: 'answered', content, statement: opened.statement, compact, checkpoint };
 }
 
 function errorOf(body: unknown, status: number): Outcome {

@@ -2,13 +2,11 @@
 import { readChatRequest } from '#protocol/asked';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { LOGIT_SCALE, margin } from '#protocol/evidence';
-import { fromHex, toHex } from '#protocol/hash';
-import { merkleRoot } from '#protocol/merkle';
 import { verifyResponse } from '#protocol/verify';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
-import { logRoot } from '../../gateway/store/log-proofs.ts';
-import { logRange, logSize } from '../../gateway/store/log-repo.ts';
-import { booksOf, STAKE_NANO, stakeOf, testLogSigner } from '../fixtures/network.ts';
+import { STAKE_NANO, stakeOf, testLogSigner } from '../fixtures/network.ts';
+import { logProblems } from './log-problems.ts';
+import { moneyProblems } from './money-problems.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Answer, Run } from './simulation.ts';
 import { HONEST_JITTER, TOY_MODEL, toyMachine } from './toy-machine.ts';
@@ -19,13 +17,13 @@ const TIE = 0.01;
 /** Every violation, in words; an empty list is a safe run. */
 export async function safetyViolations(run: Run): Promise<string[]> {
   const violations: string[] = [];
-  for (const [i, answer] of run.answers.entries()) {
-    for (const problem of await answerProblems(run, answer)) violations.push(`request ${i}: ${problem}`);
+  for (const [i, answer] of run.tries.entries()) {
+    for (const problem of await answerProblems(run, answer)) violations.push(`try ${i}: ${problem}`);
   }
-  violations.push(...(await stakeProblems(run)));
-  for (const { kind, id } of await booksOf(run.store)) violations.push(`books: ${kind} ${id}`);
-  const logProblem = await logProblemOf(run);
-  if (logProblem !== null) violations.push(logProblem);
+  violations.push(...(await stakeProblems(run)), ...(await moneyProblems(run)), ...(await logProblems(run)));
+  violations.push(...run.witness.contradictions);
+  const obeyed = run.sideCalls.filter(({ status }) => status < 400).length;
+  if (obeyed > 0) violations.push(`${obeyed} calls of a lying gateway were obeyed`);
   return violations;
 }
 
@@ -34,6 +32,7 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
   if (outcome.kind !== 'answered') return [];
   const { statement } = outcome;
   const problems: string[] = [];
+  run.witness.answer(outcome.compact, outcome.checkpoint);
   if (answer.plan.quorum && statement.verdict !== 'inconclusive') {
     const wrong = await differsFromHonest(run, answer);
     if (wrong !== null) problems.push(`${statement.verdict} although ${wrong}`);
@@ -100,14 +99,4 @@ async function stakeProblems(run: Run): Promise<string[]> {
     }
   }
   return problems;
-}
-
-/** The log's root, from its leaves alone, is the one that its own tree gives. */
-async function logProblemOf({ store }: Run): Promise<string | null> {
-  return store.read(async (handle) => {
-    const size = await logSize(handle);
-    const leaves = await logRange(handle, 0, size);
-    const root = toHex(merkleRoot(leaves.map(({ leafHash }) => fromHex(leafHash))));
-    return root === (await logRoot(handle, size)) ? null : 'the log does not hash to its root';
-  });
 }

@@ -13,6 +13,24 @@ export interface MachinePlan {
   /** When it dies, and when it is there again over the same store; null: never. */
   readonly diesAtMs: number | null;
   readonly returnsAtMs: number | null;
+  /** Dies at this touch of wire, clock or store, and is back `downMs` later. */
+  readonly crash?: { readonly afterCrossings: number; readonly downMs: number };
+  /** How much its clock is ahead, in milliseconds. */
+  readonly skewMs?: number;
+  readonly disk?: DiskFault;
+}
+
+/** When a disk takes no write. */
+export interface DiskFault {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+/** Where the gateway dies: at this touch of wire, clock or database, counted from the start of its life. */
+export interface GatewayCrash {
+  readonly afterCrossings: number;
+  /** Until it starts again; null never, which is for mutations only. */
+  readonly downMs: number | null;
 }
 
 export interface RequestPlan {
@@ -22,6 +40,8 @@ export interface RequestPlan {
   readonly body: Readonly<Record<string, unknown>>;
   readonly agree: number;
   readonly quorum: boolean;
+  /** Sent with every try. */
+  readonly idempotencyKey?: string;
 }
 
 export interface Scenario {
@@ -33,6 +53,11 @@ export interface Scenario {
   readonly faults: NetworkFaults;
   /** Draw keys per epoch: few, so that epochs end while requests run. */
   readonly epochSize?: number;
+  /** What the gateway does beside its honest calls. */
+  readonly gatewayLie?: 'ask_twice' | 'replay_orders';
+  readonly gatewayCrashes?: readonly GatewayCrash[];
+  /** Asked once everything has come to rest: it must be answered. */
+  readonly probe?: RequestPlan;
 }
 
 /** From here on nothing fails, nobody dies, and everything must come to its end. */

@@ -1,50 +1,48 @@
 /** One seed, run: the real gateway and the real providers over virtual time, and everything that the checkers look at. */
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Address } from '#protocol/hash';
 import type { Signer } from '#protocol/signer';
 import type { DeskMove } from '../../gateway/dispute/desk.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { Fetch } from '../../gateway/round/provider-client.ts';
 import type { Store } from '../../gateway/store/handle.ts';
-import type { Provider } from '../../provider/app.ts';
-import { createMemoryStore } from '../../provider/store/memory.ts';
-import { type Cheat, cheatOf } from '../fixtures/cheats.ts';
-import type { Handler } from '../fixtures/cheats-wire.ts';
-import { API_KEY, LIMITS, makeProvider, startGateway, temporaryStore, type World } from '../fixtures/network.ts';
+import { askTwice, replayOrders, type SideCall } from '../fixtures/cheats-gateway.ts';
+import { LIMITS, temporaryStore, type World } from '../fixtures/network.ts';
+import { type Answer, ask } from './client.ts';
 import { FastKeys } from './fast-signer.ts';
+import { GatewayHost, type Remains } from './gateway-host.ts';
+import { createMachine, type Machine, type SimulatedHost } from './machine.ts';
 import { FAULTS_END_MS, type MachinePlan, type RequestPlan, type Scenario } from './scenario.ts';
 import { SeededRng } from './seeded-rng.ts';
-import { HONEST_JITTER, paced, TOY_MODEL, toyMachine } from './toy-machine.ts';
+import { TOY_MODEL } from './toy-machine.ts';
 import { VirtualClock } from './virtual-clock.ts';
-import { type Host, Wire } from './wire.ts';
+import { CALM, Wire } from './wire.ts';
+import { Witness } from './witness.ts';
+
+export type { Answer } from './client.ts';
 
 /** Everything must have ended by then: the longest deadline is a job's, two minutes. */
 const PATIENCE_MS = 600_000;
 
-/** What a client got. */
-export interface Answer {
-  readonly plan: RequestPlan;
-  /** 0 where the client had left before there was any. */
-  readonly status: number;
-  readonly text: string;
-  readonly requestText: string;
-}
-
-export interface Machine {
-  readonly plan: MachinePlan;
-  readonly signer: Signer;
-}
-
 /** A finished run. */
 export interface Run {
   readonly scenario: Scenario;
+  /** The last try of every request. */
   readonly answers: readonly Answer[];
+  /** Every try of every request, and the probe's. */
+  readonly tries: readonly Answer[];
+  /** What a client gets once faults have stopped; null where the scenario has no probe. */
+  readonly probe: Answer | null;
   readonly machines: readonly Machine[];
   readonly gateway: Gateway;
   readonly gatewayAddress: Address;
   readonly store: Store;
   readonly keys: FastKeys;
   readonly moves: readonly DeskMove[];
+  readonly witness: Witness;
+  /** What providers said to a gateway that lies: each call is one that they must refuse. */
+  readonly sideCalls: readonly SideCall[];
+  /** The database after each crash. */
+  readonly remains: readonly Remains[];
   /** What a provider answers to a GET, over a calm wire. */
   readonly get: (url: string) => Promise<unknown>;
   /** Virtual events; equal for two runs of one seed. */
@@ -53,59 +51,14 @@ export interface Run {
 }
 
 /** A gateway that does something else with its calls than the honest one. */
-export type GatewayLie = (fetch: Fetch, signer: Signer) => Fetch;
+export type GatewayLie = (fetch: Fetch, signer: Signer, calls: SideCall[]) => Fetch;
 
-/** @throws {StalledError} when something hangs */
-export async function simulate(scenario: Scenario, lie?: GatewayLie): Promise<Run> {
-  const clock = new VirtualClock();
-  const rng = new SeededRng(`run ${scenario.seed}`);
-  const keys = new FastKeys();
-  const world: World = { clock, recover: keys.recover, rng: (name) => rng.branch(name) };
-  const wire = new Wire(clock, rng.branch('wire'), scenario.faults);
-  const signer = keys.signer('gateway');
-  const { store, remove } = await temporaryStore(false);
-  const moves: DeskMove[] = [];
-  const machines = scenario.machines.map((plan) => ({ plan, signer: keys.signer(plan.name) }));
-  for (const machine of machines) plugIn(machine, { scenario, world, wire, keys, gateway: signer.address });
-  const referee = { plan: REFEREE, signer: keys.signer('referee') };
-  plugIn(referee, { scenario, world, wire, keys, gateway: signer.address });
-  const urls = [
-    ...machines.map(({ plan }) => ({ url: `http://${plan.name}`, role: 'member' as const })),
-    { url: 'http://referee', role: 'referee' as const },
-  ];
-  // Admission is not what is tested here: it goes over a calm wire.
-  const calm = new Wire(clock, rng.branch('calm'), { ...scenario.faults, untilMs: 0 });
-  for (const [name, host] of wire.hosts) calm.hosts.set(name, host);
-  let admitting = true;
-  const calls = lie?.(wire.fetch, signer) ?? wire.fetch;
-  const gateway = await clock.run(
-    startGateway(
-      {
-        ...world,
-        store,
-        signer,
-        model: TOY_MODEL,
-        limits: { epochSize: scenario.epochSize ?? LIMITS.epochSize },
-        fetch: (url, init) => (admitting ? calm.fetch : calls)(url, init),
-        onMove: (move) => moves.push(move),
-      },
-      urls,
-    ),
-  );
-  admitting = false;
-  const fates = machines.map(({ plan }) => fateOf(plan, clock, wire.hosts.get(plan.name)!));
-  const asking = scenario.requests.map((plan) => ask(plan, clock, gateway));
-  const answers = await clock.run(Promise.all(asking));
-  await clock.run(Promise.all(fates));
-  await clock.run(comeToRest(gateway, clock));
-  const close = async () => {
-    await clock.run(gateway.stop());
-    await remove();
-  };
-  const gatewayAddress = signer.address;
-  const get = (url: string) => clock.run(calm.fetch(url, {}).then((response): Promise<unknown> => response.json()));
-  const { events } = clock;
-  return { scenario, answers, machines, gateway, gatewayAddress, store, keys, moves, get, events, close };
+const LIES = { ask_twice: askTwice, replay_orders: replayOrders } as const;
+
+export interface SimulateOptions {
+  readonly lie?: GatewayLie;
+  /** False makes providers forget everything at a crash: a mutation for the checkers. */
+  readonly machinesRemember?: boolean;
 }
 
 const REFEREE: MachinePlan = {
@@ -117,104 +70,107 @@ const REFEREE: MachinePlan = {
   returnsAtMs: null,
 };
 
-interface SimulatedHost extends Host {
-  start(): void;
-  stop(): void;
-}
-
-function plugIn(
-  { plan, signer }: Machine,
-  parts: { scenario: Scenario; world: World; wire: Wire; keys: FastKeys; gateway: Address },
-): void {
-  const { scenario, world, wire, keys, gateway } = parts;
-  const honest = toyMachine(plan.jitter ? { jitter: HONEST_JITTER, classSalt: plan.name } : {});
-  const other = toyMachine({ salt: scenario.colluding ? 'cheap' : `cheap ${plan.name}` });
-  const tools = { signer, domain: LOCAL_DOMAIN, other, forger: keys.signer('forger') };
-  const cheat: Cheat = plan.cheat === null ? {} : cheatOf(plan.cheat);
-  const engine = paced(cheat.engine?.(honest, tools) ?? honest, world.clock, plan.eighthMs);
-  const providerStore = createMemoryStore();
-  let provider: Provider | null = null;
-  const direct: Handler = async (request) => provider!.app.fetch(request);
-  const handle = cheat.wire?.(direct, tools) ?? direct;
-  const host: SimulatedHost = {
-    handle,
-    alive: true,
-    start() {
-      const { name } = plan;
-      const role = name === 'referee' ? 'referee' : 'member';
-      const { digest, id: modelId } = TOY_MODEL;
-      provider = makeProvider({ ...world, name, role, signer, gateway, digest, modelId, engine, store: providerStore });
-      host.alive = true;
+/** @throws {StalledError} when something hangs */
+export async function simulate(scenario: Scenario, options: SimulateOptions = {}): Promise<Run> {
+  const clock = new VirtualClock();
+  const rng = new SeededRng(`run ${scenario.seed}`);
+  const keys = new FastKeys();
+  const world: World = { clock, recover: keys.recover, rng: (name) => rng.branch(name) };
+  const wire = new Wire(clock, rng.branch('wire'), scenario.faults);
+  const signer = keys.signer('gateway');
+  const witness = new Witness();
+  const { store, remove } = await temporaryStore(false);
+  const moves: DeskMove[] = [];
+  const machines = scenario.machines.map((plan) => ({ plan, signer: keys.signer(plan.name) }));
+  const remembers = options.machinesRemember ?? true;
+  const parts = { scenario, world, keys, gateway: signer.address, witness, remembers };
+  const hosts = machines.map((machine) => createMachine(machine, parts));
+  const referee = createMachine({ plan: REFEREE, signer: keys.signer('referee') }, parts);
+  for (const [i, host] of hosts.entries()) wire.hosts.set(machines[i]!.plan.name, host);
+  wire.hosts.set('referee', referee);
+  // Admission is not what is tested here: it goes over a calm wire.
+  const calm = new Wire(clock, rng.branch('calm'), { ...CALM, latencyMaxMs: 1 });
+  for (const [name, host] of wire.hosts) calm.hosts.set(name, host);
+  const sideCalls: SideCall[] = [];
+  const lie = options.lie ?? (scenario.gatewayLie && LIES[scenario.gatewayLie]);
+  const calls = witness.fetch(lie?.(wire.fetch, signer, sideCalls) ?? wire.fetch);
+  const gateways = new GatewayHost(
+    {
+      ...world,
+      store,
+      signer,
+      model: TOY_MODEL,
+      limits: { epochSize: scenario.epochSize ?? LIMITS.epochSize },
+      fetch: (url, init) => (gateways.life === null ? calm.fetch : calls)(url, init),
+      onMove: (move) => moves.push(move),
     },
-    stop() {
-      host.alive = false;
-      provider!.close();
+    scenario.gatewayCrashes ?? [],
+  );
+  await clock.run(
+    gateways.begin([
+      ...machines.map(({ plan }) => ({ url: `http://${plan.name}`, role: 'member' as const })),
+      { url: 'http://referee', role: 'referee' as const },
+    ]),
+  );
+  const fates = machines.map(({ plan }, i) => fateOf(plan, clock, hosts[i]!));
+  const asked = await clock.run(Promise.all(scenario.requests.map((plan) => ask(plan, clock, gateways))));
+  await clock.run(Promise.all(fates));
+  const probed = await clock.run(comeToRest(gateways, clock, scenario.probe ?? null));
+  return {
+    scenario,
+    answers: asked.map((tries) => tries.at(-1)!),
+    tries: [...asked.flat(), ...probed],
+    probe: probed.at(-1) ?? null,
+    machines,
+    gateway: gateways.gateway,
+    gatewayAddress: signer.address,
+    store,
+    keys,
+    moves,
+    witness,
+    sideCalls,
+    remains: gateways.remains,
+    get: (url) => clock.run(calm.fetch(url, {}).then((response): Promise<unknown> => response.json())),
+    events: clock.events,
+    close: async () => {
+      await clock.run(gateways.gateway.stop());
+      await remove();
     },
   };
-  host.start();
-  wire.hosts.set(plan.name, host);
 }
 
-async function fateOf({ diesAtMs, returnsAtMs }: MachinePlan, clock: VirtualClock, host: Host): Promise<void> {
+/** Deaths at an instant, and the return from these and from those at a touch of the world. */
+async function fateOf(plan: MachinePlan, clock: VirtualClock, host: SimulatedHost): Promise<void> {
+  const { diesAtMs, returnsAtMs, crash } = plan;
+  if (crash) {
+    const { life } = host;
+    life.crashAfter(crash.afterCrossings);
+    const end = FAULTS_END_MS - clock.nowMs();
+    await Promise.race([clock.sleep(end), new Promise((died) => life.cut.addEventListener('abort', died))]);
+    life.crashAfter(null);
+    if (life.alive) return;
+    await clock.sleep(crash.downMs);
+    host.start();
+    return;
+  }
   if (diesAtMs === null) return;
-  const simulated = host as SimulatedHost;
   await clock.sleep(diesAtMs - clock.nowMs());
-  simulated.stop();
+  host.stop();
   if (returnsAtMs === null) return;
   await clock.sleep(returnsAtMs - clock.nowMs());
-  simulated.start();
+  host.start();
 }
 
-async function ask(plan: RequestPlan, clock: VirtualClock, gateway: Gateway): Promise<Answer> {
-  await clock.sleep(plan.atMs - clock.nowMs());
-  const left = new AbortController();
-  const over = new AbortController();
-  if (plan.leavesAfterMs !== null) {
-    clock.sleep(plan.leavesAfterMs, over.signal).then(
-      () => left.abort(new Error('the client hung up')),
-      () => undefined,
-    );
-  }
-  const requestText = JSON.stringify(plan.body);
-  const request = new Request('http://gateway/v1/chat/completions', {
-    method: 'POST',
-    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
-    body: requestText,
-    signal: left.signal,
-  });
-  const answering = (async () => {
-    const response = await gateway.app.fetch(request);
-    return { status: response.status, text: await readUntil(response, left.signal, over.signal) };
-  })();
-  const gone = new Promise<{ status: number; text: string }>((resolve) =>
-    left.signal.addEventListener('abort', () => resolve({ status: 0, text: '' }), { once: true, signal: over.signal }),
-  );
-  const { status, text } = await Promise.race([answering, gone]);
-  // A client that has left: what the gateway still says is read by nobody, and must end all the same.
-  await answering.catch(() => undefined);
-  over.abort();
-  return { plan, status: left.signal.aborted ? 0 : status, text, requestText };
-}
-
-/** Reads a body until its end, or cancels it as a socket does when its client hangs up. */
-async function readUntil(response: Response, signal: AbortSignal, over: AbortSignal): Promise<string> {
-  if (response.body === null) return '';
-  const reader = response.body.getReader();
-  signal.addEventListener('abort', () => void reader.cancel(signal.reason), { once: true, signal: over });
-  if (signal.aborted) await reader.cancel(signal.reason);
-  const decoder = new TextDecoder();
-  let text = '';
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text;
-    text += decoder.decode(value, { stream: true });
-  }
-}
-
-/** Lets disputes end and rulings become final, well after the last fault. */
-async function comeToRest(gateway: Gateway, clock: VirtualClock): Promise<void> {
-  await gateway.settled();
-  await clock.sleep(Math.max(0, FAULTS_END_MS - clock.nowMs()) + PATIENCE_MS);
-  await gateway.tick();
-  await gateway.settled();
+/** Lets disputes end and rulings become final, well after the last fault; then asks once more. */
+async function comeToRest(gateways: GatewayHost, clock: VirtualClock, probe: RequestPlan | null): Promise<Answer[]> {
+  await clock.sleep(Math.max(0, FAULTS_END_MS - clock.nowMs()));
+  await gateways.steady();
+  await gateways.gateway.settled();
+  await clock.sleep(PATIENCE_MS);
+  const probed = probe === null ? [] : await ask({ ...probe, atMs: clock.nowMs() }, clock, gateways);
+  await gateways.gateway.settled();
+  await clock.sleep(PATIENCE_MS);
+  await gateways.gateway.tick();
+  await gateways.gateway.settled();
+  return probed;
 }

@@ -18,7 +18,20 @@ export interface NetworkFaults {
   /** Probability, per piece of a body, of a pause, and how long it is. */
   readonly pauseChance: number;
   readonly pauseMs: number;
+  /** Probability that a call is overtaken by later ones, and by how much. */
+  readonly lateChance?: number;
+  readonly lateMs?: number;
+  readonly partitions?: readonly Partition[];
   /** From when on nothing fails any more. */
+  readonly untilMs: number;
+}
+
+/** One machine cut off from the gateway, in one direction or both. */
+export interface Partition {
+  readonly host: string;
+  /** `to`: nothing reaches the machine; `from`: it hears and does everything, and nobody hears of it until the end. */
+  readonly direction: 'to' | 'from' | 'both';
+  readonly fromMs: number;
   readonly untilMs: number;
 }
 
@@ -54,16 +67,21 @@ export class Wire {
   }
 
   readonly fetch: Fetch = async (url, init) => {
-    const host = this.hosts.get(new URL(url).host);
+    const { host: name } = new URL(url);
+    const host = this.hosts.get(name);
     const signal = init.signal ?? new AbortController().signal;
     await this.#latency(signal);
+    if (this.#faults.lateChance && this.#fails('lateChance'))
+      await this.#clock.sleep(this.#rng.unit() * (this.#faults.lateMs ?? 0), signal);
+    if (await this.#cut(name, 'to', signal)) throw new TypeError('connection timed out');
     if (this.#fails('refuseChance') || !host?.alive) throw new TypeError('connection refused');
     if (this.#fails('lossChance')) await never(signal);
     if (this.#fails('duplicateChance')) void this.#replay(host, url, init);
     const response = await abortable(host.handle(new Request(url, init)), signal);
     await this.#latency(signal);
+    await this.#cut(name, 'from', signal);
     if (!host.alive) throw new TypeError('connection reset');
-    const body = response.body === null ? null : this.#pipe(response.body, host, signal);
+    const body = response.body === null ? null : this.#pipe(response.body, { name, host }, signal);
     return new Response(body, { status: response.status, headers: response.headers });
   };
 
@@ -75,7 +93,11 @@ export class Wire {
   }
 
   /** A body whose pieces arrive later, or not at all. */
-  #pipe(body: ReadableStream<Uint8Array>, host: Host, signal: AbortSignal): ReadableStream<Uint8Array> {
+  #pipe(
+    body: ReadableStream<Uint8Array>,
+    { name, host }: { name: string; host: Host },
+    signal: AbortSignal,
+  ): ReadableStream<Uint8Array> {
     const reader = body.getReader();
     const leave = (reason: unknown) => void reader.cancel(reason).catch(() => undefined);
     return new ReadableStream<Uint8Array>(
@@ -84,6 +106,7 @@ export class Wire {
           try {
             const { done, value } = await abortable(reader.read(), signal);
             await this.#latency(signal);
+            await this.#cut(name, 'from', signal);
             if (this.#fails('pauseChance')) await this.#clock.sleep(this.#faults.pauseMs, signal);
             if (!host.alive || this.#fails('breakChance')) throw new TypeError('connection reset');
             if (done) controller.close();
@@ -99,12 +122,27 @@ export class Wire {
     );
   }
 
+  /** Waits for the end of a partition. @returns whether there was one */
+  async #cut(host: string, direction: 'to' | 'from', signal: AbortSignal): Promise<boolean> {
+    const nowMs = this.#clock.nowMs();
+    const partition = this.#faults.partitions?.find(
+      (cut) =>
+        cut.host === host &&
+        (cut.direction === direction || cut.direction === 'both') &&
+        cut.fromMs <= nowMs &&
+        nowMs < Math.min(cut.untilMs, this.#faults.untilMs),
+    );
+    if (!partition) return false;
+    await this.#clock.sleep(partition.untilMs - nowMs, signal);
+    return true;
+  }
+
   async #latency(signal: AbortSignal): Promise<void> {
     await this.#clock.sleep(1 + this.#rng.unit() * this.#faults.latencyMaxMs, signal);
   }
 
   #fails(kind: Chance): boolean {
-    return this.#clock.nowMs() < this.#faults.untilMs && this.#rng.chance(this.#faults[kind]);
+    return this.#clock.nowMs() < this.#faults.untilMs && this.#rng.chance(this.#faults[kind]!);
   }
 }
 

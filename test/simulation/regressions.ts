@@ -1,0 +1,6 @@
+/** Seeds that once broke a rule, each with what it broke. */
+import type { ScenarioKind } from './run-seed.ts';
+
+export const REGRESSIONS: readonly (readonly [kind: ScenarioKind, seed: number, broke: string])[] = [
+  ['usual', 117, 'a chunk of maxTokens tokens that was not sealed as the last one stood behind the answer'],
+];

@@ -1,0 +1,19 @@
+/** A slice of the harder seeds: crashes at any touch of the world, partitions, full disks, wrong clocks, in random subsets. */
+import { expect, test } from 'vitest';
+import { runSeed, violationsOf } from './run-seed.ts';
+
+/** Seeds of the slice at 0.25 CPU-s each: 50 s. */
+const SEEDS = 200;
+
+test.each(Array.from({ length: SEEDS }, (_, i) => i + 1))(
+  'swarm seed %i: nothing wrong is accepted, nothing is lost, nothing hangs',
+  async (seed) => {
+    const violations = violationsOf(await runSeed(seed, 'swarm'));
+    expect(violations, `replay: npm run sim -- --kind swarm --seed ${seed}`).toEqual([]);
+  },
+);
+
+test('a seed with crashes runs the same way twice, event by event', async () => {
+  const twice = [await runSeed(4, 'swarm'), await runSeed(4, 'swarm')];
+  expect(twice[0]).toEqual(twice[1]);
+});
