@@ -4,6 +4,7 @@ import { compactAttestation, type Receipt, type StatementWire } from '#protocol/
 import { canonicalJson } from '#protocol/canonical';
 import type { Domain } from '#protocol/eip712';
 import { ProtocolError } from '#protocol/errors';
+import type { Hash } from '#protocol/hash';
 import type { EpochKeeper } from '../committee/epochs.ts';
 import { attestationOf, setCompactAttestation, setReceipt, unsignedAttestations } from '../store/attestations-repo.ts';
 import type { Store } from '../store/handle.ts';
@@ -17,6 +18,14 @@ export interface ReceiptDeps {
   readonly domain: Domain;
   readonly log: LogKeeper;
   readonly epochs: EpochKeeper;
+}
+
+/** What is kept of an answered request, and whether a ruling has taken it back since. */
+export interface FoundAttestation {
+  readonly receipt: Receipt;
+  readonly statement: StatementWire;
+  readonly overturnedBy: Hash | null;
+  readonly overturnedAtMs: number | null;
 }
 
 export class ReceiptDesk {
@@ -56,12 +65,13 @@ export class ReceiptDesk {
   }
 
   /** The receipt of an answered request. @throws {ProtocolError} not_found where there is none, or no longer */
-  async find(requestId: string): Promise<{ receipt: Receipt; statement: StatementWire }> {
+  async find(requestId: string): Promise<FoundAttestation> {
     const row = await this.#deps.store.read((handle) => attestationOf(handle, requestId));
     if (!row || row.statementJson === null) throw new ProtocolError('not_found', 'There is no such attestation.');
     const statement = JSON.parse(row.statementJson) as StatementWire;
-    if (row.receiptJson !== null) return { receipt: JSON.parse(row.receiptJson) as Receipt, statement };
-    return { receipt: await this.#sealAgain(statement), statement };
+    const { overturnedBy, overturnedAtMs } = row;
+    const stored = row.receiptJson === null ? null : (JSON.parse(row.receiptJson) as Receipt);
+    return { receipt: stored ?? (await this.#sealAgain(statement)), statement, overturnedBy, overturnedAtMs };
   }
 
   /** The `assay` member of an answer. */

@@ -12,6 +12,7 @@ import { openEvidence } from '../round/compare.ts';
 import type { AttemptPlan, Issuer } from '../round/plan.ts';
 import { type ScoringDeps, type TakenScore, takeScore } from '../round/scoring.ts';
 import type { IssuedJob } from '../round/wave.ts';
+import { overturnAttestation, reinstateAttestation } from '../store/attestations-repo.ts';
 import { addEvidence, ruleDispute, settleRuledDispute } from '../store/change-dispute.ts';
 import { disputeById, listDisputes, settleableDisputes } from '../store/disputes-repo.ts';
 import type { Store } from '../store/handle.ts';
@@ -21,6 +22,7 @@ import { recordSteps } from '../store/record-work.ts';
 import { type DisputeBundle, type DisputeBundleWire, scoreEvidenceOf, zDisputeBundle } from './bundle.ts';
 import { evidencePositions, type Finding, findingOf, proofNeeded } from './finding.ts';
 import { signMove } from './moves.ts';
+import { overturns } from './overturn.ts';
 
 /** One lost connection must not let the accused go; three in a row are an outage, and the dispute is abandoned. */
 const REFEREE_TRIES = 3;
@@ -191,6 +193,11 @@ export class DisputeDesk {
       await ruleDispute(tx, disputeId, { ruling, appealUntilMs: atMs + appealMs, move: ruled.move });
       await log.append(tx, evidence.entry);
       await log.append(tx, ruled.entry);
+      const { requestId } = bundle;
+      if (!overturns(bundle, ruling)) await reinstateAttestation(tx, requestId, disputeId);
+      else if (await overturnAttestation(tx, requestId, disputeId, atMs)) {
+        await log.append(tx, { type: 'overturned', requestId, disputeId, atMs });
+      }
     });
     this.#tell(bundle, 'ruled', ruling, null);
   }

@@ -110,8 +110,13 @@ export function mountPublicRoutes(app: GatewayApp, auth: GatewayMiddleware, deps
     if (!request || request.keyId !== c.get('apiKey').keyId) {
       throw new ProtocolError('not_found', 'There is no such attestation.');
     }
-    const { receipt, statement } = await deps.receipts.find(id);
-    return c.json({ assay: deps.receipts.member(receipt, statement, `/v1/attestations/${id}`) });
+    const { receipt, statement, overturnedBy, overturnedAtMs } = await deps.receipts.find(id);
+    return c.json({
+      assay: deps.receipts.member(receipt, statement, `/v1/attestations/${id}`),
+      // What was signed stays as it was; what has become of it is said beside it.
+      status: overturnedBy === null ? 'standing' : 'overturned',
+      overturned: overturnedBy === null ? null : { dispute: overturnedBy, at_ms: overturnedAtMs },
+    });
   });
 }
 

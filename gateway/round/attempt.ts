@@ -7,6 +7,7 @@ import type { Seat } from '../committee/seat.ts';
 import type { Contradiction } from '../dispute/contradiction.ts';
 import type { Ballot } from '../judge/decide.ts';
 import type { ShapeRules } from '../judge/shape.ts';
+import { inconclusive, unavailable } from './attempt-errors.ts';
 import { type Cluster, clustersOf, type Group, groupsOf, impliedFinish, memberShapeProblem } from './compare.ts';
 import { type FreshPool, settleSplit } from './escalate.ts';
 import type { SealedMember } from './member.ts';
@@ -93,6 +94,16 @@ export class Attempt {
 
   close(): void {
     this.wave.close();
+  }
+
+  /** What was asked of it. */
+  get order(): AttemptInput {
+    return this.#input;
+  }
+
+  /** Who can still be asked about its transcripts, after its end too. */
+  freshPool(): FreshPool {
+    return this.#pool();
   }
 
   /** Candidates that can serve this request. */
@@ -281,16 +292,4 @@ function membersOf(cluster: readonly Group[]): SealedMember[] {
 
 function sizeOf(cluster: readonly Group[]): number {
   return membersOf(cluster).length;
-}
-
-/** Worth another try only where the registry has enough operators for the policy at all. */
-function unavailable(have: number, need: number, known: number): ProtocolError {
-  return new ProtocolError('committee_unavailable', 'Too few providers are available for this policy.', {
-    ...(known >= need ? { retryable: true, retryAfterMs: 1000 } : {}),
-    details: { have, need },
-  });
-}
-
-function inconclusive(): ProtocolError {
-  return new ProtocolError('inconclusive', 'The committee could not agree on an answer. Nothing was charged.');
 }

@@ -19,6 +19,9 @@ import { type RequestRow, setSealedAnswer } from '../store/requests-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import type { Accusation, Attempt, AttemptResult } from './attempt.ts';
 import type { Choice } from './choices.ts';
+import type { SealedMember } from './member.ts';
+import type { AttemptPlan } from './plan.ts';
+import type { TakenScore } from './scoring.ts';
 
 /** Settles, logs and signs, in this order: nothing is signed before it is durable. */
 export async function seal(
@@ -84,7 +87,10 @@ export async function seal(
     return { statement: made!, recorded: await deps.log.record(tx) };
   });
   running.closed = true;
-  argue(deps, accused);
+  argue(
+    deps,
+    accused.flatMap((choice) => choice.accusations),
+  );
   const { receipt, stored } = await deps.receipts.seal(statement, recorded);
   deps.background(stored());
   const sealed = sealedOf(deps, receipt, statement);
@@ -168,7 +174,10 @@ export async function fail(deps: PipelineDeps, running: Running, error: unknown)
       leaf: (row) => leafOf(abortedEntry(row, code, atMs)),
     });
   });
-  argue(deps, accused);
+  argue(
+    deps,
+    accused.flatMap((choice) => choice.accusations),
+  );
 }
 
 /** Only a client that left pays for what was revealed; one that left during an attempt that failed anyway does not. */
@@ -240,28 +249,31 @@ async function openDisputes(
   results: readonly AttemptResult[],
 ): Promise<void> {
   for (const [at, { choice, accusations }] of accused.entries()) {
+    const { plan, attempt } = choice;
     for (const accusation of accusations) {
-      await openOne(tx, deps, choice, accusation, results[at]?.served ?? null);
+      await openDisputeAbout(tx, deps, { plan, scores: attempt.scores }, accusation, results[at]?.served ?? null);
     }
   }
 }
 
-async function openOne(
+/** Opens one dispute and logs it, unless this very accusation is known. */
+export async function openDisputeAbout(
   tx: Tx,
   deps: PipelineDeps,
-  { plan, attempt }: Choice,
+  { plan, scores }: { readonly plan: AttemptPlan; readonly scores: readonly TakenScore[] },
   accusation: Accusation,
-  served: AttemptResult['served'] | null,
+  served: SealedMember | null,
 ): Promise<void> {
-  const bundle = openingBundle(plan, accusation, attempt.scores, served);
-  const body = { provider: accusation.member.seat.address, fault: accusation.fault, reason: accusation.reason };
+  const { member, fault, reason } = accusation;
+  const bundle = openingBundle(plan, accusation, scores, served);
+  const body = { provider: member.seat.address, fault, reason };
   const { move, entry } = signMove(deps, bundle.disputeId, 'opened', body, deps.clock.nowMs());
   const opening = await openDispute(tx, {
     disputeId: bundle.disputeId,
     requestId: plan.requestId,
-    jobId: accusation.member.jobId,
-    provider: accusation.member.seat.address,
-    fault: accusation.fault,
+    jobId: member.jobId,
+    provider: member.seat.address,
+    fault,
     bundleJson: canonicalJson(bundle),
     retainUntilMs: plan.retainUntilMs,
     move,
@@ -270,8 +282,7 @@ async function openOne(
 }
 
 /** Disputes go on after the answer; the stake they froze changes the next epoch's draw. */
-function argue(deps: PipelineDeps, accused: readonly AccusedChoice[]): void {
-  const accusations = accused.flatMap((choice) => choice.accusations);
+export function argue(deps: PipelineDeps, accusations: readonly Accusation[]): void {
   if (accusations.length === 0) return;
   deps.epochs.renew();
   for (const { member, fault } of accusations) {

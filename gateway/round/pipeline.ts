@@ -10,6 +10,7 @@ import type { AttemptResult } from './attempt.ts';
 import { runChoices } from './choices.ts';
 import { fail, seal, sealedAnswer } from './conclude.ts';
 import { securityOf } from './security.ts';
+import { hearWitnesses } from './witness.ts';
 
 export function createPipeline(parts: Omit<PipelineDeps, 'skips'>): AnswerPipeline {
   const skips = new CapabilitySkips(parts);
@@ -60,7 +61,14 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
     seed: running.choices[0]!.plan.seed,
     verdict,
     unverified,
-    seal: (content, keep) => seal(deps, running, results, { content, verdict, unverified }, keep),
+    seal: async (content, keep) => {
+      const sealed = await seal(deps, running, results, { content, verdict, unverified }, keep);
+      for (const [choice, { plan, attempt }] of running.choices.entries()) {
+        const { served } = results[choice]!;
+        deps.background(hearWitnesses(deps, { plan, attempt, served, choice, policy: running.request.policy }));
+      }
+      return sealed;
+    },
   };
 }
 

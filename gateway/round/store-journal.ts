@@ -6,7 +6,7 @@ import { TICKET_KINDS } from '#protocol/typed';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import { type CostShape, generatingJobMaxNano, scoringJobMaxNano } from '../ledger/price.ts';
 import type { Store } from '../store/handle.ts';
-import { type JobStep, recordJobs, recordRound, recordSteps } from '../store/record-work.ts';
+import { type JobStep, type NewJob, recordJobs, recordRound, recordSteps } from '../store/record-work.ts';
 import type { SealedMember } from './member.ts';
 import type { TakenScore } from './scoring.ts';
 import type { IssuedJob, RoundJournal, Wave } from './wave.ts';
@@ -37,7 +37,7 @@ export class StoreJournal implements RoundJournal {
   }
 
   async jobsIssued(jobs: readonly IssuedJob[]): Promise<void> {
-    const { store, clock, requestId, choice, shape } = this.#deps;
+    const { choice, shape } = this.#deps;
     const rows = jobs.map(({ seat, role, issued: { ticket } }) => ({
       jobId: ticket.jobId,
       roundId: ticket.roundId,
@@ -52,6 +52,12 @@ export class StoreJournal implements RoundJournal {
       inputTokens: shape.inputTokens,
       maxNano: ticket.kind === TICKET_KINDS.generate ? generatingJobMaxNano(shape) : scoringJobMaxNano(shape),
     }));
+    await this.recordRows(rows);
+  }
+
+  /** Jobs of a running request; work after its end has another journal. */
+  protected async recordRows(rows: readonly NewJob[]): Promise<void> {
+    const { store, clock, requestId } = this.#deps;
     await store.withTx((tx) => recordJobs(tx, requestId, rows, clock.nowMs()));
   }
 

@@ -14,6 +14,9 @@ export interface AttestationRow {
   readonly compact: string | null;
   readonly receiptJson: string | null;
   readonly retainUntilMs: number;
+  /** The dispute whose ruling says that the answer was wrong; null while it stands. */
+  readonly overturnedBy: Hash | null;
+  readonly overturnedAtMs: number | null;
 }
 
 const insertRow = inserting((tables) => tables.attestations);
@@ -50,6 +53,26 @@ export async function insertAttestation(tx: Tx, row: AttestationRow): Promise<vo
 /** Stores the signed form once. @returns false when it was signed before or never stored */
 export async function setCompactAttestation(tx: Tx, requestId: string, compact: string): Promise<boolean> {
   return (await signRow(tx, { requestId, compact })) === 1;
+}
+
+/** Marks an answer as wrong by the ruling of a dispute; the first one is kept. */
+export async function overturnAttestation(tx: Tx, requestId: string, disputeId: Hash, atMs: number): Promise<boolean> {
+  const { attestations } = tx.tables;
+  const rows = await tx.db
+    .update(attestations)
+    .set({ overturnedBy: disputeId, overturnedAtMs: atMs })
+    .where(and(eq(attestations.requestId, requestId), isNull(attestations.overturnedBy)))
+    .returning({ requestId: attestations.requestId });
+  return rows.length === 1;
+}
+
+/** Lets an answer stand again whose dispute was ruled otherwise on appeal. */
+export async function reinstateAttestation(tx: Tx, requestId: string, disputeId: Hash): Promise<void> {
+  const { attestations } = tx.tables;
+  await tx.db
+    .update(attestations)
+    .set({ overturnedBy: null, overturnedAtMs: null })
+    .where(and(eq(attestations.requestId, requestId), eq(attestations.overturnedBy, disputeId)));
 }
 
 /** Stores the receipt, which a later checkpoint may replace. */

@@ -56,7 +56,15 @@ export async function settleRequest(
   const logIndex = await logSize(tx);
   const { leaf, ...attestation } = end.record(logIndex, settlement);
   await appendLog(tx, [leaf]);
-  await insertAttestation(tx, { requestId: end.requestId, logIndex, ...attestation, compact: null, receiptJson: null });
+  await insertAttestation(tx, {
+    requestId: end.requestId,
+    logIndex,
+    ...attestation,
+    compact: null,
+    receiptJson: null,
+    overturnedBy: null,
+    overturnedAtMs: null,
+  });
   await updateRequest(tx, end.requestId, {
     state: 'settled',
     verdict: end.verdict,

@@ -5,8 +5,8 @@ import { least } from '../ledger/least.ts';
 import { jobPrice } from '../ledger/price.ts';
 import { makeTransfer } from '../ledger/transfer.ts';
 import type { Tx } from './handle.ts';
-import type { JobRow } from './jobs-repo.ts';
-import { insertJobs, jobById, updateJob } from './jobs-repo.ts';
+import type { JobRow, RoundRow } from './jobs-repo.ts';
+import { insertJobs, insertRound, jobById, updateJob } from './jobs-repo.ts';
 import { applyTransfer, balanceNano, transferById } from './ledger-repo.ts';
 import type { NewJob } from './record-work.ts';
 import { issuedRow } from './record-work.ts';
@@ -29,6 +29,15 @@ export async function recordLateJobs(tx: Tx, requestId: string, jobs: readonly N
     tx,
     jobs.map((job) => issuedRow(requestId, job, nowMs)),
   );
+}
+
+/** Records the root of a round after its request's end, before the permission is signed. @throws {ProtocolError} permission_conflict */
+export async function recordLateRound(tx: Tx, round: Omit<RoundRow, 'permissionSignature'>): Promise<void> {
+  await endedRequest(tx, round.requestId);
+  if (await insertRound(tx, { ...round, permissionSignature: null })) return;
+  throw new ProtocolError('permission_conflict', 'The round has another root already.', {
+    details: { roundIndex: round.roundIndex },
+  });
 }
 
 /**

@@ -58,6 +58,9 @@ export function recordTables(c: Columns, { requests }: Pick<WorkTables, 'request
       compact: c.text('compact'),
       receiptJson: c.text('receipt_json'),
       retainUntilMs: c.int('retain_until_ms').notNull(),
+      /** The dispute whose ruling says that the answer was wrong; null while it stands. */
+      overturnedBy: c.text('overturned_by'),
+      overturnedAtMs: c.int('overturned_at_ms'),
     },
     (t) => [
       c.uniqueIndex('attestations_log_index').on(t.logIndex),

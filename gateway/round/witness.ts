@@ -1,0 +1,172 @@
+/** Members that missed a round are heard after the release; one that disagrees opens a dispute (DESIGN §4, spec-judge.md §7.9). */
+import type { Policy } from '#protocol/policy';
+import type { Seat } from '../committee/seat.ts';
+import { updateJob } from '../store/jobs-repo.ts';
+import type { PipelineDeps } from './accept.ts';
+import type { Accusation, Attempt } from './attempt.ts';
+import { clustersOf, groupsOf, memberShapeProblem } from './compare.ts';
+import { argue, openDisputeAbout } from './conclude.ts';
+import { settleSplit } from './escalate.ts';
+import { LateJournal } from './late-journal.ts';
+import type { SealedMember } from './member.ts';
+import type { AttemptPlan } from './plan.ts';
+import { type ScoringDeps, type TakenScore, targetOf } from './scoring.ts';
+import { Wave, type WaveDeps } from './wave.ts';
+
+/** An answer that was released while some of its members were still to be heard. */
+export interface Answered {
+  readonly plan: AttemptPlan;
+  readonly attempt: Attempt;
+  readonly served: SealedMember;
+  readonly policy: Policy;
+  /** Index of the choice. */
+  readonly choice: number;
+}
+
+interface Heard extends Answered {
+  readonly journal: LateJournal;
+}
+
+type LateDeps = WaveDeps & ScoringDeps;
+
+/**
+ * Hears every late member in turn, until the answer has fallen. What a witness seals and opens is a wave of its own: its first
+ * job stays outside its rounds for ever (SPEC.md §5.3).
+ */
+export async function hearWitnesses(deps: PipelineDeps, answer: Answered): Promise<void> {
+  const { attempt } = answer;
+  const late = attempt.wave.members.filter((member) => member.standing === 'late');
+  if (late.length === 0) return;
+  const heard: Heard = { ...answer, journal: journalOf(deps, answer) };
+  const { journal } = heard;
+  // Nobody waits for it any more: it has as long as a whole job for its one chunk.
+  const { jobMs } = deps.pipeline;
+  const limits = { ...deps.limits, roundTimeoutMs: jobMs };
+  const opened: Accusation[] = [];
+  for (const { seat } of late) {
+    const plan = latePlan(deps, heard.plan);
+    const wave = new Wave({ ...deps, journal, limits }, plan, deps.stopping);
+    try {
+      opened.push(...(await hear(deps, { ...deps, journal, limits }, heard, { seat, wave, plan })));
+    } finally {
+      wave.close();
+    }
+    if (opened.some(({ member }) => member.seat.address !== seat.address)) break;
+  }
+  argue(deps, opened);
+}
+
+function journalOf({ store, clock, log }: PipelineDeps, { plan, policy, choice }: Answered): LateJournal {
+  const { requestId, promptIds, maxTokens } = plan;
+  const shape = { price: plan, seats: policy.n, choices: 1, inputTokens: promptIds.length, maxTokens };
+  return new LateJournal({ store, clock, log, requestId, choice, shape });
+}
+
+interface Hearing {
+  readonly seat: Seat;
+  readonly wave: Wave;
+  readonly plan: AttemptPlan;
+}
+
+async function hear(
+  deps: PipelineDeps,
+  lateDeps: LateDeps,
+  heard: Heard,
+  { seat, wave, plan }: Hearing,
+): Promise<readonly Accusation[]> {
+  const { attempt, journal, served } = heard;
+  const witness = await transcriptOf(wave, seat);
+  // Revealed work is paid whatever it says; who lies loses far more.
+  await journal.payFor(wave, [], 'witness');
+  if (witness === null) return [];
+  const problem = memberShapeProblem(witness, attempt.order.rules);
+  if (problem !== null) return accuse(deps, heard, [], { plan, accused: [accusation(witness, `shape:${problem}`)] });
+  const groups = groupsOf([served, witness]);
+  if (groups.length === 1) return [];
+  if ((await clustersOf(lateDeps, plan, groups, deps.stopping)).length === 1) return [];
+  const { rejected, scores } = await judge(lateDeps, heard, plan, witness, deps.stopping);
+  await journal.payFor(null, scores, 'counted');
+  if (rejected.includes(0)) {
+    await deps.store.withTx((tx) => updateJob(tx, witness.jobId, { standing: 'counted' }));
+    const accused = behind(heard).map((member) => accusation(member, 'rejected_after_witness'));
+    return accuse(deps, heard, scores, { plan: heard.plan, accused });
+  }
+  const accused = rejected.includes(1) ? [accusation(witness, 'rejected_by_scorers')] : [];
+  return accuse(deps, heard, scores, { plan, accused });
+}
+
+/** The whole transcript of the witness under its own seal, or null. */
+async function transcriptOf(wave: Wave, seat: Seat): Promise<SealedMember | null> {
+  if ((await wave.seat([seat], 1)) === 0) return null;
+  await wave.round();
+  await wave.claims(wave.counted);
+  const [witness] = wave.counted;
+  return witness?.finished ? witness : null;
+}
+
+/** The served transcript against the witness's, as any split: fresh scorers of other operators, then the referee. */
+async function judge(
+  deps: LateDeps,
+  heard: Heard,
+  plan: AttemptPlan,
+  witness: SealedMember,
+  stopping: AbortSignal,
+): Promise<{ rejected: readonly number[]; scores: readonly TakenScore[] }> {
+  const { n, agree } = heard.policy;
+  const { decision, scores } = await settleSplit(
+    deps,
+    plan,
+    {
+      n,
+      agree,
+      contenders: [
+        { size: behind(heard).length, target: targetOf(heard.served) },
+        { size: 1, target: targetOf(witness) },
+      ],
+      ballots: [],
+      pool: heard.attempt.freshPool(),
+    },
+    stopping,
+  );
+  return { rejected: decision.rejected, scores };
+}
+
+/** Members whose own transcript is the one that was served. */
+function behind({ attempt, served }: Heard): SealedMember[] {
+  const text = served.tokens.join(',');
+  return attempt.wave.counted.filter((member) => member.tokens.join(',') === text);
+}
+
+function accusation(member: SealedMember, reason: string): Accusation {
+  return { member, fault: 'wrong_output', reason, contradiction: null };
+}
+
+/** Opens the disputes; who is accused no longer counts among those who were right. */
+async function accuse(
+  deps: PipelineDeps,
+  { served }: Heard,
+  scores: readonly TakenScore[],
+  { plan, accused }: { readonly plan: AttemptPlan; readonly accused: readonly Accusation[] },
+): Promise<readonly Accusation[]> {
+  await deps.store.withTx(async (tx) => {
+    for (const one of accused) {
+      await openDisputeAbout(tx, deps, { plan, scores }, one, served);
+      await updateJob(tx, one.member.jobId, { standing: 'rejected' });
+    }
+  });
+  return accused;
+}
+
+/** The same order with times of its own; the whole answer is one chunk. */
+function latePlan({ clock, log, pipeline }: PipelineDeps, plan: AttemptPlan): AttemptPlan {
+  const nowMs = clock.nowMs();
+  return {
+    ...plan,
+    chunkSizes: [plan.maxTokens],
+    issuedAtMs: nowMs,
+    jobsEndAtMs: nowMs + pipeline.jobMs,
+    expiresAtMs: nowMs + pipeline.requestMs,
+    retainUntilMs: nowMs + pipeline.retentionMs,
+    checkpoint: log.latestHash(),
+  };
+}

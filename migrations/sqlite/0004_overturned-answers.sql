@@ -1,0 +1,2 @@
+ALTER TABLE `attestations` ADD `overturned_by` text;--> statement-breakpoint
+ALTER TABLE `attestations` ADD `overturned_at_ms` integer;

@@ -1,0 +1,202 @@
+/** A member that missed a round is heard after the release, and may take the answer back (DESIGN §4, spec-judge.md §7.9). */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Address } from '#protocol/hash';
+import type { Gateway } from '../../gateway/gateway.ts';
+import { clientAccount, earningsAccount } from '../../gateway/ledger/accounts.ts';
+import { listDisputes } from '../../gateway/store/disputes-repo.ts';
+import type { Store } from '../../gateway/store/handle.ts';
+import { balanceNano } from '../../gateway/store/ledger-repo.ts';
+import { logRange } from '../../gateway/store/log-repo.ts';
+import type { Engine } from '../../provider/engine/engine.ts';
+import {
+  API_KEY,
+  booksOf,
+  makeProvider,
+  RESERVE_NANO,
+  STAKE_NANO,
+  stakeOf,
+  startGateway,
+  temporaryStore,
+} from '../fixtures/network.ts';
+import { FastKeys } from './fast-signer.ts';
+import { SeededRng } from './seeded-rng.ts';
+import { TOY_MODEL, toyMachine } from './toy-machine.ts';
+import { VirtualClock } from './virtual-clock.ts';
+import { CALM, Wire } from './wire.ts';
+
+/** Longer than any deadline of a round, shorter than a job's. */
+const STUCK_MS = 30_000;
+
+interface World {
+  readonly clock: VirtualClock;
+  readonly gateway: Gateway;
+  readonly store: Store;
+  readonly addressOf: (name: string) => Address;
+  ask(): Promise<{ status: number; body: Body }>;
+  get(path: string): Promise<unknown>;
+}
+
+interface Body {
+  readonly assay: { readonly id: string; readonly verdict: string };
+}
+
+let close: () => Promise<void> = async () => undefined;
+afterEach(() => close());
+
+/** An engine that does nothing for a while the first time, as a machine whose disk is full does. */
+function stuckOnce(engine: Engine, clock: VirtualClock): Engine {
+  let calls = 0;
+  return {
+    ...engine,
+    generate: (request) =>
+      (async function* () {
+        if (calls++ === 0) await clock.sleep(STUCK_MS);
+        yield* engine.generate(request);
+      })(),
+  };
+}
+
+/** Three staked members that are always drawn, and two honest ones that are left for scoring. */
+async function startWorld(drawn: Readonly<Record<string, (clock: VirtualClock) => Engine>>): Promise<World> {
+  const clock = new VirtualClock();
+  const rng = new SeededRng('witness');
+  const keys = new FastKeys();
+  const world = { clock, recover: keys.recover, rng: (name: string) => rng.branch(name) };
+  const wire = new Wire(clock, rng.branch('wire'), CALM);
+  const signer = keys.signer('gateway');
+  const plug = (name: string, engine: Engine) => {
+    const role = name === 'referee' ? ('referee' as const) : ('member' as const);
+    const { digest, id: modelId } = TOY_MODEL;
+    const parts = { name, role, signer: keys.signer(name), gateway: signer.address, digest, modelId, engine };
+    const provider = makeProvider({ ...world, ...parts });
+    wire.hosts.set(name, { handle: async (request) => provider.app.fetch(request), alive: true });
+    return { url: `http://${name}`, role };
+  };
+  const members = Object.entries(drawn).map(([name, engine]) => plug(name, engine(clock)));
+  const others = ['scorer-a', 'scorer-b', 'referee'].map((name) => plug(name, toyMachine()));
+  const { store, remove } = await temporaryStore(false);
+  const gateway = await clock.run(
+    startGateway({ ...world, store, signer, model: TOY_MODEL, fetch: wire.fetch }, members),
+  );
+  // With next to no stake they are drawn last.
+  await clock.run(gateway.admit(others, { reserveNano: RESERVE_NANO, stakeNano: 1n }));
+  close = async () => {
+    await clock.run(gateway.stop());
+    await remove();
+  };
+  const headers = { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' };
+  return {
+    clock,
+    gateway,
+    store,
+    addressOf: (name) => keys.signer(name).address,
+    async ask() {
+      const request = new Request('http://gateway/v1/chat/completions', {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({
+          model: TOY_MODEL.id,
+          temperature: 0,
+          max_tokens: 12,
+          messages: [{ role: 'user', content: 'Who is late?' }],
+          verification: { mode: 'quorum', n: 3, agree: 2 },
+        }),
+      });
+      const response = await clock.run(Promise.resolve(gateway.app.fetch(request)));
+      return { status: response.status, body: (await clock.run(response.json())) as Body };
+    },
+    async get(path) {
+      const response = await clock.run(
+        Promise.resolve(gateway.app.fetch(new Request(`http://gateway${path}`, { headers }))),
+      );
+      return clock.run(response.json());
+    },
+  };
+}
+
+const balance = (store: Store, account: string) => store.read((handle) => balanceNano(handle, account));
+const fundsOf = (store: Store) => balance(store, clientAccount('key-test'));
+const earningsOf = (store: Store, address: Address) => balance(store, earningsAccount(address));
+
+const cheap = () => toyMachine({ salt: 'cheap' });
+const honest = () => toyMachine();
+
+async function rulings(store: Store): Promise<Record<string, string | null>> {
+  const disputes = await store.read((handle) => listDisputes(handle, { limit: 100 }));
+  return Object.fromEntries(disputes.map(({ provider, ruling }) => [provider, ruling]));
+}
+
+describe('a witness', () => {
+  test('that saw something else than two colluders served takes their answer back, with their stake', async () => {
+    const late = (clock: VirtualClock) => stuckOnce(honest(), clock);
+    const world = await startWorld({ 'liar-a': cheap, 'liar-b': cheap, late });
+    const { store, gateway, clock, addressOf } = world;
+    const fundsBefore = await fundsOf(store);
+    const { status, body } = await world.ask();
+    expect(status).toBe(200);
+    expect(body.assay.verdict).toBe('agreed');
+    expect(await fundsOf(store)).toBeLessThan(fundsBefore);
+    await clock.run(gateway.settled());
+    await clock.run(gateway.tick());
+
+    expect(await world.get(`/v1/attestations/${body.assay.id}`)).toMatchObject({
+      status: 'overturned',
+      overturned: { dispute: expect.stringMatching(/^0x/) },
+      // What was signed is still what was signed.
+      assay: { verdict: 'agreed' },
+    });
+    expect(await rulings(store)).toEqual({ [addressOf('liar-a')]: 'upheld', [addressOf('liar-b')]: 'upheld' });
+    // The client has its money back, the liars a fifth of their stake less, the witness all of it and its pay.
+    expect(await fundsOf(store)).toBe(fundsBefore);
+    expect(await stakeOf(store, addressOf('liar-a'))).toBe((STAKE_NANO * 4n) / 5n);
+    expect(await stakeOf(store, addressOf('late'))).toBe(STAKE_NANO);
+    expect(await earningsOf(store, addressOf('late'))).toBeGreaterThan(0n);
+    expect(await booksOf(store)).toEqual([]);
+    const entries = await store.read((handle) => logRange(handle, 0, 1000));
+    expect(entries.filter(({ entryJson }) => entryJson.includes('"overturned"'))).toHaveLength(1);
+  });
+
+  test('that agrees changes nothing, and is paid for its work', async () => {
+    const late = (clock: VirtualClock) => stuckOnce(honest(), clock);
+    const world = await startWorld({ a: honest, b: honest, late });
+    const { store, gateway, clock, addressOf } = world;
+    const { body } = await world.ask();
+    await clock.run(gateway.settled());
+    expect(await world.get(`/v1/attestations/${body.assay.id}`)).toMatchObject({
+      status: 'standing',
+      overturned: null,
+    });
+    expect(await rulings(store)).toEqual({});
+    expect(await earningsOf(store, addressOf('late'))).toBeGreaterThan(0n);
+    expect(await booksOf(store)).toEqual([]);
+  });
+
+  test('that lies is convicted itself, and the answer stands', async () => {
+    const late = (clock: VirtualClock) => stuckOnce(cheap(), clock);
+    const world = await startWorld({ a: honest, b: honest, late });
+    const { store, gateway, clock, addressOf } = world;
+    const { body } = await world.ask();
+    await clock.run(gateway.settled());
+    await clock.run(gateway.tick());
+    expect(await world.get(`/v1/attestations/${body.assay.id}`)).toMatchObject({ status: 'standing' });
+    expect(await rulings(store)).toEqual({ [addressOf('late')]: 'upheld' });
+    expect(await stakeOf(store, addressOf('a'))).toBe(STAKE_NANO);
+    expect(await booksOf(store)).toEqual([]);
+  });
+
+  test('that is never heard keeps nobody waiting, and what was set aside for it goes back', async () => {
+    const never = (clock: VirtualClock): Engine => ({
+      ...honest(),
+      generate: () =>
+        (async function* () {
+          await clock.sleep(24 * 3_600_000);
+        })(),
+    });
+    const world = await startWorld({ a: honest, b: honest, never });
+    const { store, gateway, clock } = world;
+    const { body } = await world.ask();
+    await clock.run(gateway.settled());
+    expect(await world.get(`/v1/attestations/${body.assay.id}`)).toMatchObject({ status: 'standing' });
+    expect(await booksOf(store)).toEqual([]);
+  });
+});
