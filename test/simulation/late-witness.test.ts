@@ -43,18 +43,20 @@ interface Body {
 let close: () => Promise<void> = async () => undefined;
 afterEach(() => close());
 
-/** An engine that does nothing for a while the first time, as a machine whose disk is full does. */
-function stuckOnce(engine: Engine, clock: VirtualClock): Engine {
+/** An engine that does nothing for `stuckMs` of its call, as a machine whose disk is full does. */
+function stuck(engine: Engine, clock: VirtualClock, stuckMs: (call: number) => number): Engine {
   let calls = 0;
   return {
     ...engine,
     generate: (request) =>
       (async function* () {
-        if (calls++ === 0) await clock.sleep(STUCK_MS);
+        await clock.sleep(stuckMs(calls++));
         yield* engine.generate(request);
       })(),
   };
 }
+
+const stuckOnce = (engine: Engine, clock: VirtualClock) => stuck(engine, clock, (call) => (call === 0 ? STUCK_MS : 0));
 
 /** Three staked members that are always drawn, and two honest ones that are left for scoring. */
 async function startWorld(drawn: Readonly<Record<string, (clock: VirtualClock) => Engine>>): Promise<World> {
@@ -185,13 +187,7 @@ describe('a witness', () => {
   });
 
   test('that is never heard keeps nobody waiting, and what was set aside for it goes back', async () => {
-    const never = (clock: VirtualClock): Engine => ({
-      ...honest(),
-      generate: () =>
-        (async function* () {
-          await clock.sleep(24 * 3_600_000);
-        })(),
-    });
+    const never = (clock: VirtualClock) => stuck(honest(), clock, () => 24 * 3_600_000);
     const world = await startWorld({ a: honest, b: honest, never });
     const { store, gateway, clock } = world;
     const { body } = await world.ask();
