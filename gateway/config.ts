@@ -1,6 +1,8 @@
 /** The gateway's configuration (DESIGN §14). Pure. */
 
+import type { Address } from '#protocol/hash';
 import { type Policy, policyOfText, policyText } from '#protocol/policy';
+import { zAddress } from '#protocol/schema';
 import {
   baseUrl,
   integer,
@@ -54,6 +56,8 @@ export interface GatewayConfig {
   /** The operator's key, from the environment, or the file that holds it; without either there is no admin API. */
   readonly adminKey: string | null;
   readonly adminKeyFile: string | null;
+  /** Providers that are admitted as soon as they apply, by address; all others wait for an operator. */
+  readonly allowedProviders: readonly Address[];
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -70,6 +74,11 @@ function apiKey(text: string): Parsed<string | null> {
   return /^[\x21-\x7e]{8,512}$/.test(text)
     ? { value: text }
     : { problem: 'must have 8 to 512 visible ASCII characters' };
+}
+
+function address(text: string): Parsed<Address> {
+  const parsed = zAddress.safeParse(text.toLowerCase());
+  return parsed.success ? { value: parsed.data } : { problem: 'must be addresses (0x and 40 hex digits), by commas' };
 }
 
 /** A key that opens everything has no business being short: 32 characters of base64url are 192 bits. */
@@ -215,6 +224,13 @@ const SETTINGS: Settings<GatewayConfig> = {
     fallback: null,
     shown: 'none',
     parse: path,
+  },
+  allowedProviders: {
+    env: 'ASSAY_GATEWAY_ALLOWED_PROVIDERS',
+    help: 'addresses admitted as soon as they apply, by commas',
+    fallback: [],
+    shown: 'none',
+    parse: listOf(address),
   },
 };
 

@@ -7,7 +7,6 @@ import type { LogSigner } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
 import { policyJsonSchema, policyOfJson } from '#protocol/policy';
 import type { Recover, Signer } from '#protocol/signer';
-import { mountAdmin } from './admin/admin-routes.ts';
 import { PolicyDefault } from './admin/policy-default.ts';
 import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
@@ -19,14 +18,14 @@ import { Exclusions } from './committee/exclusions.ts';
 import { KeyAnnouncer } from './committee/key-announcer.ts';
 import { Registry } from './committee/registry.ts';
 import { type DeskMove, DisputeDesk } from './dispute/desk.ts';
-import type { GatewayApp, GatewayMiddleware } from './http/context.ts';
-import { mountPublicRoutes } from './http/public-routes.ts';
+import type { GatewayApp } from './http/context.ts';
 import { keyedCalls } from './keyed-calls.ts';
 import type { KeyLookup } from './keys.ts';
 import { RESERVE, stakeAccount } from './ledger/accounts.ts';
 import { KEY_RATES_DEFAULT, type KeyRates } from './limits/key-limiter.ts';
 import { errorFields, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { mountRoutes, type Operation, type RouteParts } from './mount-routes.ts';
 import type { ModelEntry } from './openai/answer.ts';
 import { CHAT_LIMITS_DEFAULT, type ChatLimits } from './openai/limits.ts';
 import type { PipelineLimits } from './round/accept.ts';
@@ -69,8 +68,8 @@ export interface GatewayDeps {
   readonly policyDefault: Policy;
   readonly limits: GatewayLimits;
   readonly chatLimits?: ChatLimits;
-  /** The operator's key, and the first stake of providers that are admitted with it; without, there is no admin API. */
-  readonly admin?: { readonly key: string; readonly stakeNano: bigint };
+  /** How operators run it; without, it has no admin API and admits whom its configuration names alone. */
+  readonly operation?: Operation;
   /** Limits of keys that have none of their own. */
   readonly keyRates?: KeyRates;
   readonly onDisputeMove?: (move: DeskMove) => void;
@@ -174,32 +173,25 @@ export class Gateway {
         return policyDefault.current;
       },
       keyRates: deps.keyRates ?? KEY_RATES_DEFAULT,
-      routes: (app, auth) => this.#mount(app, auth),
+      routes: (app, auth) => mountRoutes(app, auth, deps, this.#parts()),
     });
   }
 
-  #mount(app: GatewayApp, auth: GatewayMiddleware): void {
-    const deps = this.#deps;
-    mountPublicRoutes(app, auth, {
-      store: deps.store,
-      log: this.logKeeper,
+  #parts(): RouteParts {
+    return {
       receipts: this.#receipts,
       breakers: this.breakers,
-      ready: () => this.#ready && !this.#stop.signal.aborted,
-    });
-    if (deps.admin === undefined) return;
-    mountAdmin(app, deps.admin.key, {
-      ...deps,
       registry: this.registry,
       epochs: this.epochs,
-      exclusions: this.exclusions,
+      logKeeper: this.logKeeper,
+      desk: this.desk,
       signingKeys: this.signingKeys,
+      exclusions: this.exclusions,
       announcer: this.#announcer,
       policy: this.policyDefault,
-      policyConfigured: deps.policyDefault,
-      stakeNano: deps.admin.stakeNano,
+      ready: () => this.#ready && !this.#stop.signal.aborted,
       stopping: this.#stop.signal,
-    });
+    };
   }
 
   /** Closes what a crash left open, signs what it left unsigned, reads the registry. */

@@ -173,13 +173,16 @@ async function makeGateway(
   { store, agent, master, log, onDisputeMove }: GatewayParts,
 ): Promise<{ gateway: Gateway }> {
   const signer = nativeSigner(master);
-  const adminKey = readAdminKey(config);
   const gateway = new Gateway({
     store,
     fetch: fetchOver(agent),
     signer,
     vault: fileVault(config.keyFile, systemRng),
-    ...(adminKey === null ? {} : { admin: { key: adminKey, stakeNano: config.stakeNano } }),
+    operation: {
+      adminKey: readAdminKey(config),
+      stakeNano: config.stakeNano,
+      allowedProviders: config.allowedProviders,
+    },
     logSigner: logSignerOf(config.logOrigin, master, signer),
     box: createSecretBox(master, systemRng),
     recover: recoverNative,

@@ -89,11 +89,13 @@ export function mountSigningKeys(app: GatewayApp, deps: AdminDeps): void {
     return { ...listOf(data), untold_providers: untold };
   };
   const tell = async (keyId: string) => {
-    const key = (await signingKeys.list()).find((known) => known.keyId === keyId);
-    const next = key && signingKeys.of(key.address);
-    if (!next) throw new ProtocolError('not_found', 'There is no such signing key.');
+    const chain = await signingKeys.chain();
+    const at = (await signingKeys.list()).findIndex((known) => known.keyId === keyId);
+    if (at < 0) throw new ProtocolError('not_found', 'There is no such signing key.');
+    // Nobody vouches for the first: providers know it from their configuration.
+    if (at === 0) return [];
     const listeners = (await store.read(listProviders)).filter(({ status }) => status !== 'left');
-    return announcer.tell(listeners, { previous: signingKeys.active, next }, deps.stopping);
+    return announcer.tell(listeners, { previous: chain[at - 1]!, next: chain[at]! }, deps.stopping);
   };
   app.get('/admin/signing-keys', async (c) => c.json(await view()));
   app.post('/admin/signing-keys', async (c) => {
@@ -106,8 +108,9 @@ export function mountSigningKeys(app: GatewayApp, deps: AdminDeps): void {
     const keyId = c.req.param('id');
     const { force } = await parseBody(c, zActivation);
     const key = (await signingKeys.list()).find((known) => known.keyId === keyId);
-    if (key?.state === 'active') return c.json(await view());
     const untold = await tell(keyId);
+    // Told once more, for providers that were away when it happened.
+    if (key?.state === 'active') return c.json(await view(untold));
     if (untold.length > 0 && !force) {
       // They would refuse every ticket that the new key signs.
       const message = `${untold.length} providers do not know the key yet: ${untold.slice(0, 10).join(', ')}.`;

@@ -20,7 +20,7 @@ import { jobById, jobsOfRequest } from '../store/jobs-repo.ts';
 import { payLateWork, recordLateJobs } from '../store/late-work.ts';
 import { recordSteps } from '../store/record-work.ts';
 import { type DisputeBundle, type DisputeBundleWire, scoreEvidenceOf, zDisputeBundle } from './bundle.ts';
-import { evidencePositions, type Finding, findingOf, proofNeeded } from './finding.ts';
+import { type Court, evidencePositions, type Finding, findingOf, proofNeeded } from './finding.ts';
 import { signMove } from './moves.ts';
 import { overturns } from './overturn.ts';
 
@@ -72,9 +72,19 @@ export class DisputeDesk {
     const wire = JSON.parse(row.bundleJson) as DisputeBundleWire;
     const complete = proofNeeded(wire.fault, wire.reason) ? await this.#gather(wire, signal) : wire;
     const bundle = zDisputeBundle.parse(complete);
-    const text = this.#deps.textOf(bundle.terms.modelDigest);
-    const finding = findingOf(bundle, { domain: this.#deps.domain, recover: this.#deps.recover, text });
+    const finding = findingOf(bundle, this.courtFor(bundle));
     await this.#rule(bundle, { ...complete, finding: finding.finding }, finding);
+  }
+
+  /** Who judges a bundle. */
+  courtFor(bundle: DisputeBundle): Court {
+    const { domain, recover, textOf } = this.#deps;
+    return { domain, recover, text: textOf(bundle.terms.modelDigest) };
+  }
+
+  /** Tells of a ruling that took the place of another. */
+  ruledAgain(bundle: DisputeBundle, ruling: Ruling): void {
+    this.#tell(bundle, 'ruled', ruling, null);
   }
 
   /** Opens the accused's own evidence and takes the referee's score. */
@@ -83,7 +93,7 @@ export class DisputeDesk {
     const { accused } = bundle;
     const transcript = { ...accused, jobId: accused.ticket.jobId, seat: { url: accused.url } };
     // The score comes first: evidence is asked for where judges object, and the accused does not choose where.
-    const score = await this.#refereeScore(bundle, signal);
+    const score = await this.refereeScore(bundle, signal);
     const added = score ? [scoreEvidenceOf(score)] : [];
     const positions = evidencePositions({ ...bundle, scores: [...bundle.scores, ...added] });
     const opened = await openEvidence(this.#deps, transcript, positions, signal);
@@ -94,7 +104,8 @@ export class DisputeDesk {
     };
   }
 
-  async #refereeScore(bundle: DisputeBundle, signal: AbortSignal): Promise<TakenScore | null> {
+  /** The referee's score of the accused's tokens, paid; null where it has scored them, or cannot be had. */
+  async refereeScore(bundle: DisputeBundle, signal: AbortSignal): Promise<TakenScore | null> {
     const { registry } = this.#deps;
     const referee = registry.referee(bundle.terms.modelDigest);
     if (!referee || bundle.scores.some((score) => score.role === 'referee')) return null;

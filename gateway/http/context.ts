@@ -1,5 +1,6 @@
 /** What middleware leaves for handlers, and what handlers leave for the log and the metrics. */
 import type { Context, Hono, MiddlewareHandler } from 'hono';
+import type { Address } from '#protocol/hash';
 import type { ApiKey } from '../keys.ts';
 import type { Admission } from '../limits/key-limiter.ts';
 
@@ -31,6 +32,15 @@ export interface GatewayVariables {
   apiKey: ApiKey;
   /** Set on routes behind `limitKeys`. */
   admission: Admission;
+  /** Set on routes behind a provider's signature. */
+  providerCall: ProviderCaller;
+}
+
+/** A provider that has signed this call, and the body that it signed. */
+export interface ProviderCaller {
+  readonly provider: Address;
+  readonly body: Uint8Array;
+  readonly atMs: number;
 }
 
 export type GatewayEnv = { Variables: GatewayVariables };

@@ -7,7 +7,7 @@ import type { ReceiptDesk } from '../attest/receipts.ts';
 import type { BreakerView } from '../committee/breakers.ts';
 import type { DisputeBundleWire } from '../dispute/bundle.ts';
 import { earningsAccount } from '../ledger/accounts.ts';
-import { type DisputeRow, disputeById, disputeMoves, listDisputes } from '../store/disputes-repo.ts';
+import { disputeById, disputeMoves, listDisputes } from '../store/disputes-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { balanceNano, bondOf } from '../store/ledger-repo.ts';
 import { logConsistency, logInclusion } from '../store/log-proofs.ts';
@@ -15,6 +15,7 @@ import { logRange, logSize } from '../store/log-repo.ts';
 import { listProviders } from '../store/providers-repo.ts';
 import { requestById } from '../store/requests-repo.ts';
 import type { GatewayApp, GatewayMiddleware } from './context.ts';
+import { disputeView } from './dispute-view.ts';
 import { mountLogTiles } from './log-tiles.ts';
 
 export interface PublicDeps {
@@ -37,36 +38,6 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, param: string): T {
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw new ProtocolError('invalid_request', `Invalid value for '${param}'.`, { param });
   return parsed.data;
-}
-
-function disputeView(row: DisputeRow) {
-  const bundle = row.bundleJson === null ? null : (JSON.parse(row.bundleJson) as PublicBundle);
-  return {
-    id: row.disputeId,
-    object: 'dispute',
-    request_id: row.requestId,
-    job_id: row.jobId,
-    provider: row.provider,
-    fault: row.fault,
-    reason: bundle?.reason ?? null,
-    state: row.state,
-    ruling: row.ruling,
-    /** First output token at which the accused left what was served, counted from 0. */
-    first_divergence: bundle?.served?.divergesAt ?? null,
-    finding: bundle?.finding ?? null,
-    frozen_nano: row.frozenNano.toString(),
-    opened_at_ms: row.openedAtMs,
-    ruled_at_ms: row.ruledAtMs,
-    appeal_until_ms: row.appealUntilMs,
-    settled_at_ms: row.settledAtMs,
-  };
-}
-
-/** The parts of a bundle that hold no content. */
-interface PublicBundle {
-  readonly reason: string;
-  readonly served: { readonly divergesAt: number | null } | null;
-  readonly finding: { readonly reason: string; readonly count: number } | null;
 }
 
 /** Mounts the routes; `auth` guards what belongs to one client. */

@@ -1,4 +1,5 @@
 /** The life of a dispute, move by move: opened (stake frozen), evidence, ruled, settled (SPEC.md §Money, "Disputes"). */
+import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Fault } from '#protocol/verdict';
 import type { DisputeSettlement, Ruling, SlashSplit } from '../ledger/dispute-money.ts';
@@ -73,6 +74,26 @@ export async function addEvidence(
   await disputeIn(tx, disputeId, ['opened', 'evidence']);
   await updateDispute(tx, disputeId, { state: 'evidence', bundleJson: evidence.bundleJson });
   await appendDisputeMove(tx, disputeId, evidence.move);
+}
+
+/**
+ * Adds what the accused answers to a ruling that is not final.
+ * @param answer.before the bundle that the answer was joined with: another answer may have been faster
+ * @throws {ProtocolError} internal_error when the dispute is not ruled, its ruling is final, or the bundle has changed
+ */
+export async function answerRuling(
+  tx: Tx,
+  disputeId: Hash,
+  answer: { readonly before: string; readonly bundleJson: string; readonly move: DisputeMove },
+): Promise<void> {
+  const row = await disputeIn(tx, disputeId, ['ruled']);
+  if ((row.appealUntilMs ?? 0) <= answer.move.atMs || row.bundleJson !== answer.before) {
+    throw new ProtocolError('internal_error', 'The dispute is not in a state that allows this.', {
+      details: { disputeId, state: row.state },
+    });
+  }
+  await updateDispute(tx, disputeId, { bundleJson: answer.bundleJson });
+  await appendDisputeMove(tx, disputeId, answer.move);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Rows of jobs and rounds, and the order in which a job's states may follow one another. */
-import { and, asc, eq, getTableColumns } from 'drizzle-orm';
+import { and, asc, count, desc, eq, getTableColumns, gte, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
@@ -64,6 +64,47 @@ export async function jobById(handle: Handle, jobId: string): Promise<JobRow | n
 /** Jobs of a request by wave, choice, seat and id. */
 export async function jobsOfRequest(handle: Handle, requestId: string): Promise<readonly JobRow[]> {
   return rowsOfRequest(handle, { requestId });
+}
+
+/** A provider's jobs that were issued at `sinceMs` or later, newest first. */
+export async function jobsOfProvider(
+  handle: Handle,
+  provider: string,
+  range: { readonly sinceMs: number; readonly limit: number },
+): Promise<readonly JobRow[]> {
+  const { jobs } = handle.tables;
+  return handle.db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.provider, provider), gte(jobs.issuedAtMs, range.sinceMs)))
+    .orderBy(desc(jobs.issuedAtMs), asc(jobs.jobId))
+    .limit(range.limit);
+}
+
+/** What a provider's jobs of a time brought it, by role and standing. */
+export async function jobTotalsOfProvider(handle: Handle, provider: string, sinceMs: number) {
+  const { jobs } = handle.tables;
+  const rows = await handle.db
+    .select({
+      role: jobs.role,
+      standing: jobs.standing,
+      jobs: count(),
+      outputTokens: sql<bigint | null>`sum(${jobs.outputTokens})`,
+      scoredTokens: sql<bigint | null>`sum(${jobs.scoredTokens})`,
+      earnedNano: sql<bigint | null>`sum(${jobs.earnedNano})`,
+    })
+    .from(jobs)
+    .where(and(eq(jobs.provider, provider), gte(jobs.issuedAtMs, sinceMs)))
+    .groupBy(jobs.role, jobs.standing)
+    .orderBy(asc(jobs.role), asc(jobs.standing));
+  return rows.map((row) => ({
+    role: row.role,
+    standing: row.standing,
+    jobs: Number(row.jobs),
+    outputTokens: Number(row.outputTokens ?? 0),
+    scoredTokens: Number(row.scoredTokens ?? 0),
+    earnedNano: BigInt(row.earnedNano ?? 0),
+  }));
 }
 
 /**

@@ -1,0 +1,79 @@
+/** Every route beside the OpenAI surface: public, providers' own, operators'. */
+
+import type { Domain } from '#protocol/eip712';
+import type { Clock, Rng } from '#protocol/env';
+import type { Address } from '#protocol/hash';
+import type { Policy } from '#protocol/policy';
+import type { Recover } from '#protocol/signer';
+import { mountAdmin } from './admin/admin-routes.ts';
+import type { PolicyDefault } from './admin/policy-default.ts';
+import type { LogKeeper } from './attest/log-keeper.ts';
+import type { ReceiptDesk } from './attest/receipts.ts';
+import type { SigningKeys } from './attest/signing-keys.ts';
+import type { Breakers } from './committee/breakers.ts';
+import type { EpochKeeper } from './committee/epochs.ts';
+import type { Exclusions } from './committee/exclusions.ts';
+import type { KeyAnnouncer } from './committee/key-announcer.ts';
+import type { Registry } from './committee/registry.ts';
+import type { DisputeDesk } from './dispute/desk.ts';
+import type { GatewayApp, GatewayMiddleware } from './http/context.ts';
+import { mountPublicRoutes } from './http/public-routes.ts';
+import type { Log } from './log.ts';
+import { mountProviderDesk } from './provider-desk/provider-routes.ts';
+import type { Store } from './store/handle.ts';
+
+/** How operators run a gateway. */
+export interface Operation {
+  /** Opens the admin API; null leaves it out. */
+  readonly adminKey: string | null;
+  /** First stake of a provider that is admitted without naming one. */
+  readonly stakeNano: bigint;
+  /** Providers that are admitted as soon as they apply. */
+  readonly allowedProviders: readonly Address[];
+}
+
+export interface RouteDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly domain: Domain;
+  readonly recover: Recover;
+  readonly policyDefault: Policy;
+  readonly operation?: Operation;
+}
+
+/** Parts of one gateway that routes work on. */
+export interface RouteParts {
+  readonly receipts: ReceiptDesk;
+  readonly breakers: Breakers;
+  readonly registry: Registry;
+  readonly epochs: EpochKeeper;
+  readonly logKeeper: LogKeeper;
+  readonly desk: DisputeDesk;
+  readonly signingKeys: SigningKeys;
+  readonly exclusions: Exclusions;
+  readonly announcer: KeyAnnouncer;
+  readonly policy: PolicyDefault;
+  readonly ready: () => boolean;
+  readonly stopping: AbortSignal;
+}
+
+export function mountRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: RouteDeps, parts: RouteParts): void {
+  const { operation, log, store, clock, rng, domain, recover } = deps;
+  const { signingKeys, logKeeper } = parts;
+  mountPublicRoutes(app, auth, { store, ...parts, log: logKeeper });
+  const shared = { ...parts, store, clock, rng, domain, recover, stakeNano: operation?.stakeNano ?? 0n };
+  mountProviderDesk(app, {
+    ...shared,
+    get signer() {
+      return signingKeys.active;
+    },
+    log: logKeeper,
+    events: log,
+    isOwn: (address) => signingKeys.of(address) !== null,
+    allowed: new Set(operation?.allowedProviders ?? []),
+  });
+  const adminKey = operation?.adminKey ?? null;
+  if (adminKey !== null) mountAdmin(app, adminKey, { ...shared, log, policyConfigured: deps.policyDefault });
+}
