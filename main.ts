@@ -17,6 +17,7 @@ const USAGE = `usage: assay <command> [options]
   keygen     make a private key or an API key
   migrate    bring databases up to date
   admin      operate a running gateway
+  fsck       check a gateway's database against itself
 
 assay <command> --help tells more; assay --version prints the version.
 Exit codes: 0 done, 1 failed, 2 used or configured wrongly.`;
@@ -87,6 +88,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return migrate(args);
     case 'admin':
       return (await import('./gateway/cli/admin.ts')).runAdmin(args, { ...io, env: process.env, fetch });
+    case 'fsck':
+      return (await import('./gateway/cli/fsck.ts')).runFsck(args, io);
     case '--version':
     case '-v':
       io.print(version());
