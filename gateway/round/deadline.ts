@@ -3,6 +3,12 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '#protocol/env';
 import { ProtocolError } from '#protocol/errors';
 
+/**
+ * More than listen to one request: 128 choices with 15 members and a few steps each. Not 0 for "no limit": Node 20's
+ * getMaxListeners takes that for a target that has none and throws, and undici asks before every fetch.
+ */
+const LISTENERS_MAX = 10_000;
+
 /** A signal of its own that also follows others. */
 export interface LinkedAbort {
   readonly signal: AbortSignal;
@@ -19,7 +25,7 @@ export interface LinkedAbort {
 export function linkAbort(parents: readonly AbortSignal[]): LinkedAbort {
   const own = new AbortController();
   // Every member of every choice listens, and every step of it while it runs: Node would take more than ten for a leak.
-  setMaxListeners(0, own.signal);
+  setMaxListeners(LISTENERS_MAX, own.signal);
   const links = parents.map((parent) => ({ parent, follow: () => own.abort(parent.reason) }));
   for (const { parent, follow } of links) {
     if (parent.aborted) follow();
