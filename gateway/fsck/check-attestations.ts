@@ -88,7 +88,7 @@ function checkSeal({ requestId, compact, statementJson }: Row, statement: Statem
   }
   const { domain, recover } = context.keys;
   const signer = recover(digests.attestation(domain, sealOf(domain, statement)), parsed.signature);
-  const isOurs = signer === statement.gateway && (context.log.gateway === null || signer === context.log.gateway);
+  const isOurs = signer === statement.gateway && context.log.gateways.has(signer);
   return isOurs ? [] : [damage('attestation_wrong', requestId, 'signature')];
 }
 

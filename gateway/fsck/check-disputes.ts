@@ -1,5 +1,5 @@
 /** Disputes against their jobs, their signed moves and the log (SPEC.md §7.7, §11.8). */
-import { type Address, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
+import { type Hash, sha256, toHex, utf8 } from '#protocol/hash';
 import { digests } from '#protocol/typed';
 import type { WholeDatabase } from '../store/whole-database.ts';
 import type { CheckedLog, FsckKeys } from './check-log.ts';
@@ -23,7 +23,7 @@ export function checkDisputes(rows: WholeDatabase, log: CheckedLog, keys: FsckKe
     return [
       ...(isOfJob ? [] : [damage('dispute_wrong', dispute.disputeId, `job ${dispute.jobId}`)]),
       ...checkState(dispute, own),
-      ...own.flatMap((move) => checkMove(move, logged, log.gateway, keys)),
+      ...own.flatMap((move) => checkMove(move, logged, log.gateways, keys)),
     ];
   });
   return [...found, ...checkOrphans(rows, log, keys)];
@@ -55,12 +55,12 @@ function digestOf({ disputeId, kind, moveJson, atMs }: Move, { domain }: FsckKey
   return digests.disputeMove(domain, { disputeId: disputeId as Hash, sequence, kind, bodyHash, atMs });
 }
 
-function checkMove(move: Move, logged: ReadonlySet<string>, gateway: Address | null, keys: FsckKeys): Damage[] {
+function checkMove(move: Move, logged: ReadonlySet<string>, gateways: ReadonlySet<string>, keys: FsckKeys): Damage[] {
   const digest = digestOf(move, keys);
   const id = `${move.disputeId}/${move.moveIndex}`;
   if (!logged.has(toHex(digest))) return [damage('dispute_move_wrong', id, 'not in the log')];
   const signer = move.signature === null ? null : keys.recover(digest, move.signature as Hash);
-  return signer !== null && signer === gateway ? [] : [damage('dispute_move_wrong', id, 'signature')];
+  return signer !== null && gateways.has(signer) ? [] : [damage('dispute_move_wrong', id, 'signature')];
 }
 
 /** Entries of the log whose move the database has lost. */

@@ -14,8 +14,8 @@ export interface CheckedLog {
   readonly found: readonly Damage[];
   /** Entries by index; null where one cannot be read. */
   readonly entries: readonly (LogEntry | null)[];
-  /** The gateway's address as the log announces it; null in a log without keys. */
-  readonly gateway: Address | null;
+  /** Addresses that the log announces as the gateway's, of the past and the present. */
+  readonly gateways: ReadonlySet<string>;
 }
 
 /** How signatures are checked. */
@@ -40,7 +40,7 @@ export function checkLog(rows: WholeDatabase, keys: FsckKeys): CheckedLog {
   found.push(...tree.problems());
   const announced = announcedKeys(entries);
   for (const checkpoint of rows.checkpoints) found.push(...checkCheckpoint(checkpoint, tree, announced, keys));
-  return { found, entries, gateway: announced?.address ?? null };
+  return { found, entries, gateways: new Set(keysOf(entries, 'gateway')) };
 }
 
 function readEntry(text: string): LogEntry | null {
@@ -52,10 +52,14 @@ function readEntry(text: string): LogEntry | null {
   }
 }
 
-/** The keys under which checkpoints are signed; the origin stands in each note. */
+function keysOf(entries: readonly (LogEntry | null)[], use: string): string[] {
+  return entries.flatMap((entry) => (entry?.type === 'key' && entry.use === use ? [entry.value] : []));
+}
+
+/** The keys that sign checkpoints: the log's, and the one that its gateway began with. The origin stands in each note. */
 function announcedKeys(entries: readonly (LogEntry | null)[]): Omit<LogKeys, 'origin'> | null {
-  const value = (use: string) => entries.flatMap((e) => (e?.type === 'key' && e.use === use ? [e.value] : [])).at(-1);
-  const [address, ed25519] = [value('gateway'), value('log')];
+  const [address] = keysOf(entries, 'gateway');
+  const [ed25519] = keysOf(entries, 'log');
   return address && ed25519 ? { address: address as Address, ed25519: ed25519 as Hash } : null;
 }
 

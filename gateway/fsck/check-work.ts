@@ -86,10 +86,9 @@ function checkRounds(rows: WholeDatabase): Damage[] {
 
 function checkIdempotency(rows: WholeDatabase): Damage[] {
   const requests = new Map(rows.requests.map((request) => [request.requestId, request]));
-  return rows.idempotencyKeys.flatMap(({ requestId, keyId, bodyHash, sealedAnswer }) => {
+  return rows.idempotencyKeys.flatMap(({ requestId, keyId, sealedAnswer }) => {
     const request = requests.get(requestId);
-    const matches = request?.keyId === keyId && request.bodyHash === bodyHash;
-    if (!matches) return [damage('idempotency_wrong', requestId, 'another key or body')];
+    if (request?.keyId !== keyId) return [damage('idempotency_wrong', requestId, 'another API key')];
     if (sealedAnswer === null || request.state === 'settled') return [];
     return [damage('idempotency_wrong', requestId, `has an answer, but ${request.state}`)];
   });

@@ -31,7 +31,7 @@ export const DAMAGES = {
   round_wrong: 'a round is not of the request that it is stored for, or an answer shows another root',
   dispute_wrong: 'a dispute does not match its job or its moves',
   dispute_move_wrong: 'a move of a dispute is not the one that was signed and logged',
-  idempotency_wrong: 'an idempotency key points at another call than it was used for',
+  idempotency_wrong: 'an idempotency key points at a call that is not its own, or has an answer that the call has not',
 } as const;
 
 export type DamageCode = keyof typeof DAMAGES;

@@ -111,6 +111,7 @@ function checkKeyed(rows: WholeDatabase, calls: ReadonlyMap<string, KeyedCall>):
   for (const request of rows.requests) {
     attempts.set(request.bodyHash, [...(attempts.get(request.bodyHash) ?? []), request]);
   }
+  const requests = new Map(rows.requests.map((request) => [request.requestId, request]));
   const latest = new Map(rows.idempotencyKeys.map((row) => [row.idempotencyKey, row]));
   for (const { key, content } of calls.values()) {
     const row = latest.get(key);
@@ -118,7 +119,7 @@ function checkKeyed(rows: WholeDatabase, calls: ReadonlyMap<string, KeyedCall>):
       if (content !== null) found.push(`the answered key ${key} is unknown`);
       continue;
     }
-    const own = attempts.get(row.bodyHash) ?? [];
+    const own = attempts.get(requests.get(row.requestId)?.bodyHash ?? '') ?? [];
     const settled = own.filter(({ state }) => state === 'settled');
     if (settled.length > 1) found.push(`${settled.length} attempts of key ${key} are settled`);
     if (content !== null && settled.length !== 1) found.push(`the answered key ${key} has no settled attempt`);

@@ -39,8 +39,6 @@ export interface CrashOptions {
   readonly seed: string;
   /** Lives that share one data folder. */
   readonly perFolder: number;
-  /** Whether calls carry an Idempotency-Key. */
-  readonly keyed: boolean;
   readonly progress?: (done: number, problems: number) => void;
 }
 
@@ -71,7 +69,7 @@ export async function crashGateway(options: CrashOptions): Promise<CrashResult> 
   let done = 0;
   for (let folder = 0; done < options.points; folder++) {
     const lives = Math.min(options.perFolder, options.points - done);
-    const world = await Folder.open(`${options.seed}/${folder}`, model, options, { counts, pace, problems });
+    const world = await Folder.open(`${options.seed}/${folder}`, model, { counts, pace, problems });
     try {
       for (let life = 0; life < lives; life++) {
         const name = killName(await world.life(life));
@@ -114,7 +112,6 @@ class Folder {
   readonly #calls = new Map<string, KeyedCall>();
   readonly #unverified: string[] = [];
   readonly #trusted: TrustedKeys;
-  readonly #options: CrashOptions;
   readonly #counts: TrafficCounts;
   readonly #text: TextModel;
   readonly #report: (problem: string) => void;
@@ -123,10 +120,9 @@ class Folder {
   #saw: (event: GatewayEvent) => void = () => {};
   readonly #pace: Pace;
 
-  private constructor(seed: string, text: TextModel, options: CrashOptions, totals: Totals) {
+  private constructor(seed: string, text: TextModel, totals: Totals) {
     this.#rng = new SeededRng(seed);
     this.#folder = mkdtempSync(path.join(tmpdir(), 'assay-crash-'));
-    this.#options = options;
     this.#counts = totals.counts;
     this.#pace = totals.pace;
     this.#text = text;
@@ -140,8 +136,8 @@ class Folder {
     writeFileSync(path.join(this.#folder, 'key'), privateKeyText(master), { mode: 0o600 });
   }
 
-  static async open(seed: string, model: ServedText, options: CrashOptions, totals: Totals): Promise<Folder> {
-    const folder = new Folder(seed, model.text, options, totals);
+  static async open(seed: string, model: ServedText, totals: Totals): Promise<Folder> {
+    const folder = new Folder(seed, model.text, totals);
     const network = await startLightNetwork({
       seed: folder.#rng.branch('network'),
       modelId: MODEL_ID,
@@ -233,7 +229,6 @@ class Folder {
         rng: rng.branch('clients'),
         concurrency: CONCURRENCY,
         calls: this.#calls,
-        keyed: this.#options.keyed,
         witness: this.#witness,
         saw: (event) => this.#saw(event),
         report: this.#report,

@@ -12,7 +12,6 @@ const { values } = parseArgs({
     points: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     'per-folder': { type: 'string', default: '50' },
-    keyed: { type: 'boolean', default: false },
     record: { type: 'string' },
   },
 });
@@ -22,7 +21,6 @@ const result = await crashGateway({
   points: Number(values.points),
   seed: values.seed,
   perFolder: Number(values['per-folder']),
-  keyed: values.keyed,
   progress: (done, problems) => {
     if (done % PROGRESS_EVERY === 0) console.log(`${done} points after ${seconds()} s, ${problems} problems`);
   },

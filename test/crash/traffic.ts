@@ -19,8 +19,6 @@ export interface TrafficOptions {
   readonly concurrency: number;
   /** Calls that went out under a key, from earlier lives too. */
   readonly calls: Map<string, KeyedCall>;
-  /** Whether keys are sent at all. */
-  readonly keyed: boolean;
   readonly witness: Witness;
   readonly saw: (event: GatewayEvent) => void;
   readonly report: (problem: string) => void;
@@ -60,9 +58,9 @@ export async function drive(options: TrafficOptions, counts: TrafficCounts, sign
 }
 
 function nextCall(options: TrafficOptions, rng: SeededRng): { body: string; key: string | null } {
-  const { calls, keyed, model } = options;
+  const { calls, model } = options;
   const known = [...calls.values()];
-  if (keyed && known.length > 0 && rng.chance(REPEATED_SHARE)) {
+  if (known.length > 0 && rng.chance(REPEATED_SHARE)) {
     const open = known.filter(({ content }) => content === null);
     return rng.pick(open.length > 0 && rng.chance(0.7) ? open : known);
   }
@@ -81,7 +79,7 @@ function nextCall(options: TrafficOptions, rng: SeededRng): { body: string; key:
     ]),
     ...(stream ? { stream: true } : {}),
   });
-  if (!keyed || !rng.chance(KEYED_SHARE)) return { body, key: null };
+  if (!rng.chance(KEYED_SHARE)) return { body, key: null };
   const key = `key-${calls.size}-${rng.between(0, 2 ** 31)}`;
   calls.set(key, { key, body, content: null });
   return { body, key };
