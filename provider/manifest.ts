@@ -10,6 +10,7 @@ export function signedManifest(deps: ProviderDeps): ManifestReply {
   const first = [...models.values()][0];
   if (first === undefined) throw new TypeError('a provider serves at least one model');
   const { engine, engineVersion } = first.engine.info;
+  const logprobs = Math.min(...[...models.values()].map((model) => model.engine.info.logprobsMax ?? -1));
   const canSample = [...models.values()].every((model) => model.engine.info.sampler !== null);
   const manifest: Manifest = {
     protocol: '1',
@@ -29,7 +30,12 @@ export function signedManifest(deps: ProviderDeps): ManifestReply {
       },
     ),
     engine: { name: engine, version: engineVersion },
-    capabilities: { sampler: canSample ? SAMPLER_VERSION : null, scores: true, evidence: true },
+    capabilities: {
+      sampler: canSample ? SAMPLER_VERSION : null,
+      scores: true,
+      evidence: true,
+      ...(logprobs < 0 ? {} : { logprobs }),
+    },
     concurrency: limits.runningMax,
     issuedAtMs: clock.nowMs(),
   };

@@ -1,5 +1,5 @@
 /** Reads a client's saved request as the gateway reads it, for comparison with what was attested (SPEC.md §10.4). */
-import { parseChatBody } from './chat-body.ts';
+import { logprobsOfBody, parseChatBody } from './chat-body.ts';
 import { samplingOfBody } from './chat-sampling.ts';
 import { turnsOfMessages } from './chat-turns.ts';
 import { utf8 } from './hash.ts';
@@ -29,6 +29,7 @@ export function readChatRequest(
     sampling: samplingOfBody(chat),
     seed: json.seed,
     maxTokens: chat.max_completion_tokens ?? chat.max_tokens ?? null,
+    logprobs: logprobsOfBody(chat),
     policy: asksPolicy ? policyOfBody(chat.verification) : null,
     suffixPolicy: suffixPolicyOf(chat.model),
     promptIds: text === null ? null : text.encodeChat(turnsOfMessages(chat.messages)),

@@ -1,9 +1,11 @@
 /** The `assay` member of an answer: what a client needs to check it, and what it is told in passing (SPEC.md §10). */
 import { z } from 'zod';
 import { ATTESTATION_LENGTH_MAX, zReceipt } from './attestation.ts';
+import { CHOICES_MAX } from './content.ts';
 import type { Domain } from './eip712.ts';
 import type { LogKeys } from './log.ts';
-import { zAddress, zHash, zU64 } from './schema.ts';
+import { zLogprobList } from './logprobs.ts';
+import { CHUNKS_MAX, zAddress, zHash, zU64 } from './schema.ts';
 import { VERDICTS } from './verdict.ts';
 
 /** A C2SP key name: no spaces, no plus sign. */
@@ -30,6 +32,20 @@ export const zAssayMember = z.object({
   }),
   log: z.object({ origin: zOrigin, ed25519: zHash, address: zAddress }),
   url: z.string().max(2048),
+  /** Per choice: whose log-probabilities these are chunk by chunk, what they were sealed with, and the whole of them. */
+  logprobs: z
+    .array(
+      z.object({
+        index: z
+          .int()
+          .min(0)
+          .max(CHOICES_MAX - 1),
+        chunks: z.array(z.object({ provider: zAddress, salt: zHash })).max(CHUNKS_MAX),
+        tokens: zLogprobList,
+      }),
+    )
+    .max(CHOICES_MAX)
+    .optional(),
 });
 export type AssayMember = z.output<typeof zAssayMember>;
 /** As it travels. */

@@ -136,6 +136,8 @@ const statementShape = z.strictObject({
     .optional(),
   unverified: z.array(zName).max(16),
   contentHash: zHash,
+  /** Of the log-probabilities in the answer; absent where it has none. */
+  logprobsHash: zHash.optional(),
   price: z.strictObject({ quoteNano: zNano, chargedNano: zNano }),
   logIndex: zU32,
   issuedAtMs: zTimeMs,

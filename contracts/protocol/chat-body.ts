@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { CHOICES_MAX } from './content.ts';
 import { ProtocolError } from './errors.ts';
+import { TOP_LOGPROBS_MAX } from './logprobs.ts';
 import {
   LOGIT_BIAS_MAX,
   LOGIT_BIASES_MAX,
@@ -74,6 +75,8 @@ export const chatBodySchema = z.looseObject({
   n: z.int().min(1).max(CHOICES_MAX).nullish(),
   max_tokens: tokenCountSchema,
   max_completion_tokens: tokenCountSchema,
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z
     .looseObject({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() })
@@ -96,6 +99,17 @@ export function parseChatBody(fields: Readonly<Record<string, unknown>>): ChatBo
   const issue = parsed.error.issues[0]!;
   const param = paramOfPath(issue.path);
   throw new ProtocolError('invalid_request', `Invalid '${param}': ${issue.message}.`, { param });
+}
+
+/**
+ * How many alternatives the client wants beside each token's log-probability; null where it wants none at all.
+ * @throws {ProtocolError} `invalid_request` for alternatives without `logprobs`
+ */
+export function logprobsOfBody({ logprobs, top_logprobs }: Pick<ChatBody, 'logprobs' | 'top_logprobs'>): number | null {
+  if (logprobs === true) return top_logprobs ?? 0;
+  if ((top_logprobs ?? 0) === 0) return null;
+  const message = "'top_logprobs' is only accepted where 'logprobs' is true.";
+  throw new ProtocolError('invalid_request', message, { param: 'top_logprobs' });
 }
 
 /** OpenAI's way to write a place in the body: `messages[0].content`. Keys that the client chose are left out. */

@@ -1,6 +1,7 @@
 /** Bodies between gateway and provider, each parsed by a schema with limits (SPEC.md §6). */
 import { z } from 'zod';
 import { tokenEvidenceSchema } from './evidence.ts';
+import { TOP_LOGPROBS_MAX, zLogprobList } from './logprobs.ts';
 import { samplingSchema } from './sampling.ts';
 import {
   CHUNKS_MAX,
@@ -63,9 +64,13 @@ const jobTerms = {
   nonce: zHash,
 };
 
-/** `POST /v1/jobs`. `chunkSizes`: tokens of each chunk in turn; the last size repeats. */
+/**
+ * `POST /v1/jobs`. `chunkSizes`: tokens of each chunk in turn; the last size repeats. `logprobs`: how many alternatives
+ * are wanted beside each token's log-probability; absent where none is wanted at all.
+ */
 export const zJobOrder = z.strictObject({
   ...jobTerms,
+  logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).optional(),
   chunkSizes: z.array(z.number().int().min(1).max(TOKENS_MAX)).min(1).max(64),
 });
 export type JobOrder = z.output<typeof zJobOrder>;
@@ -113,6 +118,8 @@ export const zRevealEvent = z.strictObject({
   signature: zSignature,
   tokens: zTokens,
   shortEvidence: zShortEvidence,
+  /** Where the order asks for them: one item a token, and the random part of the opening's salt. */
+  logprobs: z.strictObject({ salt: zHash, tokens: zLogprobList }).optional(),
 });
 export type RevealEvent = z.output<typeof zRevealEvent>;
 
@@ -194,6 +201,8 @@ export const zManifest = z.strictObject({
     sampler: z.literal('assay-sampler/1').nullable(),
     scores: z.boolean(),
     evidence: z.boolean(),
+    /** Most alternatives with log-probabilities a token; absent where it gives none. */
+    logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).optional(),
   }),
   concurrency: z.number().int().min(1).max(4096),
   issuedAtMs: zTimeMs,

@@ -67,9 +67,13 @@ export function choiceSeed(seed: bigint, choice: number): bigint {
   return new DataView(hash.buffer, hash.byteOffset).getBigUint64(0);
 }
 
-/** Hash of the body of a generating job: its chunk schedule. */
-export function generateJobHash(chunkSizes: readonly number[]): Hash {
-  return toHex(tokensHash(TAGS.job, [0, ...chunkSizes]));
+/**
+ * Hash of the body of a generating job: its chunk schedule and, where log-probabilities are ordered, how many
+ * alternatives a token.
+ */
+export function generateJobHash(chunkSizes: readonly number[], logprobs?: number): Hash {
+  const head = logprobs === undefined ? [0] : [1, logprobs];
+  return toHex(tokensHash(TAGS.job, [...head, ...chunkSizes]));
 }
 
 /** Hash of what a scorer is asked to score: prompt and claimed tokens. */

@@ -51,6 +51,10 @@ export interface TextModel {
   /** The text of ids, special and terminal ones skipped. */
   decode(ids: readonly number[]): string;
   createDetokenizer(stop: readonly string[]): Detokenizer;
+  /** Bytes of one token; none for special, terminal and unknown ids. */
+  tokenBytes(id: number): Uint8Array;
+  /** Name of an added token such as `<|im_end|>`; empty for every other id. */
+  tokenName(id: number): string;
   /** The text of a whole transcript by the rule of the detokenizer, and where a stop string ended it. */
   finalText(ids: readonly number[], stop: readonly string[]): FinalText;
 }
@@ -157,9 +161,10 @@ export function createTextModel(files: TextModelFiles): TextModel {
     unknownId(tokenizer, idOf),
   );
   const specialTokens = new SpecialTokens(special);
+  const names = new Map(tokenizer.added_tokens.map(({ id, content }) => [id, content]));
   const bytes = tokenBytes(tokenizer.decoder, {
     pieces: new Map(piecesOf(tokenizer.model.vocab)),
-    added: new Map(tokenizer.added_tokens.map(({ id, content }) => [id, content])),
+    added: names,
     silent: new Set([...special.map(({ id }) => id), ...eosIds]),
   });
   const render = chatRenderer(files.chatTemplate ?? templateOf(tokenizerConfig.chat_template), tokenizerConfig);
@@ -186,6 +191,8 @@ export function createTextModel(files: TextModelFiles): TextModel {
     },
     decode: (ids) => detokenize(bytes, ids, []).text,
     createDetokenizer: (stop) => new Detokenizer(bytes, stop),
+    tokenBytes: (id) => bytes.bytesOf(id),
+    tokenName: (id) => names.get(id) ?? '',
     finalText: (ids, stop) => detokenize(bytes, ids, stop),
   };
 }

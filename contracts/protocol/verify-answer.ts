@@ -5,6 +5,7 @@ import { hashOfRequest } from './choices.ts';
 import { type ContentChoice, contentHash, type ResponseContent } from './content.ts';
 import type { FinalText } from './detokenizer.ts';
 import type { Hash } from './hash.ts';
+import type { TokenSpelling } from './logprob-text.ts';
 import { type Policy, policyCanonicalJson, policyJsonSchema, policyOfJson } from './policy.ts';
 import { promptHash, samplingHash } from './request.ts';
 import type { Sampling } from './sampling.ts';
@@ -21,6 +22,8 @@ export interface AskedRequest {
   readonly seed: bigint | null;
   /** Null where the client names no maximum. */
   readonly maxTokens: number | null;
+  /** Alternatives with log-probabilities a token; null where it wants none. */
+  readonly logprobs: number | null;
   /** Null where the body does not say; header, key or gateway may have said then. */
   readonly policy: Policy | null;
   /** A policy at the end of the model's name, and the name before it; a header would go before it. */
@@ -34,8 +37,7 @@ export interface AskedRequest {
 }
 
 /** The part of a model's text side that a check needs. */
-export interface VerifierText {
-  readonly eosIds: readonly number[];
+export interface VerifierText extends TokenSpelling {
   finalText(ids: readonly number[], stop: readonly string[]): FinalText;
 }
 
@@ -122,6 +124,12 @@ function reasonOf(finish: FinishKind): string | null {
 function servedClaim(statement: Statement): Claim | null {
   const seat = seatsOf(statement).find(({ member }) => member.provider === statement.served);
   return seat?.member.claim?.value ?? null;
+}
+
+/** How the served member says that its transcript ended; null without its claim. */
+export function servedFinish(statement: Statement): FinishKind | null {
+  const claim = servedClaim(statement);
+  return claim === null ? null : FINISH_KINDS[claim.finish]!;
 }
 
 /** The claimed tokens of the choice at `index`, as text under the stop rule, are what the answer shows there. */

@@ -12,6 +12,7 @@ export const ITEM_NAMES = [
   'request-hash',
   'content-hash',
   'usage',
+  'logprobs',
   'tickets',
   'claims',
   'commitments',

@@ -1,6 +1,8 @@
 /** Reads a saved answer: a JSON body, `curl -i` output, or a captured event stream (SPEC.md §10.4). */
 import { type AssayMember, zAssayMember } from './assay-member.ts';
 import { contentOfChunks, contentOfCompletion, type ResponseContent } from './content.ts';
+import type { ShownLogprobs } from './logprobs.ts';
+import { logprobsOfChunks, logprobsOfCompletion } from './shown-logprobs.ts';
 
 /** A saved answer as the checks need it. */
 export interface SavedResponse {
@@ -10,6 +12,8 @@ export interface SavedResponse {
   readonly id: string | null;
   /** The covered content; null where the answer has not the shape of one. */
   readonly content: ResponseContent | null;
+  /** Of the choices that have some; null where they have no readable shape. */
+  readonly logprobs: readonly ShownLogprobs[] | null;
   /** Null where there is none, or it is malformed. */
   readonly assay: AssayMember | null;
 }
@@ -72,14 +76,26 @@ function parseEventStream(text: string): unknown[] | null {
 function ofCompletion(headers: Map<string, string>, body: unknown): SavedResponse | null {
   if (typeof body !== 'object' || body === null) return null;
   const { id, assay } = body as { id?: unknown; assay?: unknown };
-  return { headers, id: textOrNull(id), content: contentOfCompletion(body), assay: assayOf(assay) };
+  return {
+    headers,
+    id: textOrNull(id),
+    content: contentOfCompletion(body),
+    logprobs: logprobsOfCompletion(body),
+    assay: assayOf(assay),
+  };
 }
 
 function ofChunks(headers: Map<string, string>, chunks: readonly unknown[]): SavedResponse {
   const id = (chunks[0] as { id?: unknown }).id;
   // The last one counts: it is the one that was made when everything was known.
   const assay = chunks.map((chunk) => (chunk as { assay?: unknown }).assay).findLast((member) => member != null);
-  return { headers, id: textOrNull(id), content: contentOfChunks(chunks), assay: assayOf(assay) };
+  return {
+    headers,
+    id: textOrNull(id),
+    content: contentOfChunks(chunks),
+    logprobs: logprobsOfChunks(chunks),
+    assay: assayOf(assay),
+  };
 }
 
 function assayOf(value: unknown): AssayMember | null {

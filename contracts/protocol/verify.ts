@@ -24,6 +24,7 @@ import {
 } from './verify-answer.ts';
 import { finding, ITEM_NAMES, notChecked, ofChoices, pending, type VerifyItem } from './verify-item.ts';
 import { checkAnswerEntry, checkDraw, checkEpochEntry, checkSkips } from './verify-log.ts';
+import { checkLogprobs } from './verify-logprobs.ts';
 import {
   checkClaims,
   checkCommitments,
@@ -113,6 +114,7 @@ function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened 
     checkRequestHash(statement),
     checkContent(statement, saved.content),
     checkUsage(choices, saved.content),
+    ...logprobsItem(input, saved, assay, statement),
     ...eachChoice(choices, checkTickets, checkOnce(choices)),
     ...eachChoice(choices, (choice) => checkClaims(choice, domain, recover)),
     ...eachChoice(choices, checkCommitments),
@@ -125,6 +127,22 @@ function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened 
     checkModelDigest(statement, input.modelDigest ?? null),
     ...eachChoice(choices, (choice, index) => checkAnswerText(choice, index, saved.content, input.text ?? null)),
   ];
+}
+
+function logprobsItem(
+  { asked, text }: VerifyInput,
+  saved: SavedResponse,
+  assay: AssayMember,
+  statement: Statement,
+): VerifyItem[] {
+  const item = checkLogprobs(statement, {
+    shown: saved.logprobs,
+    sealed: assay.logprobs ?? [],
+    asked: asked ? asked.logprobs : undefined,
+    text: text ?? null,
+    content: saved.content,
+  });
+  return item === null ? [] : [item];
 }
 
 /**

@@ -23,6 +23,8 @@ export const TAGS = {
   attestationBody: 'assay/attestation-body/1',
   logEntry: 'assay/log-entry/1',
   evidenceScore: 'assay/score/1',
+  logprobs: 'assay/logprobs/1',
+  logprobSalt: 'assay/logprob-salt/1',
   dispute: 'assay/dispute/1',
 } as const;
 

@@ -95,7 +95,14 @@ function choiceWire(choice: ChoiceOutcome): ChoiceRecordWire {
 /** The statement as it is hashed, logged and signed. */
 export function buildStatement(
   record: AttemptRecord,
-  fixed: { contentHash: Hash; quoteNano: bigint; chargedNano: bigint; logIndex: number; issuedAtMs: number },
+  fixed: {
+    contentHash: Hash;
+    logprobsHash: Hash | null;
+    quoteNano: bigint;
+    chargedNano: bigint;
+    logIndex: number;
+    issuedAtMs: number;
+  },
 ): StatementWire {
   const { plan, draw, epoch } = record;
   const { promptHash, samplingHash: _samplingHash, seed, ...terms } = termsOf(plan);
@@ -131,6 +138,7 @@ export function buildStatement(
     ...(others.length > 0 ? { firstVerdict: own.verdict, choices: others } : {}),
     unverified: [...record.unverified],
     contentHash: fixed.contentHash,
+    ...(fixed.logprobsHash === null ? {} : { logprobsHash: fixed.logprobsHash }),
     price: { quoteNano: fixed.quoteNano.toString(), chargedNano: fixed.chargedNano.toString() },
     logIndex: fixed.logIndex,
     issuedAtMs: fixed.issuedAtMs,

@@ -123,6 +123,7 @@ export class Registry {
         classes: new Map(manifest.models.map((model) => [model.digest, model.numericClass])),
         canScore: manifest.capabilities.scores,
         hasSampler: manifest.capabilities.sampler !== null,
+        logprobsMax: manifest.capabilities.logprobs ?? -1,
         manifestHash: manifestHash(manifest),
       });
     }
@@ -166,10 +167,10 @@ export class Registry {
     return this.#records.get(address)?.canScore ?? false;
   }
 
-  /** Members that serve a model without running the shared sampler, with the hashes of the manifests that say so. */
-  withoutSampler(modelDigest: Hash): { provider: Address; manifestHash: Hash }[] {
+  /** Members that serve a model but lack something, with the hashes of the manifests that say so. */
+  lacking(modelDigest: Hash, lacks: (record: ProviderRecord) => boolean): { provider: Address; manifestHash: Hash }[] {
     return this.members()
-      .filter((record) => !record.hasSampler && record.classes.has(modelDigest))
+      .filter((record) => record.classes.has(modelDigest) && lacks(record))
       .map(({ address, manifestHash: hash }) => ({ provider: address, manifestHash: hash }));
   }
 

@@ -12,6 +12,8 @@ export interface ProviderRecord {
   readonly canScore: boolean;
   /** Whether it runs the shared sampler: without, it serves plain argmax only. */
   readonly hasSampler: boolean;
+  /** Most alternatives with log-probabilities that it gives; -1 where it gives no log-probabilities. */
+  readonly logprobsMax: number;
   readonly manifestHash: Hash;
 }
 

@@ -37,7 +37,8 @@ export function bundleProblem(bundle: DisputeBundle, check: SignatureCheck): Bun
     maxTokens: terms.maxTokens,
     nonce: terms.nonce,
   });
-  if (requested !== ticket.requestHash || ticket.jobHash !== generateJobHash(terms.chunkSizes)) return 'other_terms';
+  if (requested !== ticket.requestHash || ticket.jobHash !== generateJobHash(terms.chunkSizes, terms.logprobs))
+    return 'other_terms';
   if (ticket.provider !== provider || ticket.kind !== TICKET_KINDS.generate) return 'other_provider';
   return transcriptProblem(bundle, check) ?? claimProblem(bundle, check) ?? openedProblem(bundle);
 }

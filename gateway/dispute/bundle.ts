@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { tokenEvidenceSchema } from '#protocol/evidence';
 import { fromHex, type Hash, taggedHash, toHex, utf8 } from '#protocol/hash';
+import { TOP_LOGPROBS_MAX } from '#protocol/logprobs';
 import { EVIDENCE_POSITIONS_MAX, ticketToWire, zClaim, zScoreReply, zTicket } from '#protocol/messages';
 import { samplingSchema } from '#protocol/sampling';
 import { CHUNKS_MAX, TOKENS_MAX, zAddress, zHash, zSignature, zTokenId, zU32, zU64 } from '#protocol/schema';
@@ -56,6 +57,7 @@ export const zDisputeBundle = z.strictObject({
     maxTokens: zU32,
     nonce: zHash,
     chunkSizes: z.array(zU32).max(CHUNKS_MAX),
+    logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).optional(),
     checkpoint: zHash,
   }),
   accused: z.strictObject({
@@ -123,6 +125,7 @@ export function openingBundle(
       maxTokens,
       nonce,
       chunkSizes: [...chunkSizes],
+      ...(plan.logprobs === undefined ? {} : { logprobs: plan.logprobs.top }),
       checkpoint,
     },
     accused: {

@@ -259,7 +259,9 @@ export class DisputeDesk {
 
 /** The attempt's plan, taken from the bundle, with fresh times: a referee's ticket is issued now. */
 function planOf(bundle: DisputeBundle, nowMs: number): AttemptPlan {
-  const { terms, accused } = bundle;
+  const { accused } = bundle;
+  // Only what was generated came with log-probabilities; a score does not.
+  const { logprobs: _, ...terms } = bundle.terms;
   return {
     ...terms,
     requestId: bundle.requestId,

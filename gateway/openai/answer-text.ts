@@ -1,43 +1,86 @@
 /** The text of an answer as its tokens come in, by the same rule as provider and verifier (SPEC.md, "Text"). */
 import { ProtocolError } from '#protocol/errors';
-import type { AnswerRequest, FinishKind } from './answer.ts';
+import { LogprobSpeller, type SpelledLogprobs } from '#protocol/logprob-text';
+import type { ShownLogprobs } from '#protocol/logprobs';
+import type { AnswerEvent, AnswerRequest, FinishKind } from './answer.ts';
 
-export interface AnswerText {
-  /** Takes the next tokens. @returns the text that is now certain, perhaps empty */
-  push(ids: readonly number[]): string;
-  /**
-   * Ends the text. @returns the rest of it
-   * @throws {ProtocolError} `internal_error` when the text does not bear out how the pipeline says that it ended
-   */
-  finish(kind: FinishKind): string;
+/** What became certain at one step. */
+export interface AnswerPart {
+  readonly text: string;
+  /** Entries of the tokens whose text is certain; null where none were asked for. */
+  readonly logprobs: readonly SpelledLogprobs[] | null;
 }
 
 /** The texts of an answer's choices by index, each on its own. */
-export function answerTexts(request: Pick<AnswerRequest, 'model' | 'sampling' | 'choices'>): AnswerText[] {
-  return Array.from({ length: request.choices }, () => answerText(request));
+export function answerTexts(
+  request: Pick<AnswerRequest, 'model' | 'sampling' | 'choices' | 'logprobs'>,
+): readonly AnswerText[] {
+  return Array.from({ length: request.choices }, () => new AnswerText(request));
+}
+
+/** All entries as they stand in the answer, for the attestation; null where none were asked for. */
+export function shownLogprobs(
+  texts: readonly AnswerText[],
+  render: (text: AnswerText) => object | null,
+): readonly ShownLogprobs[] | null {
+  const shown = texts.map((text, index) => ({ index, logprobs: render(text) }));
+  return shown.every(({ logprobs }) => logprobs === null) ? null : shown;
 }
 
 /** Detokenises one choice. */
-function answerText(request: Pick<AnswerRequest, 'model' | 'sampling'>): AnswerText {
-  const detokenizer = request.model.text.createDetokenizer(request.sampling.stop);
-  let hasStopped = false;
-  return {
-    push(ids) {
-      let text = '';
-      for (const id of ids) {
-        const { delta, stopped } = detokenizer.push(id);
-        text += delta;
-        hasStopped = stopped;
-      }
-      return text;
-    },
-    finish(kind) {
-      const rest = detokenizer.finish();
-      // INVARIANT: the pipeline has checked the claim's finish kind against the same rule.
-      if (hasStopped !== (kind === 'stop_string')) {
-        throw new ProtocolError('internal_error', 'The finish kind contradicts the text.');
-      }
-      return rest;
-    },
-  };
+export class AnswerText {
+  readonly #detokenizer: ReturnType<AnswerRequest['model']['text']['createDetokenizer']>;
+  readonly #speller: LogprobSpeller | null;
+  readonly #spelled: SpelledLogprobs[] = [];
+  #text = '';
+  #hasStopped = false;
+
+  constructor(request: Pick<AnswerRequest, 'model' | 'sampling' | 'logprobs'>) {
+    const { text } = request.model;
+    this.#detokenizer = text.createDetokenizer(request.sampling.stop);
+    this.#speller = request.logprobs === null ? null : new LogprobSpeller(text);
+  }
+
+  /** The text so far. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** Takes the next tokens. */
+  push({ ids, logprobs }: Pick<Extract<AnswerEvent, { type: 'tokens' }>, 'ids' | 'logprobs'>): AnswerPart {
+    let text = '';
+    for (const id of ids) {
+      const { delta, stopped } = this.#detokenizer.push(id);
+      text += delta;
+      this.#hasStopped = stopped;
+    }
+    this.#text += text;
+    // INVARIANT: where they were asked for, the pipeline gives one for each token.
+    if (this.#speller !== null) this.#speller.push(ids, logprobs!);
+    return this.#part(text, this.#speller?.take(this.#text.length) ?? null);
+  }
+
+  /**
+   * Ends the text.
+   * @throws {ProtocolError} `internal_error` when the text does not bear out how the pipeline says that it ended
+   */
+  finish(kind: FinishKind): AnswerPart {
+    const text = this.#detokenizer.finish();
+    // INVARIANT: the pipeline has checked the claim's finish kind against the same rule.
+    if (this.#hasStopped !== (kind === 'stop_string')) {
+      throw new ProtocolError('internal_error', 'The finish kind contradicts the text.');
+    }
+    this.#text += text;
+    return this.#part(text, this.#speller?.finish(this.#text.length, this.#hasStopped) ?? null);
+  }
+
+  /** Entries of all tokens so far; null where none were asked for. */
+  get spelled(): readonly SpelledLogprobs[] | null {
+    return this.#speller === null ? null : this.#spelled;
+  }
+
+  #part(text: string, logprobs: readonly SpelledLogprobs[] | null): AnswerPart {
+    if (logprobs !== null) this.#spelled.push(...logprobs);
+    return { text, logprobs };
+  }
 }

@@ -1,6 +1,8 @@
 /** The seam between OpenAI's surface and the committee: what is asked, what comes back and in which order. */
+import type { AssayMemberWire } from '#protocol/assay-member';
 import type { ResponseContent } from '#protocol/content';
 import type { Hash } from '#protocol/hash';
+import type { ShownLogprobs, TokenLogprobs } from '#protocol/logprobs';
 import type { Policy } from '#protocol/policy';
 import type { Sampling } from '#protocol/sampling';
 import type { TextModel } from '#protocol/text';
@@ -44,6 +46,8 @@ export interface AnswerRequest {
   readonly bodyHash: Hash;
   readonly clientNonce: string | null;
   readonly stream: boolean;
+  /** Alternatives with log-probabilities a token, 0 to 20; null where the client wants none. */
+  readonly logprobs: number | null;
   /** Aborts when the client leaves. */
   readonly signal: AbortSignal;
   /** Present where the client gave the call a key. */
@@ -83,7 +87,13 @@ export type AnswerEvent =
       readonly policyText: string;
     }
   /** Released tokens of a choice in order: its transcript, terminal EOS and stop string included. */
-  | { readonly type: 'tokens'; readonly choice: number; readonly ids: readonly number[] }
+  | {
+      readonly type: 'tokens';
+      readonly choice: number;
+      readonly ids: readonly number[];
+      /** One per id, or null where none were asked for. */
+      readonly logprobs: readonly TokenLogprobs[] | null;
+    }
   | {
       readonly type: 'final';
       /** By index. */
@@ -93,8 +103,14 @@ export type AnswerEvent =
       readonly verdict: string;
       /** Fields of the answer that the verdict does not cover. */
       readonly unverified: readonly string[];
+      /** Whose the log-probabilities are and what they were sealed with; null where none were asked for. */
+      readonly sealedLogprobs: NonNullable<AssayMemberWire['logprobs']> | null;
       /** Signs what is really answered; called once, with the rendered choices. */
-      seal(content: ResponseContent, keep?: AnswerKeep): Promise<SealedAnswer>;
+      seal(
+        content: ResponseContent,
+        logprobs: readonly ShownLogprobs[] | null,
+        keep?: AnswerKeep,
+      ): Promise<SealedAnswer>;
     };
 
 /** The attestation in the two places where a client finds it. */

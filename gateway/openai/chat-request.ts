@@ -1,5 +1,5 @@
 /** From a request body to what the committee is asked: model, policy, prompt, sampling (DESIGN §4, steps 1 and 2). */
-import { parseChatBody } from '#protocol/chat-body';
+import { logprobsOfBody, parseChatBody } from '#protocol/chat-body';
 import { samplingOfBody } from '#protocol/chat-sampling';
 import { ProtocolError } from '#protocol/errors';
 import { parseJsonBody } from '#protocol/json-body';
@@ -74,6 +74,7 @@ export function parseChatRequest(call: ChatCall, rules: ChatRules): ChatRequest 
       bodyHash: json.hash,
       clientNonce,
       stream: body.stream ?? false,
+      logprobs: logprobsOfBody(body),
       signal: call.signal,
     },
   };

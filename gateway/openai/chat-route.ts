@@ -5,13 +5,13 @@ import { readBody } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
 import { errorFields, type Log } from '../log.ts';
 import type { AnswerEvent, AnswerKeep, AnswerPipeline, AnswerRequest, KeyedCall } from './answer.ts';
-import { answerTexts } from './answer-text.ts';
+import { answerTexts, shownLogprobs } from './answer-text.ts';
 import { type ChatRequest, type ChatRules, parseChatRequest } from './chat-request.ts';
 import { streamFrames } from './chat-stream.ts';
 import { dataFrame } from './frames.ts';
 import { openedHeaders } from './headers.ts';
 import { keyedCall, type MadeAnswer } from './idempotency.ts';
-import { type AnswerHead, completionBody, completionId, contentOf, outputTokensOf } from './render.ts';
+import { type AnswerHead, chatLogprobs, completionBody, completionId, contentOf, outputTokensOf } from './render.ts';
 import { ownAssay } from './seal.ts';
 import { type Making, type ServeDeps, serveAnswer } from './serve-answer.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
@@ -90,22 +90,23 @@ async function openedOf(events: AsyncIterator<AnswerEvent>, signal: AbortSignal)
 }
 
 async function plainAnswer(c: GatewayContext, { head, request, opened, rest, keep }: Answering): Promise<MadeAnswer> {
-  const detokenized = answerTexts(request);
-  const texts = detokenized.map(() => '');
+  const texts = answerTexts(request);
   for await (const event of rest) {
-    if (event.type === 'tokens') texts[event.choice] += detokenized[event.choice]!.push(event.ids);
+    if (event.type === 'tokens') texts[event.choice]!.push(event);
     if (event.type !== 'final') continue;
-    for (const [choice, { finish }] of event.choices.entries()) texts[choice] += detokenized[choice]!.finish(finish);
+    for (const [choice, { finish }] of event.choices.entries()) texts[choice]!.finish(finish);
     observeFinal(c, request, event);
-    const content = contentOf(head, texts, event.choices, request.promptIds.length);
+    const said = texts.map(({ text }) => text);
+    const content = contentOf(head, said, event.choices, request.promptIds.length);
+    const shown = shownLogprobs(texts, ({ spelled }) => chatLogprobs(spelled));
     const headers = {
       ...openedHeaders(request.requestId, opened),
       'content-type': 'application/json',
       'cache-control': 'no-store',
     };
-    const tail = [completionBody(head, content, ownAssay(event))];
+    const tail = [completionBody(head, content, ownAssay(event), shown)];
     const unfinished = { form: 'json', headers, frames: [], tail } as const;
-    const whole = finishAnswer(unfinished, await event.seal(content, await keep?.(unfinished)));
+    const whole = finishAnswer(unfinished, await event.seal(content, shown, await keep?.(unfinished)));
     return { headers: whole.headers, body: whole.frames.join('') };
   }
   throw new Error('the pipeline ended without a final event');

@@ -1,9 +1,9 @@
 /** The stream of an answer: server-sent events exactly as OpenAI frames them (reference: WHATWG HTML §9.2). */
 import type { Clock } from '#protocol/env';
 import type { AnswerEvent, AnswerKeep, AnswerRequest } from './answer.ts';
-import { answerTexts } from './answer-text.ts';
+import { type AnswerPart, answerTexts, shownLogprobs } from './answer-text.ts';
 import { dataFrame, KEEP_ALIVE_FRAME } from './frames.ts';
-import { type AnswerHead, chunkBuilder, contentOf } from './render.ts';
+import { type AnswerHead, chatLogprobs, chunkBuilder, contentOf } from './render.ts';
 import { ownAssay } from './seal.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 
@@ -31,29 +31,30 @@ export async function* streamFrames(
   { head, headers, request, includeUsage, keep, onFirstText, onFinal }: StreamOptions,
 ): AsyncGenerator<string, void, undefined> {
   const chunks = chunkBuilder(head, includeUsage);
-  const detokenized = answerTexts(request);
-  const texts = detokenized.map(() => '');
-  const frameOf = (choice: number, delta: string): string => {
-    if (texts.every((text) => text === '')) onFirstText();
-    texts[choice] += delta;
-    return dataFrame(chunks.text(choice, delta));
+  const texts = answerTexts(request);
+  let hasText = false;
+  const framesOf = (choice: number, { text, logprobs }: AnswerPart): string[] => {
+    if (text === '' && (logprobs ?? []).length === 0) return [];
+    if (!hasText && text !== '') onFirstText();
+    hasText ||= text !== '';
+    return [dataFrame(chunks.text(choice, text, chatLogprobs(logprobs)))];
   };
   for (const choice of texts.keys()) yield dataFrame(chunks.role(choice));
   for await (const event of events) {
     if (event.type === 'opened') continue;
     if (event.type === 'tokens') {
-      const delta = detokenized[event.choice]!.push(event.ids);
-      if (delta !== '') yield frameOf(event.choice, delta);
+      yield* framesOf(event.choice, texts[event.choice]!.push(event));
       continue;
     }
     for (const [choice, { finish }] of event.choices.entries()) {
-      const delta = detokenized[choice]!.finish(finish);
-      if (delta !== '') yield frameOf(choice, delta);
+      yield* framesOf(choice, texts[choice]!.finish(finish));
     }
     onFinal(event);
-    const content = contentOf(head, texts, event.choices, request.promptIds.length);
+    const said = texts.map(({ text }) => text);
+    const content = contentOf(head, said, event.choices, request.promptIds.length);
+    const shown = shownLogprobs(texts, ({ spelled }) => chatLogprobs(spelled));
     const unfinished = { form: 'events', headers, frames: [], tail: chunks.last(content, ownAssay(event)) } as const;
-    yield* finishAnswer(unfinished, await event.seal(content, await keep?.(unfinished))).frames;
+    yield* finishAnswer(unfinished, await event.seal(content, shown, await keep?.(unfinished))).frames;
     return;
   }
   throw new Error('the pipeline ended without a final event');

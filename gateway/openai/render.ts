@@ -1,4 +1,6 @@
 /** OpenAI's response objects: the completion, the chunks of a stream, the models. Key order is OpenAI's. */
+import type { SpelledLogprobs } from '#protocol/logprob-text';
+import type { ShownLogprobs } from '#protocol/logprobs';
 import type { FinishedChoice, FinishKind, ModelEntry, ResponseContent, SealedAnswer } from './answer.ts';
 
 /** What all objects of one answer share. */
@@ -50,11 +52,17 @@ export function outputTokensOf(finished: readonly FinishedChoice[]): number {
   return finished.reduce((sum, { outputTokens }) => sum + outputTokens, 0);
 }
 
+/** `choices[].logprobs` of a chat answer; null where none were asked for. */
+export function chatLogprobs(tokens: readonly SpelledLogprobs[] | null): object | null {
+  return tokens === null ? null : { content: tokens, refusal: null };
+}
+
 /** `chat.completion`. No `system_fingerprint`: the specification has it optional, but not null. */
 export function completionBody(
   head: AnswerHead,
   content: ResponseContent,
   assay: SealedAnswer['assay'],
+  shown: readonly ShownLogprobs[] | null,
 ): Record<string, unknown> {
   return {
     id: head.id,
@@ -64,7 +72,7 @@ export function completionBody(
     choices: content.choices.map(({ index, role, content: text, finish_reason }) => ({
       index,
       message: { role, content: text ?? null, refusal: null },
-      logprobs: null,
+      logprobs: shown?.find((choice) => choice.index === index)?.logprobs ?? null,
       finish_reason,
     })),
     usage: content.usage,
@@ -83,13 +91,14 @@ export function chunkBuilder(head: AnswerHead, includeUsage: boolean) {
     ...tail,
   });
   const noUsage = includeUsage ? { usage: null } : {};
-  const choice = (index: number, delta: object, finish_reason: string | null) => [
-    { index, delta, logprobs: null, finish_reason },
+  const choice = (index: number, delta: object, finish_reason: string | null, logprobs: object | null = null) => [
+    { index, delta, logprobs, finish_reason },
   ];
   return {
     /** A choice's first chunk: the role stands here and nowhere else. */
     role: (index: number) => chunk(choice(index, { role: 'assistant', content: '' }, null), noUsage),
-    text: (index: number, text: string) => chunk(choice(index, { content: text }, null), noUsage),
+    text: (index: number, text: string, logprobs: object | null) =>
+      chunk(choice(index, { content: text }, null, logprobs), noUsage),
     /**
      * The chunks after the last text, one finish for each choice. The `assay` member is in the last of them: beside the usage
      * where the client asked for it, else in the last finish chunk, then with the usage inside, because the content hash

@@ -3,8 +3,9 @@ import type { AnswerEvent } from './answer.ts';
 
 /**
  * What a client needs to repeat the request: the seed as int64, as OpenAI's `seed` takes it (a decimal string, because
- * doubles cannot hold it), and the fields that the verdict does not cover. The seal adds the rest of the `assay` member.
+ * doubles cannot hold it), the fields that the verdict does not cover, and what log-probabilities were sealed with. The seal adds the rest of the `assay` member.
  */
 export function ownAssay(final: Extract<AnswerEvent, { type: 'final' }>): Readonly<Record<string, unknown>> {
-  return { seed: BigInt.asIntN(64, final.seed).toString(), unverified: final.unverified };
+  const { seed, unverified, sealedLogprobs: logprobs } = final;
+  return { seed: BigInt.asIntN(64, seed).toString(), unverified, ...(logprobs === null ? {} : { logprobs }) };
 }

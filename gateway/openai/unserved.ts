@@ -16,8 +16,6 @@ const UNSERVED: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
   ['functions', isEmptyList],
   ['function_call', isOneOf('none', 'auto')],
   ['response_format', (value: unknown) => typeof value === 'object' && (value as { type?: unknown }).type === 'text'],
-  ['logprobs', isOneOf(false)],
-  ['top_logprobs', isOneOf(0)],
   ['modalities', (value: unknown) => Array.isArray(value) && value.length === 1 && value[0] === 'text'],
   ['audio', never],
   ['prediction', never],

@@ -75,7 +75,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     maxTokens: request.maxTokens,
   };
   // Before any money is held: what fails from there on has a hold to release.
-  const unable = await deps.skips.of(model.digest, request.sampling);
+  const unable = await deps.skips.of(model.digest, request);
   const { epoch, attempt, drawIndex } = await hold(deps, request, shape);
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
   const candidates = candidatesOf(deps, epoch, draw.order, model.digest);
@@ -153,6 +153,8 @@ function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): At
     maxTokens: request.maxTokens,
     nonce: toHex(rng.bytes(32)),
     chunkSizes: request.stream ? streamChunks : [request.maxTokens],
+    logprobs:
+      request.logprobs === null ? undefined : { top: request.logprobs, vocabSize: request.model.text.vocabSize },
     inputNanoPerMtok: request.model.price.inputNanoPerMtok,
     outputNanoPerMtok: request.model.price.outputNanoPerMtok,
     issuedAtMs: nowMs,

@@ -12,6 +12,7 @@ import { type Cluster, clustersOf, type Group, groupsOf, impliedFinish, memberSh
 import { type FreshPool, settleSplit } from './escalate.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
+import { Release, type ReleasedPart, type ServedLogprobs } from './release.ts';
 import { type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
 import { breakTie } from './tie-break.ts';
 import { Wave, type WaveDeps } from './wave.ts';
@@ -47,7 +48,13 @@ export interface AttemptResult {
   readonly served: SealedMember;
   readonly verdict: Verdict;
   readonly agreement: { readonly needed: number; readonly standing: number; readonly of: number };
+  /** Null where none were ordered. */
+  readonly logprobs: ServedLogprobs | null;
+  /** Whether as many members as the answer needs have log-probabilities like those that were served. */
+  readonly logprobsCovered: boolean;
 }
+
+type Concluded = Omit<AttemptResult, 'logprobs' | 'logprobsCovered'>;
 
 /** One attempt; its fields are what settlement and disputes read, also after a failure. */
 export class Attempt {
@@ -57,39 +64,41 @@ export class Attempt {
   readonly #deps: AttemptDeps;
   readonly #input: AttemptInput;
   readonly #asked = new Set<string>();
+  readonly #release: Release;
   #undecided = false;
 
   constructor(deps: AttemptDeps, input: AttemptInput) {
     this.#deps = deps;
     this.#input = input;
     this.wave = new Wave(deps, input.plan, input.signal);
+    this.#release = new Release(input.plan.logprobs !== undefined);
   }
 
   /**
    * Yields tokens as they are released, in order.
    * @throws {ProtocolError} committee_unavailable, inconclusive
    */
-  async *run(): AsyncGenerator<readonly number[], AttemptResult> {
+  async *run(): AsyncGenerator<ReleasedPart, AttemptResult> {
     const { policy } = this.#input;
     const candidates = this.#fit;
     const filled = await this.wave.seat(candidates, policy.n);
     this.wave.skipped.push(...this.#passedOver());
     if (filled < policy.n) throw unavailable(filled, policy.n, candidates.length);
-    const released: number[] = [];
     for (;;) {
       await this.wave.round();
       await this.#deps.progress(this.wave);
-      if (policy.release === 'eager') yield* release(released, this.wave.counted[0]);
+      if (policy.release === 'eager') yield* this.#release.next(this.wave.counted[0], []);
       const followed = await this.#follow();
-      if (!startsWith(followed.tokens, released)) {
+      if (!this.#release.isStartOf(followed.tokens)) {
         throw new ProtocolError('inconclusive', 'The streamed text did not hold up against the committee.');
       }
-      yield* release(released, followed);
+      yield* this.#release.next(followed, this.wave.counted);
       if (followed.finished) break;
     }
     const result = await this.#conclude();
-    if (!startsWith(result.served.tokens, released)) throw inconclusive();
-    return result;
+    if (!this.#release.isStartOf(result.served.tokens)) throw inconclusive();
+    const backing = this.#release.backing(this.wave.counted);
+    return { ...result, logprobs: this.#release.served, logprobsCovered: backing >= result.agreement.needed };
   }
 
   close(): void {
@@ -169,7 +178,7 @@ export class Attempt {
   }
 
   /** Claims, final count, verdict. */
-  async #conclude(): Promise<AttemptResult> {
+  async #conclude(): Promise<Concluded> {
     const { policy, rules } = this.#input;
     const equivalent = this.wave.members.filter((member) => member.standing === 'equivalent');
     await this.wave.claims([...this.wave.counted, ...equivalent]);
@@ -273,17 +282,6 @@ export class Attempt {
   #nobodyLeft(): ProtocolError {
     return this.accused.length > 0 ? inconclusive() : unavailable(0, this.#input.policy.n, this.#fit.length);
   }
-}
-
-function* release(released: number[], member: SealedMember | undefined): Generator<readonly number[]> {
-  const fresh = member?.tokens.slice(released.length) ?? [];
-  if (fresh.length === 0) return;
-  released.push(...fresh);
-  yield fresh;
-}
-
-function startsWith(tokens: readonly number[], prefix: readonly number[]): boolean {
-  return prefix.length <= tokens.length && prefix.every((token, i) => tokens[i] === token);
 }
 
 function membersOf(cluster: readonly Group[]): SealedMember[] {

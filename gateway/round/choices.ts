@@ -4,6 +4,7 @@ import { choiceSeed } from '#protocol/request';
 import type { Attempt, AttemptResult } from './attempt.ts';
 import type { LinkedAbort } from './deadline.ts';
 import type { AttemptPlan } from './plan.ts';
+import type { ReleasedPart } from './release.ts';
 import type { StoreJournal } from './store-journal.ts';
 
 /** One choice of a request. */
@@ -14,9 +15,8 @@ export interface Choice {
 }
 
 /** Tokens of one choice, released in order. */
-export interface ReleasedTokens {
+export interface ReleasedTokens extends ReleasedPart {
   readonly choice: number;
-  readonly ids: readonly number[];
 }
 
 /** The plan of every choice: the same but for the sampler's key, and so for the request hash. */
@@ -25,7 +25,7 @@ export function plansOf(first: AttemptPlan, choices: number): AttemptPlan[] {
 }
 
 type Step =
-  | { readonly choice: number; readonly step: IteratorResult<readonly number[], AttemptResult> }
+  | { readonly choice: number; readonly step: IteratorResult<ReleasedPart, AttemptResult> }
   | { readonly choice: number; readonly error: unknown };
 
 /**
@@ -61,7 +61,7 @@ export async function* runChoices(
         results[next.choice] = next.step.value;
         continue;
       }
-      yield { choice: next.choice, ids: next.step.value };
+      yield { choice: next.choice, ...next.step.value };
       advance(next.choice);
     }
     return results;

@@ -4,6 +4,7 @@ import { canonicalJson } from '#protocol/canonical';
 import { contentHash, type ResponseContent } from '#protocol/content';
 import { type ErrorCode, ProtocolError } from '#protocol/errors';
 import type { LogEntry } from '#protocol/log';
+import { type ShownLogprobs, shownLogprobsHash } from '#protocol/logprobs';
 import type { Standing, Verdict } from '#protocol/verdict';
 import { leafOf } from '../attest/log-keeper.ts';
 import { type AttemptRecord, buildStatement, type ChoiceOutcome } from '../attest/statement.ts';
@@ -28,7 +29,12 @@ export async function seal(
   deps: PipelineDeps,
   running: Running,
   results: readonly AttemptResult[],
-  end: { readonly content: ResponseContent; readonly verdict: Verdict; readonly unverified: readonly string[] },
+  end: {
+    readonly content: ResponseContent;
+    readonly logprobs: readonly ShownLogprobs[] | null;
+    readonly verdict: Verdict;
+    readonly unverified: readonly string[];
+  },
   keep?: AnswerKeep,
 ): Promise<SealedAnswer> {
   const { choices, request } = running;
@@ -50,6 +56,7 @@ export async function seal(
     unverified: end.unverified,
   };
   const hash = contentHash(end.content);
+  const logprobsHash = end.logprobs === null ? null : shownLogprobsHash(end.logprobs);
   const { statement, recorded } = await deps.store.withTx(async (tx) => {
     await recordSteps(tx, lastStepsOf(choices));
     await openDisputes(tx, deps, accused, results);
@@ -63,6 +70,7 @@ export async function seal(
         const { chargedNano } = settlement;
         made = buildStatement(record, {
           contentHash: hash,
+          logprobsHash,
           quoteNano: running.quoteNano,
           chargedNano,
           logIndex,

@@ -1,6 +1,7 @@
 /** One member's sealed job as the gateway sees it: every event is checked against what must come next (SPEC.md §5). */
 import type { Domain } from '#protocol/eip712';
 import { type Hash, ZERO_HASH } from '#protocol/hash';
+import { logprobSalt, logprobsProblem, type TokenLogprobs } from '#protocol/logprobs';
 import type { ClaimEvent, CommitmentEvent, JobOrderWire, PermissionOrder, RevealEvent } from '#protocol/messages';
 import { outputHash } from '#protocol/request';
 import { openingFits, rootsHash } from '#protocol/round';
@@ -10,7 +11,7 @@ import type { Fault, Standing } from '#protocol/verdict';
 import type { Seat } from '../committee/seat.ts';
 import { type Contradiction, contradictionProven, faultOf } from '../dispute/contradiction.ts';
 import { type LinkedAbort, linkAbort } from './deadline.ts';
-import type { IssuedTicket } from './plan.ts';
+import type { AttemptPlan, IssuedTicket } from './plan.ts';
 import type { JobEvent, ProviderClient } from './provider-client.ts';
 import { ProviderFailure } from './provider-failure.ts';
 
@@ -36,6 +37,7 @@ export interface MemberDeps {
 /** Chunk limits the member must keep. */
 export interface ChunkRule {
   readonly capacity: number;
+  readonly logprobs?: AttemptPlan['logprobs'];
 }
 
 export class SealedMember {
@@ -48,6 +50,9 @@ export class SealedMember {
   readonly roots: Hash[] = [];
   readonly tokens: number[] = [];
   readonly shortEvidence: (readonly [number, number])[] = [];
+  /** One per token where they were ordered, and the random parts of the salts that bind them. */
+  readonly logprobs: TokenLogprobs[] = [];
+  readonly innerSalts: Hash[] = [];
   claim: { value: Claim; signature: `0x${string}` } | null = null;
   standing: Standing = 'counted';
   fault: Fault | null = null;
@@ -153,10 +158,23 @@ export class SealedMember {
     if (shortEvidence.length !== tokens.length) throw new MemberFault('bad_evidence');
     if (tokens.length === 0 || tokens.length > rule.capacity) throw new MemberFault('malformed');
     if (!opening.last && tokens.length !== rule.capacity) throw new MemberFault('malformed');
+    this.#takeLogprobs(event.event, rule);
     this.openings.push(opening);
     this.tokens.push(...tokens);
     this.shortEvidence.push(...shortEvidence);
     return opening;
+  }
+
+  /** Log-probabilities are sealed by the salt: others than the sealed ones, and some that nobody ordered, are a fault. */
+  #takeLogprobs({ opening, tokens, logprobs }: RevealEvent, { logprobs: ordered }: ChunkRule): void {
+    if ((logprobs === undefined) !== (ordered === undefined)) throw new MemberFault('malformed');
+    if (logprobs === undefined || ordered === undefined) return;
+    const { salt, tokens: items } = logprobs;
+    if (items.length !== tokens.length || logprobSalt(salt, items) !== opening.salt) throw new MemberFault('malformed');
+    const sound = items.every((item, at) => logprobsProblem(item, { ...ordered, chosen: tokens[at]! }) === null);
+    if (!sound) throw new MemberFault('malformed');
+    this.logprobs.push(...items);
+    this.innerSalts.push(salt);
   }
 
   #checkOpening({ opening, signature }: RevealEvent): void {

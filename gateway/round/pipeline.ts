@@ -3,6 +3,7 @@ import { weakestVerdict } from '#protocol/choices';
 import { ProtocolError } from '#protocol/errors';
 import { policyText } from '#protocol/policy';
 import { FINISH_KINDS } from '#protocol/typed';
+import type { Verdict } from '#protocol/verdict';
 import { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest, FinishedChoice, FinishKind } from '../openai/answer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
@@ -54,15 +55,16 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
 
 function finalEvent(deps: PipelineDeps, running: Running, results: readonly AttemptResult[]): AnswerEvent {
   const verdict = weakestVerdict(results.map((result) => result.verdict));
-  const unverified = verdict === 'unverified' ? ['choices'] : [];
+  const unverified = unverifiedOf(verdict, results);
   return {
     type: 'final',
     choices: results.map(finishedChoice),
     seed: running.choices[0]!.plan.seed,
     verdict,
     unverified,
-    seal: async (content, keep) => {
-      const sealed = await seal(deps, running, results, { content, verdict, unverified }, keep);
+    sealedLogprobs: sealedLogprobsOf(results),
+    seal: async (content, logprobs, keep) => {
+      const sealed = await seal(deps, running, results, { content, logprobs, verdict, unverified }, keep);
       for (const [choice, { plan, attempt }] of running.choices.entries()) {
         const { served } = results[choice]!;
         deps.background(hearWitnesses(deps, { plan, attempt, served, choice, policy: running.request.policy }));
@@ -70,6 +72,19 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
       return sealed;
     },
   };
+}
+
+/** Fields of the answer that the verdict does not cover. */
+function unverifiedOf(verdict: Verdict, results: readonly AttemptResult[]): string[] {
+  if (verdict === 'unverified') return ['choices'];
+  return results.some(({ logprobs, logprobsCovered }) => logprobs !== null && !logprobsCovered)
+    ? ['choices.logprobs']
+    : [];
+}
+
+function sealedLogprobsOf(results: readonly AttemptResult[]) {
+  const sealed = results.flatMap(({ logprobs }, index) => (logprobs === null ? [] : [{ index, ...logprobs }]));
+  return sealed.length === 0 ? null : sealed;
 }
 
 function finishedChoice({ served }: AttemptResult): FinishedChoice {

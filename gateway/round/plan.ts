@@ -21,6 +21,8 @@ export interface AttemptPlan {
   readonly nonce: Hash;
   /** Tokens per chunk; the last size repeats. One chunk of maxTokens where nobody streams. */
   readonly chunkSizes: readonly number[];
+  /** Alternatives with log-probabilities a token, 0 to 20, of this vocabulary; absent where none are ordered. */
+  readonly logprobs?: { readonly top: number; readonly vocabSize: number } | undefined;
   readonly inputNanoPerMtok: bigint;
   readonly outputNanoPerMtok: bigint;
   readonly issuedAtMs: number;
@@ -82,7 +84,7 @@ export function generateTicket(
   return ticketFor(plan, domain, {
     ...job,
     kind: TICKET_KINDS.generate,
-    jobHash: generateJobHash(plan.chunkSizes),
+    jobHash: generateJobHash(plan.chunkSizes, plan.logprobs?.top),
   });
 }
 
@@ -117,7 +119,8 @@ function sharedTerms(plan: AttemptPlan, issuer: Issuer, issued: IssuedTicket) {
 
 /** The signed body of `POST /v1/jobs`; call it once the ticket is durable. */
 export function generateOrder(plan: AttemptPlan, issuer: Issuer, issued: IssuedTicket): JobOrderWire {
-  return { ...sharedTerms(plan, issuer, issued), chunkSizes: [...plan.chunkSizes] };
+  const logprobs = plan.logprobs === undefined ? {} : { logprobs: plan.logprobs.top };
+  return { ...sharedTerms(plan, issuer, issued), ...logprobs, chunkSizes: [...plan.chunkSizes] };
 }
 
 /** The signed body of `POST /v1/scores`; call it once the ticket is durable. */

@@ -15,6 +15,8 @@ const PATH_BYTES = 64 * 72;
 const EVENT_BYTES = 4 * 1024;
 /** A token id of 7 digits, a runner-up and a gap of 10: 30 bytes with commas and brackets. */
 const TOKEN_BYTES = 64;
+/** A token id of 7 digits and a log-probability of 11 characters: 22 bytes with comma and brackets. */
+const LOGPROB_BYTES = 32;
 
 /** Most bytes of a reply to `POST …/evidence`. */
 export function evidenceBytesMax(positions: number): number {
@@ -36,13 +38,16 @@ export interface StreamBounds {
 export function streamBounds(order: {
   readonly maxTokens: number;
   readonly chunkSizes: readonly number[];
+  readonly logprobs?: number | undefined;
 }): StreamBounds {
   let chunks = 0;
   for (let tokens = 0; tokens < order.maxTokens; chunks++) {
     tokens += order.chunkSizes[Math.min(chunks, order.chunkSizes.length - 1)]!;
   }
-  const once = (2 * chunks + 2) * EVENT_BYTES + order.maxTokens * TOKEN_BYTES;
-  return { eventBytesMax: EVENT_BYTES + order.maxTokens * TOKEN_BYTES, totalBytesMax: 2 * once };
+  const logprobBytes = order.logprobs === undefined ? 0 : LOGPROB_BYTES * (1 + order.logprobs);
+  const tokensMax = order.maxTokens * (TOKEN_BYTES + logprobBytes);
+  const once = (2 * chunks + 2) * EVENT_BYTES + tokensMax;
+  return { eventBytesMax: EVENT_BYTES + tokensMax, totalBytesMax: 2 * once };
 }
 
 /**

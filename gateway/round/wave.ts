@@ -179,7 +179,7 @@ export class Wave {
       const slot = this.slotOf(member);
       const permitted = member.permit({ permission, signature, slot, path: path(slot) }, signal);
       const capacity = chunkCapacity(this.#plan, index, member.tokens.length);
-      await Promise.all([permitted, member.nextReveal({ capacity })]);
+      await Promise.all([permitted, member.nextReveal({ capacity, logprobs: this.#plan.logprobs })]);
     });
   }
 

@@ -1,6 +1,7 @@
 /** What a provider needs from whatever runs its model (SPEC.md, "Sampling" and "Evidence"). */
 
 import type { TokenEvidence } from '#protocol/evidence';
+import type { TokenLogprobs } from '#protocol/logprobs';
 import type { SAMPLER_VERSION, Sampling } from '#protocol/sampling';
 import type { TextModel } from '#protocol/text';
 
@@ -21,6 +22,8 @@ export interface EngineInfo {
   readonly executionProviders: readonly string[];
   /** null: the engine cannot run the shared sampler and serves plain argmax alone; absent: it runs this one. */
   readonly sampler?: typeof SAMPLER_VERSION | null;
+  /** Most alternatives with log-probabilities a token; absent where it gives none. */
+  readonly logprobsMax?: number;
 }
 
 /** One answer to generate. */
@@ -32,6 +35,8 @@ export interface GenerateRequest {
   readonly seed: bigint;
   /** Most tokens of the transcript, a terminal EOS included; prompt and transcript must fit the context. */
   readonly maxTokens: number;
+  /** How many alternatives with log-probabilities each token comes with; absent: none, and no log-probability either. */
+  readonly logprobs?: number | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -45,6 +50,8 @@ export type FinishKind = 'stop' | 'stop_string' | 'length';
 export interface GeneratedToken {
   readonly id: number;
   readonly evidence: TokenEvidence;
+  /** Exactly where the request asked for them. */
+  readonly logprobs?: TokenLogprobs | undefined;
   /** null for all but the last token. */
   readonly finish: FinishKind | null;
 }

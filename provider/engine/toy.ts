@@ -2,6 +2,7 @@
 
 import { Detokenizer, detokenize } from '#protocol/detokenizer';
 import type { TokenEvidence } from '#protocol/evidence';
+import { TOP_LOGPROBS_MAX } from '#protocol/logprobs';
 import type { ChatMessage, TextModel } from '#protocol/text';
 import type { Engine, EngineInfo, GeneratedToken, GenerateRequest, ScoreRequest } from './engine.ts';
 import { checkSignal, checkTokens, EngineError } from './engine.ts';
@@ -64,6 +65,8 @@ export const TOY_TEXT: TextModel = {
   encodePrompt: (text) => (text === '' ? [EOS_ID] : textIds(text)),
   decode: (ids) => detokenize(TOY_BYTES, ids, []).text,
   createDetokenizer: (stop) => new Detokenizer(TOY_BYTES, stop),
+  tokenBytes: (id) => TOY_BYTES.bytesOf(id),
+  tokenName: (id) => (isText(id) ? '' : `<${id}>`),
   finalText: (ids, stop) => detokenize(TOY_BYTES, ids, stop),
 };
 
@@ -92,6 +95,7 @@ class ToyEngine implements Engine {
       contextMax: CONTEXT_MAX,
       eosIds: [EOS_ID],
       executionProviders: ['cpu'],
+      logprobsMax: TOP_LOGPROBS_MAX,
     };
   }
 

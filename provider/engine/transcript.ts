@@ -5,6 +5,7 @@ import { chooseToken, evidenceFor } from '#protocol/sampler';
 import type { Sampling } from '#protocol/sampling';
 import type { TextModel } from '#protocol/text';
 import type { FinishKind, GeneratedToken, GenerateRequest } from './engine.ts';
+import { logprobsOf } from './logprobs.ts';
 
 /** Writes one transcript token by token. */
 export class TranscriptWriter {
@@ -32,7 +33,9 @@ export class TranscriptWriter {
     });
     this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
     this.#position += 1;
-    return { id, evidence, finish: this.#finishOf(id) };
+    const wanted = this.#request.logprobs;
+    const logprobs = wanted === undefined ? undefined : logprobsOf(logits, id, wanted);
+    return { id, evidence, logprobs, finish: this.#finishOf(id) };
   }
 
   #finishOf(id: number): FinishKind | null {

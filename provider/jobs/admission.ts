@@ -27,6 +27,8 @@ export interface AdmissionTerms {
   readonly jobHash: Hash;
   /** Tokens beyond the prompt that the context must hold. */
   readonly outputTokens: number;
+  /** Alternatives with log-probabilities that are ordered; absent where none are. */
+  readonly logprobs?: number | undefined;
 }
 
 export class Admission {
@@ -58,8 +60,9 @@ export class Admission {
     if (code !== null) throw refuse(code);
     const model = this.#deps.models.get(order.modelDigest);
     if (model === undefined) throw refuse('model_not_found');
-    const { contextMax, vocabSize, sampler } = model.engine.info;
+    const { contextMax, vocabSize, sampler, logprobsMax } = model.engine.info;
     if (sampler === null && needsSampler(order.sampling)) throw refuse('unsupported_parameter');
+    if (terms.logprobs !== undefined && terms.logprobs > (logprobsMax ?? -1)) throw refuse('unsupported_parameter');
     if (order.promptIds.length + terms.outputTokens > contextMax) throw refuse('context_length_exceeded');
     if (order.promptIds.some((id) => id >= vocabSize)) throw refuse('invalid_request');
     this.#prune(nowMs);

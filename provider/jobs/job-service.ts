@@ -51,8 +51,9 @@ export class JobService {
   order(order: JobOrder): SealedJob {
     const admitted = this.#admission.check(order, {
       kind: TICKET_KINDS.generate,
-      jobHash: generateJobHash(order.chunkSizes),
+      jobHash: generateJobHash(order.chunkSizes, order.logprobs),
       outputTokens: order.maxTokens,
+      logprobs: order.logprobs,
     });
     const { refused: ticket } = admitted;
     if (chunkCountMax(order.chunkSizes, order.maxTokens) > CHUNKS_MAX) {
@@ -160,16 +161,16 @@ export class JobService {
   }
 
   async #generate(order: JobOrder, model: ServedModel, sealed: SealedJob, place: Place, signal: AbortSignal) {
-    const { promptIds, sampling, maxTokens } = order;
+    const { promptIds, sampling, maxTokens, logprobs } = order;
     try {
       await place.ready;
       signal.throwIfAborted();
       const seed = BigInt(order.seed);
       let count = 0;
-      for await (const token of model.engine.generate({ promptIds, sampling, seed, maxTokens, signal })) {
+      for await (const token of model.engine.generate({ promptIds, sampling, seed, maxTokens, logprobs, signal })) {
         if (signal.aborted) return;
         count++;
-        sealed.push({ id: token.id, evidence: token.evidence }, token.finish);
+        sealed.push({ id: token.id, evidence: token.evidence, logprobs: token.logprobs }, token.finish);
         if (token.finish !== null) {
           this.#metrics().outputTokens(count);
           return;

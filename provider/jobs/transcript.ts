@@ -5,6 +5,7 @@ import { shortEvidence } from '#protocol/evidence';
 import { evidenceRoot } from '#protocol/evidence-tree';
 import type { Address, Hash } from '#protocol/hash';
 import { ZERO_HASH } from '#protocol/hash';
+import { logprobSalt, type TokenLogprobs } from '#protocol/logprobs';
 import type { ClaimEvent, CommitmentEvent, RevealEvent } from '#protocol/messages';
 import { outputHash } from '#protocol/request';
 import { commitmentHash, rootsHash } from '#protocol/round';
@@ -16,6 +17,8 @@ import type { StoredChunk, StoredJob, StoredRoot } from '../store/store.ts';
 export interface GeneratedToken {
   readonly id: number;
   readonly evidence: TokenEvidence;
+  /** On all tokens of a job or on none. */
+  readonly logprobs?: TokenLogprobs | undefined;
 }
 
 /** How many output tokens the chunks hold together. */
@@ -41,6 +44,8 @@ export function sealChunk(input: {
   const firstPosition = tokenCountOf(before.chunks);
   const tokens = input.tokens.map((token) => token.id);
   const evidence = input.tokens.map((token) => token.evidence);
+  const given = input.tokens.flatMap((token) => (token.logprobs === undefined ? [] : [token.logprobs]));
+  const logprobs = given.length === 0 ? null : { salt, tokens: given };
   const opening: Opening = {
     jobId,
     index: before.chunks.length,
@@ -50,7 +55,7 @@ export function sealChunk(input: {
     last: finish !== null,
     tokensHash: outputHash(tokens),
     evidenceRoot: evidenceRoot(firstPosition, evidence),
-    salt,
+    salt: logprobs === null ? salt : logprobSalt(salt, given),
   };
   return {
     opening,
@@ -58,6 +63,7 @@ export function sealChunk(input: {
     tokens,
     evidence,
     shortEvidence: evidence.map((item, i) => shortEvidence(item, { ...noise, position: firstPosition + i })),
+    logprobs,
     finish,
   };
 }
@@ -76,6 +82,7 @@ export function revealEvent(signer: Signer, domain: Domain, chunk: StoredChunk):
     signature: signer.sign(digests.reveal(domain, chunk.opening)),
     tokens: [...chunk.tokens],
     shortEvidence: chunk.shortEvidence.map(([id, gap]) => [id, gap]),
+    ...(chunk.logprobs === null ? {} : { logprobs: { salt: chunk.logprobs.salt, tokens: [...chunk.logprobs.tokens] } }),
   };
 }
 

@@ -33,6 +33,7 @@ export const chunks = sqliteTable(
     tokens: text('tokens').notNull(),
     evidence: text('evidence').notNull(),
     shortEvidence: text('short_evidence').notNull(),
+    logprobs: text('logprobs'),
     finish: text('finish'),
   },
   (table) => [primaryKey({ columns: [table.jobId, table.index] })],

@@ -18,6 +18,7 @@ const zScore = zScoreReply.shape.score;
 const zTokenList = z.array(zTokenId);
 const zEvidenceList = z.array(tokenEvidenceSchema);
 const zShortList = z.array(shortEvidenceSchema);
+const zLogprobs = zRevealEvent.shape.logprobs.unwrap();
 const zFinish = z.enum(FINISH_KINDS).nullable();
 
 /** A row that does not parse is a damaged file: it throws here and never becomes something to sign. */
@@ -103,13 +104,14 @@ function jobQueries(db: Db): Pick<ProviderStore, 'addJob' | 'job' | 'closeJob' |
 
 function transcriptQueries(db: Db): Pick<ProviderStore, 'addChunk' | 'chunks' | 'addRoot' | 'roots'> {
   return {
-    addChunk({ opening, commitment, tokens, evidence, shortEvidence, finish }) {
+    addChunk({ opening, commitment, tokens, evidence, shortEvidence, logprobs, finish }) {
       const { jobId, index } = opening;
       const texts = {
         opening: JSON.stringify(opening),
         tokens: JSON.stringify(tokens),
         evidence: JSON.stringify(evidence),
         shortEvidence: JSON.stringify(shortEvidence),
+        logprobs: logprobs === null ? null : JSON.stringify(logprobs),
       };
       db.insert(chunks)
         .values({ jobId, index, commitment, finish, ...texts })
@@ -123,6 +125,7 @@ function transcriptQueries(db: Db): Pick<ProviderStore, 'addChunk' | 'chunks' | 
         tokens: parseJson(zTokenList, row.tokens),
         evidence: parseJson(zEvidenceList, row.evidence),
         shortEvidence: parseJson(zShortList, row.shortEvidence),
+        logprobs: row.logprobs === null ? null : parseJson(zLogprobs, row.logprobs),
         finish: zFinish.parse(row.finish),
       }));
     },

@@ -4,6 +4,7 @@
  */
 import type { ShortEvidence, TokenEvidence } from '#protocol/evidence';
 import type { Address, Hash, Hex } from '#protocol/hash';
+import type { TokenLogprobs } from '#protocol/logprobs';
 import type { SuccessionOrder } from '#protocol/succession';
 import type { TwoRoots } from '#protocol/two-roots';
 import type { Claim, FinishKind, Opening, Score, Ticket } from '#protocol/typed';
@@ -23,6 +24,8 @@ export interface StoredChunk {
   readonly tokens: readonly number[];
   readonly evidence: readonly TokenEvidence[];
   readonly shortEvidence: readonly ShortEvidence[];
+  /** Where they were ordered, with the random part of the opening's salt. */
+  readonly logprobs: { readonly salt: Hash; readonly tokens: readonly TokenLogprobs[] } | null;
   /** How generation ended; present exactly on the last chunk. */
   readonly finish: FinishKind | null;
 }

@@ -5,6 +5,7 @@ import { type ServerType, serve } from '@hono/node-server';
 import { contentHash } from '#protocol/content';
 import { ProtocolError } from '#protocol/errors';
 import { sha256, u32 } from '#protocol/hash';
+import { shownLogprobsHash, type TokenLogprobs } from '#protocol/logprobs';
 import { policyOfText, policyText } from '#protocol/policy';
 import { createTextModel, type TextModel } from '#protocol/text';
 import { createApp } from '../../gateway/app.ts';
@@ -164,7 +165,9 @@ async function* scripted(request: AnswerRequest, script: Script): AsyncGenerator
     if (script.failAfter?.tokens === at) throw script.failAfter.error;
     if (script.hangAfter === at) await leaving(signal);
     for (const [choice, { ids }] of choices.entries()) {
-      if (at < ids.length) yield { type: 'tokens', choice, ids: [ids[at]!] };
+      if (at >= ids.length) continue;
+      const logprobs = request.logprobs === null ? null : [scriptedLogprobs(ids[at]!, request.logprobs)];
+      yield { type: 'tokens', choice, ids: [ids[at]!], logprobs };
     }
   }
   yield {
@@ -173,9 +176,15 @@ async function* scripted(request: AnswerRequest, script: Script): AsyncGenerator
     seed: request.seed ?? 7n,
     verdict: 'agreed',
     unverified: [],
-    seal: (content) =>
+    sealedLogprobs: null,
+    seal: (content, shown) =>
       Promise.resolve({
-        assay: { id: request.requestId, verdict: 'agreed', contentHash: contentHash(content) },
+        assay: {
+          id: request.requestId,
+          verdict: 'agreed',
+          contentHash: contentHash(content),
+          ...(shown === null ? {} : { logprobsHash: shownLogprobsHash(shown) }),
+        },
         headers: {
           'assay-id': request.requestId,
           'assay-verdict': 'agreed',
@@ -184,6 +193,12 @@ async function* scripted(request: AnswerRequest, script: Script): AsyncGenerator
         },
       }),
   };
+}
+
+/** The token itself at a half, then its neighbours, each half as likely. */
+function scriptedLogprobs(id: number, top: number): TokenLogprobs {
+  const halving = (at: number) => Math.round(-Math.log(2) * (at + 1) * 2 ** 16);
+  return [halving(0), Array.from({ length: top }, (_, at) => [id + at, halving(at)] as const)];
 }
 
 function transcript(

@@ -55,6 +55,7 @@ function chunkOf(index: number, last = false): StoredChunk {
     tokens: [5],
     evidence: [{ ...evidence, top: [[5, -1]] }],
     shortEvidence: [[6, 2 ** 32 - 1]],
+    logprobs: { salt: hashOf(`inner ${index}`), tokens: [[-65536, [[5, -65536]]]] },
     finish: last ? 'stop_string' : null,
   };
 }

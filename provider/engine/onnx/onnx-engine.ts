@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { InferenceSession as Session } from 'onnxruntime-node';
 import { env, InferenceSession } from 'onnxruntime-node';
 import type { TokenEvidence } from '#protocol/evidence';
+import { TOP_LOGPROBS_MAX } from '#protocol/logprobs';
 import type { TextModel } from '#protocol/text';
 import { createTextModel } from '#protocol/text';
 import type { Engine, EngineInfo, GeneratedToken, GenerateRequest, ScoreRequest } from '../engine.ts';
@@ -86,6 +87,7 @@ export async function createOnnxEngine(folder: ModelFolder, options: OnnxEngineO
       contextMax: text.contextMax,
       eosIds: text.eosIds,
       executionProviders,
+      logprobsMax: TOP_LOGPROBS_MAX,
     };
     const queue = new FairQueue();
     const batchLayout = exposed === null ? null : batchLayoutOf(layout, exposed);
