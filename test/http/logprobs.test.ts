@@ -99,7 +99,7 @@ test('of several choices each is proved by itself, and one cannot stand for anot
   }
   const { text } = await post(network, { ...QUESTION, n: 2 });
   const swapped = changed(text, ({ assay: { logprobs } }) => {
-    [logprobs[0]!.tokens, logprobs[1]!.tokens] = [logprobs[1]!.tokens, logprobs[0]!.tokens];
+    [logprobs[0]!.chunks, logprobs[1]!.chunks] = [logprobs[1]!.chunks, logprobs[0]!.chunks];
   });
   expect(itemOf(swapped, null, false).item).toMatchObject({ status: 'failed' });
 });
