@@ -66,6 +66,17 @@ async function demo(args: readonly string[]): Promise<number> {
   return runDemo(args, { ...io, entry, models, env: process.env, startGateway, stopped });
 }
 
+async function provider([command, ...args]: readonly string[]): Promise<number> {
+  const { PROVIDER_COMMANDS, runProviderCommand } = await import('./provider/cli/provider-command.ts');
+  const known = PROVIDER_COMMANDS.find((name) => name === command);
+  if (known === undefined) {
+    const argv = command === undefined ? args : [command, ...args];
+    return (await import('./provider/main.ts')).runProvider(argv, process.env);
+  }
+  const modelFolder = packaged('provider', 'models', 'minnow', 'dist', 'minnow-5m');
+  return runProviderCommand(known, args, { ...io, env: process.env, fetch, modelFolder }, process.version);
+}
+
 async function migrate(args: readonly string[]): Promise<number> {
   const { runMigrate } = await import('./gateway/cli/migrate.ts');
   const { migrateProvider, providerMigrationsFolder } = await import('./provider/store/migrations.ts');
@@ -79,7 +90,7 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     case 'gateway':
       return (await import('./gateway/main.ts')).runGateway(args, process.env);
     case 'provider':
-      return (await import('./provider/main.ts')).runProvider(args, process.env);
+      return provider(args);
     case 'verify':
       return (await import('./gateway/cli/verify.ts')).runVerify(args, io);
     case 'keygen':

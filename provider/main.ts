@@ -9,18 +9,13 @@ import { createClock } from '#protocol/clock';
 import { CONFIG_USAGE, EXIT_FAILED, EXIT_OK, startOf } from '#protocol/command-line';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Rng } from '#protocol/env';
-import type { Hash } from '#protocol/hash';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
-import { createTextModel } from '#protocol/text';
 import { createProvider, type Provider } from './app.ts';
 import { ENV_PREFIX, PROVIDER_SETTINGS, type ProviderConfig, redactedConfig } from './config.ts';
 import { DEFAULT_LIMITS } from './deps.ts';
-import type { Engine } from './engine/engine.ts';
-import { readModelFolder } from './engine/model-folder.ts';
-import { createOnnxEngine } from './engine/onnx/onnx-engine.ts';
-import { createUpstreamEngine, type UpstreamOptions } from './engine/upstream/upstream-engine.ts';
 import { readOrMakeKey } from './key-file.ts';
+import { loadModel } from './load-model.ts';
 import { createLog, errorFields, type Log } from './log.ts';
 import { providerMigrationsFolder } from './store/migrations.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -30,7 +25,7 @@ const DRAIN_MS = 5_000;
 const DRAIN_STEP_MS = 25;
 const USAGE = `assay provider [options]
 
-Serves one model to the trusted gateways.
+Serves one model to the trusted gateways. See also: assay provider init, doctor, join, status, disputes, answer.
 
 ${CONFIG_USAGE}
   --ready-json                     print one line of JSON on standard output once the server listens
@@ -92,7 +87,7 @@ async function serveUntilStopped(config: ProviderConfig, switches: ReadonlySet<s
     migrationsFolder: providerMigrationsFolder(),
     exclusive: true,
   });
-  const { digest, engine } = await loadModel(config);
+  const { digest, engine } = await loadModel(config, clock);
   const provider = createProvider({
     models: new Map([[digest, { id: config.modelId, engine }]]),
     manifest: { operator: config.operator, role: config.role, region: config.region },
@@ -155,39 +150,6 @@ function stopSignal(exitWithParent: boolean): Promise<string> {
     process.stdin.once('error', () => stop('parent_exit'));
     process.stdin.resume();
   });
-}
-
-/** The digest of what is claimed, and the engine of what is run: the same folder, but for the demo's cheat switch. */
-async function loadModel(config: ProviderConfig): Promise<{ digest: Hash; engine: Engine }> {
-  const { modelFolder, actualModelFolder, weights } = config;
-  const claimed = await readModelFolder(modelFolder, weights);
-  const run = actualModelFolder === null ? claimed : await readModelFolder(actualModelFolder, weights);
-  const { executionProviders, threads, upstreamUrl } = config;
-  if (upstreamUrl !== null) {
-    const engine = await createUpstreamEngine(
-      createTextModel(claimed.textFiles),
-      upstreamOf(config, upstreamUrl),
-      clock,
-    );
-    return { digest: claimed.modelDigest, engine };
-  }
-  return {
-    digest: claimed.modelDigest,
-    engine: await createOnnxEngine(run, { executionProviders, intraOpThreads: threads }),
-  };
-}
-
-/** INVARIANT: the configuration has the rest wherever it has a URL (`parseProviderConfig`). */
-function upstreamOf(config: ProviderConfig, url: string): UpstreamOptions {
-  return {
-    url,
-    dialect: config.upstreamDialect!,
-    model: config.upstreamModel!,
-    apiKey: config.upstreamApiKey,
-    device: config.upstreamDevice!,
-    dtype: config.upstreamDtype!,
-    kvDtype: config.upstreamKvDtype!,
-  };
 }
 
 /** The usual reasons not to start, in plain words. */
