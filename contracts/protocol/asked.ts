@@ -6,6 +6,7 @@ import { utf8 } from './hash.ts';
 import { parseJsonBody } from './json-body.ts';
 import { type Policy, policyOfBody, policyOfSuffix } from './policy.ts';
 import type { TextModel } from './text.ts';
+import { toolOptions, toolsOfBody } from './tools.ts';
 import type { AskedRequest } from './verify-answer.ts';
 
 /**
@@ -21,6 +22,7 @@ export function readChatRequest(
 ): AskedRequest {
   const json = parseJsonBody(utf8(body));
   const chat = parseChatBody(json.fields);
+  const tools = toolsOfBody(json.fields);
   const asksPolicy = chat.verification !== undefined && chat.verification !== null;
   return {
     bodyHash: json.hash,
@@ -32,7 +34,8 @@ export function readChatRequest(
     logprobs: logprobsOfBody(chat),
     policy: asksPolicy ? policyOfBody(chat.verification) : null,
     suffixPolicy: suffixPolicyOf(chat.model),
-    promptIds: text === null ? null : text.encodeChat(turnsOfMessages(chat.messages)),
+    promptIds: text === null ? null : text.encodeChat(turnsOfMessages(chat.messages), toolOptions(tools)),
+    toolNames: tools.map((tool) => tool.function.name),
     choices: chat.n ?? 1,
   };
 }

@@ -19,7 +19,7 @@ export interface ContentToolCall {
 export interface ContentChoice {
   readonly index: number;
   readonly role: 'assistant';
-  /** Absent (or null) only where the choice is made of tool calls. */
+  /** Absent, null or empty where the choice is made of tool calls alone; the three are the same then. */
   readonly content?: string | null;
   readonly tool_calls?: readonly ContentToolCall[];
   readonly finish_reason: string;
@@ -40,7 +40,7 @@ export interface ResponseContent {
 
 /**
  * SHA-256 of the RFC 8785 form of `{model, choices:[{index, role, content, tool_calls, finish_reason}], usage}`.
- * Null and absent are the same, an empty list of tool calls is absent, choices count in the order of their index, and
+ * Null and absent are the same, an empty list of tool calls is absent, an empty text beside tool calls is too, choices count in the order of their index, and
  * fields that are not named here do not count.
  * @throws {NotCanonicalError} when a text is not well-formed Unicode
  */
@@ -50,7 +50,7 @@ export function contentHash(content: ResponseContent): Hash {
     .map((choice) => ({
       index: choice.index,
       role: choice.role,
-      content: choice.content ?? undefined,
+      content: choice.tool_calls?.length ? choice.content || undefined : (choice.content ?? undefined),
       tool_calls: choice.tool_calls?.length ? choice.tool_calls.map(coveredToolCall) : undefined,
       finish_reason: choice.finish_reason,
     }));
@@ -126,6 +126,14 @@ export function contentOfCompletion(body: unknown): ResponseContent | null {
   };
 }
 
+/** Identity and name come once, with the first piece of a call; arguments in any number of pieces. */
+const callDeltaSchema = z.object({
+  index: indexSchema,
+  id: z.string().nullish(),
+  type: z.literal('function').nullish(),
+  function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish(),
+});
+
 const chunkSchema = z.object({
   model: z.string(),
   choices: z
@@ -136,8 +144,7 @@ const chunkSchema = z.object({
         delta: z.object({
           role: z.literal('assistant').nullish(),
           content: z.string().nullish(),
-          // Streams of tool calls are not served yet; text smuggled into one must not verify.
-          tool_calls: z.array(z.never()).nullish(),
+          tool_calls: z.array(callDeltaSchema).nullish(),
           ...uncovered,
         }),
       }),
@@ -154,7 +161,7 @@ const chunkSchema = z.object({
  *   reason, a choice does not finish exactly once, or there is no usage
  */
 export function contentOfChunks(chunks: readonly unknown[]): ResponseContent | null {
-  const open = new Map<number, { text: string; finish: string | null }>();
+  const open = new Map<number, OpenChoice>();
   let model: string | null = null;
   let usage: ContentUsage | null = null;
   for (const chunk of chunks) {
@@ -164,16 +171,37 @@ export function contentOfChunks(chunks: readonly unknown[]): ResponseContent | n
     model = parsed.data.model;
     usage = parsed.data.usage ?? parsed.data.assay?.usage ?? usage;
     for (const { index, delta, finish_reason } of parsed.data.choices) {
-      const choice = open.get(index) ?? { text: '', finish: null };
-      if (choice.finish !== null) return null;
-      open.set(index, { text: choice.text + (delta.content ?? ''), finish: finish_reason ?? null });
+      const choice = open.get(index) ?? { text: '', calls: [], finish: null };
+      if (choice.finish !== null || !(delta.tool_calls ?? []).every((call) => addCall(choice.calls, call))) return null;
+      open.set(index, { ...choice, text: choice.text + (delta.content ?? ''), finish: finish_reason ?? null });
     }
   }
   if (model === null || usage === null) return null;
   const choices: ContentChoice[] = [];
-  for (const [index, { text, finish }] of open) {
+  for (const [index, { text, calls, finish }] of open) {
     if (finish === null) return null;
-    choices.push({ index, role: 'assistant', content: text, finish_reason: finish });
+    choices.push({ index, role: 'assistant', content: text, tool_calls: calls, finish_reason: finish });
   }
   return { model, choices, usage };
+}
+
+interface OpenChoice {
+  readonly text: string;
+  readonly calls: ContentToolCall[];
+  readonly finish: string | null;
+}
+
+/** Adds a piece of a call; false where it begins out of turn, without identity, or changes one. */
+function addCall(calls: ContentToolCall[], { index, id, function: piece }: z.infer<typeof callDeltaSchema>): boolean {
+  const before = calls[index];
+  const more = piece?.arguments ?? '';
+  if (before === undefined) {
+    if (index !== calls.length || !id || !piece?.name) return false;
+    calls.push({ id, type: 'function', function: { name: piece.name, arguments: more } });
+    return true;
+  }
+  if (id || piece?.name) return false;
+  const { name, arguments: text } = before.function;
+  calls[index] = { ...before, function: { name, arguments: text + more } };
+  return true;
 }

@@ -12,6 +12,7 @@ import { addedTokenSchema, idSchema, PlainEncoder } from './plain-encoder.ts';
 import type { PromptPart } from './special-tokens.ts';
 import { SpecialTokens } from './special-tokens.ts';
 import { type DecoderStep, tokenBytes } from './token-bytes.ts';
+import { type ToolFormat, toolFormatOf } from './tool-calls.ts';
 
 /** A message as the client sent it; templates may read any member. */
 export interface ChatMessage {
@@ -37,6 +38,8 @@ export interface TextModel {
   readonly vocabSize: number;
   /** Tokens that end an answer, ascending. */
   readonly eosIds: readonly number[];
+  /** How the chat template has tools called; null where it does not tell of tools. */
+  readonly toolFormat: ToolFormat | null;
   /** The prompt as text, for people; only `encodeChat` tells special tokens from their spelling. */
   renderChat(messages: readonly ChatMessage[], options?: ChatOptions): string;
   /**
@@ -167,7 +170,8 @@ export function createTextModel(files: TextModelFiles): TextModel {
     added: names,
     silent: new Set([...special.map(({ id }) => id), ...eosIds]),
   });
-  const render = chatRenderer(files.chatTemplate ?? templateOf(tokenizerConfig.chat_template), tokenizerConfig);
+  const template = files.chatTemplate ?? templateOf(tokenizerConfig.chat_template);
+  const render = chatRenderer(template, tokenizerConfig);
   const bosId = idOf(tokenizerConfig.bos_token);
   const startIds = startIdsOf(tokenizer.post_processor, tokenizerConfig, bosId);
   const partsOf = (messages: readonly ChatMessage[], options: ChatOptions = {}): PromptPart[] => {
@@ -179,6 +183,7 @@ export function createTextModel(files: TextModelFiles): TextModel {
     contextMax: config.max_position_embeddings ?? config.n_positions ?? 2048,
     vocabSize: config.vocab_size,
     eosIds,
+    toolFormat: toolFormatOf(template ?? '', (text) => added.get(text)?.special === true),
     renderChat: (messages, options) =>
       partsOf(messages, options)
         .map((part) => (part.kind === 'text' ? part.text : part.token.content))

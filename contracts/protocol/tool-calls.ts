@@ -7,6 +7,9 @@
  * model wrote disappears.
  */
 import { isLosslessNumber, parse, stringify } from 'lossless-json';
+import type { ContentToolCall } from './content.ts';
+import { taggedHash, toHex, u32, utf8 } from './hash.ts';
+import { TAGS } from './version.ts';
 
 const OPEN = '<tool_call>';
 const CLOSE = '</tool_call>';
@@ -151,6 +154,42 @@ function depthOf(json: string): number {
     deepest = Math.max(deepest, depth);
   }
   return deepest;
+}
+
+/** Hex digits of a call's id: 96 bits. */
+const ID_DIGITS = 24;
+
+/** The id of the call at `index` of a choice: it follows from the request, so that nobody has to be believed. */
+export function toolCallId(requestId: string, choice: number, index: number): string {
+  const hash = taggedHash(TAGS.toolCall, u32(choice), u32(index), utf8(requestId));
+  return `call_${toHex(hash).slice(2, 2 + ID_DIGITS)}`;
+}
+
+/** OpenAI's word for how a choice ended. */
+export function finishReason(finish: 'stop' | 'stop_string' | 'length', hasCalls: boolean): string {
+  if (finish === 'length') return 'length';
+  return hasCalls ? 'tool_calls' : 'stop';
+}
+
+/** A choice's text as it is shown: without tools, the text itself. */
+export function readAnswer(
+  text: string,
+  toolNames: readonly string[],
+  requestId: string,
+  choice: number,
+): { content: string; toolCalls: ContentToolCall[] } {
+  if (toolNames.length === 0) return { content: text, toolCalls: [] };
+  const read = readToolCalls(text, toolNames);
+  return { content: read.text, toolCalls: read.calls.map((call, index) => shownCall(call, requestId, choice, index)) };
+}
+
+/** A call as OpenAI's answers show it. */
+export function shownCall(call: ToolCall, requestId: string, choice: number, index: number): ContentToolCall {
+  return {
+    id: toolCallId(requestId, choice, index),
+    type: 'function',
+    function: { name: call.name, arguments: call.arguments },
+  };
 }
 
 /** All of a text at once. */

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { canonicalJson } from './canonical.ts';
 import { ProtocolError } from './errors.ts';
+import type { ChatOptions } from './text.ts';
 
 /** Most tools of a request; OpenAI's own limit. */
 export const TOOLS_MAX = 128;
@@ -61,6 +62,11 @@ export function toolsOfBody({ tools, tool_choice, parallel_tool_calls }: ToolFie
     throw unsupported('parallel_tool_calls', 'A model that may call tools may call several; false is not served.');
   }
   return tool_choice === 'none' ? [] : known;
+}
+
+/** What a template is rendered with: without tools, as if there were no such thing. */
+export function toolOptions(tools: readonly ChatTool[]): ChatOptions {
+  return tools.length === 0 ? {} : { tools };
 }
 
 function toolOf(tool: unknown, param: string): ChatTool {

@@ -1,6 +1,6 @@
 /** Checks of the answer against what was attested and what the client had asked (SPEC.md §10.4). Pure. */
 import type { Statement } from './attestation.ts';
-import { NotCanonicalError } from './canonical.ts';
+import { canonicalJson, NotCanonicalError } from './canonical.ts';
 import { hashOfRequest } from './choices.ts';
 import { type ContentChoice, contentHash, type ResponseContent } from './content.ts';
 import type { FinalText } from './detokenizer.ts';
@@ -9,6 +9,7 @@ import type { TokenSpelling } from './logprob-text.ts';
 import { type Policy, policyCanonicalJson, policyJsonSchema, policyOfJson } from './policy.ts';
 import { promptHash, samplingHash } from './request.ts';
 import type { Sampling } from './sampling.ts';
+import { finishReason, readAnswer } from './tool-calls.ts';
 import { type Claim, FINISH_KINDS, type FinishKind } from './typed.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { seatsOf } from './verify-record.ts';
@@ -32,6 +33,8 @@ export interface AskedRequest {
   readonly clientNonce?: string | null | undefined;
   /** Null without the model's tokenizer. */
   readonly promptIds: readonly number[] | null;
+  /** Names of the tools that the answer may call. */
+  readonly toolNames: readonly string[];
   /** OpenAI's `n`. */
   readonly choices: number;
 }
@@ -106,7 +109,7 @@ function choiceProblem(
   finish: FinishKind,
 ): string | null {
   if (shown === undefined) return 'it is not in the answer';
-  if (shown.finish_reason !== reasonOf(finish)) return 'the finish reason is not the claimed one';
+  if (shown.finish_reason !== reasonOf(finish, shown)) return 'the finish reason is not the claimed one';
   if (finish === 'length' && outputIds.length !== request.maxTokens) return 'it stopped short of the length it claims';
   return outputIds.length > request.maxTokens ? 'it has more tokens than were ordered' : null;
 }
@@ -116,9 +119,8 @@ function shownChoice(content: ResponseContent | null, index: number): ContentCho
 }
 
 /** OpenAI's word for the end of a transcript; a cancelled one is never an answer. */
-function reasonOf(finish: FinishKind): string | null {
-  if (finish === 'cancelled') return null;
-  return finish === 'length' ? 'length' : 'stop';
+function reasonOf(finish: FinishKind, shown: ContentChoice): string | null {
+  return finish === 'cancelled' ? null : finishReason(finish, (shown.tool_calls?.length ?? 0) > 0);
 }
 
 function servedClaim(statement: Statement): Claim | null {
@@ -132,12 +134,16 @@ export function servedFinish(statement: Statement): FinishKind | null {
   return claim === null ? null : FINISH_KINDS[claim.finish]!;
 }
 
-/** The claimed tokens of the choice at `index`, as text under the stop rule, are what the answer shows there. */
+/**
+ * The claimed tokens of the choice at `index`, as text under the stop rule, are what the answer shows there, tool calls included.
+ * @param toolNames of the tools that the client offered; where that is not known, those that the answer calls
+ */
 export function checkAnswerText(
   statement: Statement,
   index: number,
   content: ResponseContent | null,
   text: VerifierText | null,
+  toolNames: readonly string[] | null,
 ): VerifyItem {
   if (text === null) return notChecked('answer-text', 'no tokenizer given');
   const claim = servedClaim(statement);
@@ -148,7 +154,10 @@ export function checkAnswerText(
   const last = outputIds.at(-1);
   const ends = outputIds.findIndex((id) => text.eosIds.includes(id));
   let problem: string | null = null;
-  if (final.text !== (shown.content ?? '')) problem = 'the served tokens spell another text';
+  const calls = shown.tool_calls ?? [];
+  const read = readAnswer(final.text, toolNames ?? calls.map((call) => call.function.name), statement.requestId, index);
+  if (read.content !== (shown.content ?? '')) problem = 'the served tokens spell another text';
+  else if (canonicalJson(read.toolCalls) !== canonicalJson(calls)) problem = 'the served tokens call other tools';
   else if (finishOf() !== FINISH_KINDS[claim.finish]) problem = 'the served tokens end in another way';
   return finding('answer-text', problem, `${outputIds.length} tokens spelled out`);
 

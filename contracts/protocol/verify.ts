@@ -125,7 +125,9 @@ function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened 
     ...eachChoice(choices, checkSkips),
     ...checkAsked(statement, input.asked ?? null),
     checkModelDigest(statement, input.modelDigest ?? null),
-    ...eachChoice(choices, (choice, index) => checkAnswerText(choice, index, saved.content, input.text ?? null)),
+    ...eachChoice(choices, (choice, index) =>
+      checkAnswerText(choice, index, saved.content, input.text ?? null, input.asked?.toolNames ?? null),
+    ),
   ];
 }
 

@@ -26,6 +26,7 @@ export const TAGS = {
   logprobs: 'assay/logprobs/1',
   logprobSalt: 'assay/logprob-salt/1',
   dispute: 'assay/dispute/1',
+  toolCall: 'assay/tool-call/1',
 } as const;
 
 export type Tag = (typeof TAGS)[keyof typeof TAGS];

@@ -42,6 +42,8 @@ export interface AnswerRequest {
   readonly maxTokens: number;
   /** OpenAI's `n`: answers to the one prompt, each with a seed of its own. */
   readonly choices: number;
+  /** Names of the tools that the answer may call; empty where it may call none. */
+  readonly toolNames: readonly string[];
   readonly policy: Policy;
   readonly bodyHash: Hash;
   readonly clientNonce: string | null;

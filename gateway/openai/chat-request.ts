@@ -4,6 +4,7 @@ import { samplingOfBody } from '#protocol/chat-sampling';
 import { ProtocolError } from '#protocol/errors';
 import { parseJsonBody } from '#protocol/json-body';
 import { type Policy, policyOfSuffix, resolvePolicy } from '#protocol/policy';
+import { type ChatTool, toolsOfBody } from '#protocol/tools';
 import type { ApiKey } from '../keys.ts';
 import type { AnswerRequest, ModelEntry, ModelRegistry } from './answer.ts';
 import { choicesOfBody } from './choices.ts';
@@ -52,12 +53,18 @@ export function parseChatRequest(call: ChatCall, rules: ChatRules): ChatRequest 
   });
   const sampling = samplingOfBody(body);
   const clientNonce = parseNonce(call.nonceHeader);
-  const promptIds = promptOfMessages(model.text, body.messages, rules.limits);
+  const tools = servedTools(json.fields, model);
+  const promptIds = promptOfMessages(model.text, body.messages, tools, rules.limits);
   const maxTokens = maxTokensOfBody(body, {
     promptTokens: promptIds.length,
     contextMax: model.contextMax,
     maxTokensDefault: rules.limits.maxTokensDefault,
   });
+  const logprobs = logprobsOfBody(body);
+  if (logprobs !== null && tools.length > 0) {
+    // They join to the text that the model wrote, which is not what is shown where a call was read out of it.
+    throw new ProtocolError('unsupported_parameter', 'logprobs beside tools are not served.', { param: 'logprobs' });
+  }
   const choices = choicesOfBody(body, maxTokens, rules.limits);
   return {
     includeUsage: body.stream_options?.include_usage ?? false,
@@ -70,14 +77,23 @@ export function parseChatRequest(call: ChatCall, rules: ChatRules): ChatRequest 
       seed: json.seed,
       maxTokens,
       choices,
+      toolNames: tools.map((tool) => tool.function.name),
       policy,
       bodyHash: json.hash,
       clientNonce,
       stream: body.stream ?? false,
-      logprobs: logprobsOfBody(body),
+      logprobs,
       signal: call.signal,
     },
   };
+}
+
+/** @throws {ProtocolError} `unsupported_parameter` where the model was never told of tools */
+function servedTools(fields: Readonly<Record<string, unknown>>, model: ModelEntry): readonly ChatTool[] {
+  const tools = toolsOfBody(fields);
+  if (tools.length === 0 || model.text.toolFormat !== null) return tools;
+  const message = `The chat template of ${model.id} tells of no tools, or has them called in a way that is not read here.`;
+  throw new ProtocolError('unsupported_parameter', message, { param: 'tools' });
 }
 
 /** A name as it is registered comes first; only then may what follows its last colon be a policy. */

@@ -14,6 +14,7 @@ import { keyedCall, type MadeAnswer } from './idempotency.ts';
 import { type AnswerHead, chatLogprobs, completionBody, completionId, contentOf, outputTokensOf } from './render.ts';
 import { ownAssay } from './seal.ts';
 import { type Making, type ServeDeps, serveAnswer } from './serve-answer.ts';
+import { ShownChoice } from './shown-choice.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 
 export interface ChatDeps extends ChatRules, ServeDeps {
@@ -96,8 +97,8 @@ async function plainAnswer(c: GatewayContext, { head, request, opened, rest, kee
     if (event.type !== 'final') continue;
     for (const [choice, { finish }] of event.choices.entries()) texts[choice]!.finish(finish);
     observeFinal(c, request, event);
-    const said = texts.map(({ text }) => text);
-    const content = contentOf(head, said, event.choices, request.promptIds.length);
+    const choices = texts.map(({ text }, index) => wholeChoice(request, index, text));
+    const content = contentOf(head, choices, event.choices, request.promptIds.length);
     const shown = shownLogprobs(texts, ({ spelled }) => chatLogprobs(spelled));
     const headers = {
       ...openedHeaders(request.requestId, opened),
@@ -110,6 +111,13 @@ async function plainAnswer(c: GatewayContext, { head, request, opened, rest, kee
     return { headers: whole.headers, body: whole.frames.join('') };
   }
   throw new Error('the pipeline ended without a final event');
+}
+
+function wholeChoice(request: AnswerRequest, index: number, text: string): ShownChoice {
+  const choice = new ShownChoice(request, index);
+  choice.push(text);
+  choice.end();
+  return choice;
 }
 
 function streamedAnswer(

@@ -5,6 +5,7 @@ import { type AnswerPart, answerTexts, shownLogprobs } from './answer-text.ts';
 import { dataFrame, KEEP_ALIVE_FRAME } from './frames.ts';
 import { type AnswerHead, chatLogprobs, chunkBuilder, contentOf } from './render.ts';
 import { ownAssay } from './seal.ts';
+import { type ChoiceDelta, ShownChoice } from './shown-choice.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 
 /** How long a stream may be silent before a comment shows proxies that it lives: below the usual 60 s, twice over. */
@@ -32,26 +33,29 @@ export async function* streamFrames(
 ): AsyncGenerator<string, void, undefined> {
   const chunks = chunkBuilder(head, includeUsage);
   const texts = answerTexts(request);
-  let hasText = false;
-  const framesOf = (choice: number, { text, logprobs }: AnswerPart): string[] => {
-    if (text === '' && (logprobs ?? []).length === 0) return [];
-    if (!hasText && text !== '') onFirstText();
-    hasText ||= text !== '';
-    return [dataFrame(chunks.text(choice, text, chatLogprobs(logprobs)))];
+  const choices = texts.map((_, choice) => new ShownChoice(request, choice));
+  let hasBegun = false;
+  const framesOf = (choice: number, deltas: readonly ChoiceDelta[], { logprobs }: AnswerPart): string[] => {
+    if (!hasBegun && deltas.length > 0) onFirstText();
+    hasBegun ||= deltas.length > 0;
+    // A token that completes no character has its log-probabilities all the same.
+    const shown = deltas.length === 0 && (logprobs ?? []).length > 0 ? [{ content: '' }] : deltas;
+    return shown.map((delta, at) => dataFrame(chunks.piece(choice, delta, at === 0 ? chatLogprobs(logprobs) : null)));
   };
   for (const choice of texts.keys()) yield dataFrame(chunks.role(choice));
   for await (const event of events) {
     if (event.type === 'opened') continue;
     if (event.type === 'tokens') {
-      yield* framesOf(event.choice, texts[event.choice]!.push(event));
+      const part = texts[event.choice]!.push(event);
+      yield* framesOf(event.choice, choices[event.choice]!.push(part.text), part);
       continue;
     }
     for (const [choice, { finish }] of event.choices.entries()) {
-      yield* framesOf(choice, texts[choice]!.finish(finish));
+      const part = texts[choice]!.finish(finish);
+      yield* framesOf(choice, [...choices[choice]!.push(part.text), ...choices[choice]!.end()], part);
     }
     onFinal(event);
-    const said = texts.map(({ text }) => text);
-    const content = contentOf(head, said, event.choices, request.promptIds.length);
+    const content = contentOf(head, choices, event.choices, request.promptIds.length);
     const shown = shownLogprobs(texts, ({ spelled }) => chatLogprobs(spelled));
     const unfinished = { form: 'events', headers, frames: [], tail: chunks.last(content, ownAssay(event)) } as const;
     yield* finishAnswer(unfinished, await event.seal(content, shown, await keep?.(unfinished))).frames;

@@ -1,7 +1,8 @@
 /** OpenAI's response objects: the completion, the chunks of a stream, the models. Key order is OpenAI's. */
 import type { SpelledLogprobs } from '#protocol/logprob-text';
 import type { ShownLogprobs } from '#protocol/logprobs';
-import type { FinishedChoice, FinishKind, ModelEntry, ResponseContent, SealedAnswer } from './answer.ts';
+import type { FinishedChoice, ModelEntry, ResponseContent, SealedAnswer } from './answer.ts';
+import type { ChoiceDelta, ShownChoice } from './shown-choice.ts';
 
 /** What all objects of one answer share. */
 export interface AnswerHead {
@@ -18,10 +19,6 @@ export function completionId(requestId: string): string {
   return `chatcmpl-${requestId.replace(/^req_/, '')}`;
 }
 
-function finishReason(finish: FinishKind): 'stop' | 'length' {
-  return finish === 'length' ? 'length' : 'stop';
-}
-
 function usageOf(promptTokens: number, outputTokens: number): Usage {
   return {
     prompt_tokens: promptTokens,
@@ -32,19 +29,16 @@ function usageOf(promptTokens: number, outputTokens: number): Usage {
 
 /**
  * What the attestation covers of an answer. The prompt is counted once, as OpenAI counts it, and every choice's output.
- * @param texts by choice
+ * @param choices by index
  */
 export function contentOf(
   head: AnswerHead,
-  texts: readonly string[],
+  choices: readonly ShownChoice[],
   finished: readonly FinishedChoice[],
   promptTokens: number,
 ): ResponseContent {
-  const choices = finished.map(
-    ({ finish }, index) =>
-      ({ index, role: 'assistant', content: texts[index]!, finish_reason: finishReason(finish) }) as const,
-  );
-  return { model: head.model, choices, usage: usageOf(promptTokens, outputTokensOf(finished)) };
+  const ended = finished.map(({ finish }, index) => choices[index]!.finished(finish));
+  return { model: head.model, choices: ended, usage: usageOf(promptTokens, outputTokensOf(finished)) };
 }
 
 /** Output tokens of all choices together. */
@@ -69,9 +63,9 @@ export function completionBody(
     object: 'chat.completion',
     created: head.created,
     model: head.model,
-    choices: content.choices.map(({ index, role, content: text, finish_reason }) => ({
+    choices: content.choices.map(({ index, role, content: text, tool_calls, finish_reason }) => ({
       index,
-      message: { role, content: text ?? null, refusal: null },
+      message: { role, content: text ?? null, refusal: null, ...(tool_calls ? { tool_calls } : {}) },
       logprobs: shown?.find((choice) => choice.index === index)?.logprobs ?? null,
       finish_reason,
     })),
@@ -97,8 +91,8 @@ export function chunkBuilder(head: AnswerHead, includeUsage: boolean) {
   return {
     /** A choice's first chunk: the role stands here and nowhere else. */
     role: (index: number) => chunk(choice(index, { role: 'assistant', content: '' }, null), noUsage),
-    text: (index: number, text: string, logprobs: object | null) =>
-      chunk(choice(index, { content: text }, null, logprobs), noUsage),
+    piece: (index: number, delta: ChoiceDelta, logprobs: object | null) =>
+      chunk(choice(index, delta, null, logprobs), noUsage),
     /**
      * The chunks after the last text, one finish for each choice. The `assay` member is in the last of them: beside the usage
      * where the client asked for it, else in the last finish chunk, then with the usage inside, because the content hash

@@ -10,9 +10,6 @@ const never = (): boolean => false;
 
 /** Each field with the values that ask for nothing. Null and absent always do. */
 const UNSERVED: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
-  ['tools', isEmptyList],
-  ['tool_choice', isOneOf('none', 'auto')],
-  ['parallel_tool_calls', isOneOf(true, false)],
   ['functions', isEmptyList],
   ['function_call', isOneOf('none', 'auto')],
   ['response_format', (value: unknown) => typeof value === 'object' && (value as { type?: unknown }).type === 'text'],

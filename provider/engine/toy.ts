@@ -59,6 +59,7 @@ export const TOY_TEXT: TextModel = {
   contextMax: CONTEXT_MAX,
   vocabSize: VOCAB_SIZE,
   eosIds: [EOS_ID],
+  toolFormat: null,
   renderChat: (messages) => messages.map((message) => `<${message.role}>${contentOf(message)}\n`).join(''),
   encodeChat: (messages) => [...messages.flatMap(messageIds), MESSAGE_ID, roleId('assistant')],
   encode: (text) => textIds(text),

@@ -48,6 +48,16 @@ const REFUSED: readonly [fields: object, status: number, code: string, param: st
   [
     { messages: [{ role: 'assistant', content: 'x', tool_calls: [{ id: 'a' }] }] },
     400,
+    'invalid_request',
+    'messages[0].tool_calls[0].type',
+  ],
+  [
+    {
+      messages: [
+        { role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }] },
+      ],
+    },
+    400,
     'unsupported_parameter',
     'messages[0].tool_calls',
   ],

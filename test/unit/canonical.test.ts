@@ -174,8 +174,36 @@ test('text smuggled into a field that the hash does not cover is no content', ()
   Object.assign(refused.choices[0]!.message, { refusal: 'I will not say.' });
   expect(contentOfCompletion(refused)).toBeNull();
   expect(contentOfChunks([...chunks.slice(0, 2), choice({ refusal: 'No.' }), ...chunks.slice(2)])).toBeNull();
-  const call = { index: 0, id: 'a', type: 'function', function: { name: 'rm', arguments: '{}' } };
-  expect(contentOfChunks([...chunks.slice(0, 2), choice({ tool_calls: [call] }), ...chunks.slice(2)])).toBeNull();
+});
+
+test('calls in a stream count as they are put together, and pieces that do not fit together are no content', () => {
+  const withCalls = (...deltas: object[]) =>
+    contentOfChunks([
+      ...chunks.slice(0, 2),
+      ...deltas.map((delta) => choice({ tool_calls: [delta] })),
+      ...chunks.slice(2),
+    ]);
+  const begun = { index: 0, id: 'a', type: 'function', function: { name: 'f', arguments: '' } };
+  const more = { index: 0, function: { arguments: '{}' } };
+  const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } };
+  expect(withCalls(begun, more)!.choices[0]!.tool_calls).toEqual([call]);
+  expect(contentHash(withCalls(begun, more)!)).not.toBe(contentHash(contentOfChunks(chunks)!));
+  expect(withCalls(more)).toBeNull();
+  expect(withCalls({ ...begun, index: 1 })).toBeNull();
+  expect(withCalls(begun, { ...more, id: 'b' })).toBeNull();
+  expect(withCalls(begun, { ...more, function: { name: 'g' } })).toBeNull();
+});
+
+test('beside calls an empty text, null and no text are the same', () => {
+  const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } } as const;
+  const hashes = ['', null, undefined].map((content) =>
+    contentHash({
+      model: 'm',
+      choices: [{ index: 0, role: 'assistant', content, tool_calls: [call], finish_reason: 'tool_calls' }],
+      usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+    }),
+  );
+  expect(new Set(hashes).size).toBe(1);
 });
 
 test('an unfinished, resumed or uncounted stream is no content', () => {

@@ -29,19 +29,19 @@ const REFUSING =
 
 test('a template that shows every role serves tool messages', () => {
   const text = textModel();
-  const ids = promptOfMessages(text, messages, CHAT_LIMITS_DEFAULT);
+  const ids = promptOfMessages(text, messages, [], CHAT_LIMITS_DEFAULT);
   expect(text.renderChat([{ role: 'tool', content: 'forty-two' }])).toContain('forty-two');
   expect(ids.length).toBeGreaterThan(4);
 });
 
 test('a template that skips tool messages is no reason to drop them', () => {
-  expect(() => promptOfMessages(textModel(SHOWN), messages, CHAT_LIMITS_DEFAULT)).toThrow(
+  expect(() => promptOfMessages(textModel(SHOWN), messages, [], CHAT_LIMITS_DEFAULT)).toThrow(
     expect.objectContaining({ code: 'unsupported_parameter', param: 'messages[1].role' }) as Error,
   );
 });
 
 test('a template that refuses a role is a 400 that does not quote the message', () => {
-  const run = () => promptOfMessages(textModel(REFUSING), messages, CHAT_LIMITS_DEFAULT);
+  const run = () => promptOfMessages(textModel(REFUSING), messages, [], CHAT_LIMITS_DEFAULT);
   expect(run).toThrow(expect.objectContaining({ code: 'invalid_request', param: 'messages' }) as Error);
   expect(run).not.toThrow(/forty-two/);
 });
