@@ -68,5 +68,7 @@ export async function* runChoices(
   } finally {
     if (waiting.size > 0) life.abort(new ProtocolError('client_closed', 'Another choice of the request has ended it.'));
     await Promise.all(waiting.values());
+    // Those that wait for their tokens to be taken end as well; their result is read by nobody.
+    await Promise.all(runs.map((run) => run.return(undefined as never)));
   }
 }

@@ -11,7 +11,7 @@ import { makeProvider, type World } from '../fixtures/network.ts';
 import type { FastKeys } from './fast-signer.ts';
 import { Life } from './life.ts';
 import type { DiskFault, MachinePlan, Scenario } from './scenario.ts';
-import { HONEST_JITTER, paced, TOY_MODEL, toyMachine } from './toy-machine.ts';
+import { HONEST_JITTER, paced, TOY_MODEL, toyMachine, underSeed } from './toy-machine.ts';
 import type { Host } from './wire.ts';
 import type { Witness } from './witness.ts';
 
@@ -69,6 +69,7 @@ export function createMachine({ plan, signer }: Machine, parts: MachineParts): S
       if (parts.remembers === false) disk = createMemoryStore();
       const clock = mine.clock(world.clock, plan.skewMs);
       const honest = toyMachine(plan.jitter ? { jitter: HONEST_JITTER, classSalt: plan.name } : {});
+      const lying = cheat.engine?.(honest, tools) ?? honest;
       const provider = makeProvider({
         ...world,
         clock,
@@ -79,7 +80,7 @@ export function createMachine({ plan, signer }: Machine, parts: MachineParts): S
         gateway,
         digest: TOY_MODEL.digest,
         modelId: TOY_MODEL.id,
-        engine: paced(cheat.engine?.(honest, tools) ?? honest, clock, plan.eighthMs),
+        engine: paced(underSeed(plan.liesUnderSeed, lying, honest), clock, plan.eighthMs),
         store: mortalStore(disk, mine, world.clock, plan.disk ?? null),
       });
       direct = async (request) => provider.app.fetch(request);

@@ -1,5 +1,7 @@
 /** SAFETY: whatever fails and whoever lies, nothing wrong is accepted and nobody honest pays for it. */
 import { readChatRequest } from '#protocol/asked';
+import type { Statement } from '#protocol/attestation';
+import { choicesOf } from '#protocol/choices';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { LOGIT_SCALE, margin } from '#protocol/evidence';
 import { verifyResponse } from '#protocol/verify';
@@ -33,9 +35,12 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
   const { statement } = outcome;
   const problems: string[] = [];
   run.witness.answer(outcome.compact, outcome.checkpoint);
-  if (answer.plan.quorum && statement.verdict !== 'inconclusive') {
-    const wrong = await differsFromHonest(run, answer);
-    if (wrong !== null) problems.push(`${statement.verdict} although ${wrong}`);
+  const choices = choicesOf(statement);
+  if (choices.length !== (answer.plan.body.n ?? 1)) problems.push(`${choices.length} choices`);
+  for (const [index, choice] of choices.entries()) {
+    if (!answer.plan.quorum || choice.verdict === 'inconclusive') continue;
+    const wrong = await differsFromHonest(run, answer, choice);
+    if (wrong !== null) problems.push(`choice ${index} ${choice.verdict} although ${wrong}`);
   }
   const { items } = verifyResponse({
     response: answer.text,
@@ -56,10 +61,7 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
 }
 
 /** Compares with an honest machine that is none of the network's. */
-async function differsFromHonest(run: Run, answer: Answer): Promise<string | null> {
-  const outcome = outcomeOf(answer);
-  if (outcome.kind !== 'answered') return null;
-  const { request, outputIds } = outcome.statement;
+async function differsFromHonest(run: Run, answer: Answer, { request, outputIds }: Statement): Promise<string | null> {
   const asked = readChatRequest(answer.requestText, TOY_MODEL.text, null);
   const { sampling } = asked;
   const promptIds = asked.promptIds!;

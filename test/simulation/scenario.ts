@@ -7,6 +7,8 @@ import { CALM, type NetworkFaults } from './wire.ts';
 export interface MachinePlan {
   readonly name: string;
   readonly cheat: CheatName | null;
+  /** The one sampler key under which its engine lies; without it, it always does. */
+  readonly liesUnderSeed?: bigint;
   readonly jitter: boolean;
   /** Virtual milliseconds for eight tokens. */
   readonly eighthMs: number;
@@ -66,7 +68,9 @@ export const FAULTS_END_MS = START_MS + 200_000;
 export function scenarioOf(seed: number): Scenario {
   const rng = new SeededRng(`scenario ${seed}`);
   const count = rng.between(3, 7);
-  const requests = Array.from({ length: rng.between(2, 4) }, () => drawRequest(rng, count));
+  // Drawn apart, so that the rest of a seed is what it was before there were choices.
+  const several = new SeededRng(`choices ${seed}`);
+  const requests = Array.from({ length: rng.between(2, 4) }, () => withChoices(drawRequest(rng, count), several));
   const leastAgree = Math.min(...requests.filter(({ quorum }) => quorum).map(({ agree }) => agree), count);
   const cheating = rng.chance(0.7);
   // Fewer than `agree` of them in any committee: what the protocol promises to hold against.
@@ -132,6 +136,11 @@ function drawRequest(rng: SeededRng, providers: number): RequestPlan {
       verification: policy,
     },
   };
+}
+
+/** A third of the requests ask for two or three choices. */
+function withChoices(request: RequestPlan, rng: SeededRng): RequestPlan {
+  return rng.chance(1 / 3) ? { ...request, body: { ...request.body, n: rng.between(2, 3) } } : request;
 }
 
 /** Each fault is on in a third of the seeds: faults that are always on hide each other. */

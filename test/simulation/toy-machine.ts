@@ -36,6 +36,19 @@ export function toyMachine({ salt = 'real', jitter = 0, classSalt = 'a' }: Machi
   };
 }
 
+/** An engine that lies under one sampler key and is honest under all others; without a key it always lies. */
+export function underSeed(seed: bigint | undefined, lying: Engine, honest: Engine): Engine {
+  if (seed === undefined) return lying;
+  const of = (request: { readonly seed: bigint }) => (request.seed === seed ? lying : honest);
+  return {
+    info: honest.info,
+    text: honest.text,
+    generate: (request) => of(request).generate(request),
+    score: (request) => of(request).score(request),
+    close: () => honest.close(),
+  };
+}
+
 /** Every eighth token takes `eighthMs` of virtual time, and so does a score. */
 export function paced(engine: Engine, clock: Clock, eighthMs: number): Engine {
   return {

@@ -7,8 +7,9 @@ import { acceptRequest } from '../../gateway/store/accept-request.ts';
 import { settleRequest } from '../../gateway/store/close-request.ts';
 import { listDraws } from '../../gateway/store/epochs-repo.ts';
 import type { Store, Tx } from '../../gateway/store/handle.ts';
+import { jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
 import { openStore } from '../../gateway/store/open-store.ts';
-import { recordJobs } from '../../gateway/store/record-work.ts';
+import { type JobStep, recordJobs, recordSteps } from '../../gateway/store/record-work.ts';
 import { recover } from '../../gateway/store/recover.ts';
 import { requestById, unfinishedRequests } from '../../gateway/store/requests-repo.ts';
 import {
@@ -26,6 +27,7 @@ import {
   answer,
   balances,
   everybody,
+  JOBS,
   LIFE,
   PAY_NANO,
   picture,
@@ -85,6 +87,50 @@ test.each(LIFE.slice(0, -1).map((_, i) => i + 1))(
     const before = await picture(again);
     expect(await recoverAt(again, 6_000)).toEqual({ closed: [], paidNano: 0n });
     expect(await picture(again)).toBe(before);
+  },
+);
+
+/** Two choices of three members: the first has its claims, the second has revealed, as far as it came. */
+test.each([0, 1, 2, 3])(
+  'killed between choices, with %i members of the second choice revealed, all that was revealed is paid once',
+  async (second) => {
+    const jobsOf = (choice: number) =>
+      JOBS.map((job) => ({
+        ...job,
+        choice,
+        jobId: hashOf(`${job.jobId} ${choice}`),
+        roundId: hashOf(`round ${choice}`),
+      }));
+    await store.withTx((tx) => acceptRequest(tx, newRequest('r1')));
+    for (const choice of [0, 1]) await store.withTx((tx) => recordJobs(tx, 'r1', jobsOf(choice), 1_001));
+    const outputTokens = 30;
+    const steps = (kind: 'committed' | 'revealed' | 'claimed', jobs: ReturnType<typeof jobsOf>): JobStep[] =>
+      jobs.map(({ jobId }) => {
+        if (kind === 'committed') return { kind, jobId, commitmentsJson: '["0x00"]' };
+        return kind === 'revealed'
+          ? { kind, jobId, outputTokens }
+          : { kind, jobId, claimJson: '{}', outputTokens, atMs: 1_002 };
+      });
+    const [first, last] = [jobsOf(0), jobsOf(1)];
+    await store.withTx((tx) => recordSteps(tx, steps('committed', [...first, ...last])));
+    await store.withTx((tx) => recordSteps(tx, [...steps('revealed', first), ...steps('claimed', first)]));
+    await store.withTx((tx) => recordSteps(tx, steps('revealed', last.slice(0, second))));
+    const again = afterKill('killed');
+    const paidNano = PAY_NANO * BigInt(JOBS.length + second);
+    expect(await recoverAt(again, 5_000)).toEqual({ closed: ['r1'], paidNano });
+    expect(await booksProblems(again)).toEqual([]);
+    expect(await balances(again, 'client:key1', RESERVE, 'escrow:r1', 'cover:r1')).toEqual([
+      CLIENT_FUNDS_NANO,
+      RESERVE_FUNDS_NANO - paidNano,
+      0n,
+      0n,
+    ]);
+    const jobs = await again.read((handle) => jobsOfRequest(handle, 'r1'));
+    expect(jobs.map((job) => [job.choice, job.earnedNano > 0n])).toEqual([
+      ...JOBS.map(() => [0, true]),
+      ...JOBS.map((_, seat) => [1, seat < second]),
+    ]);
+    expect(await recoverAt(again, 6_000)).toEqual({ closed: [], paidNano: 0n });
   },
 );
 
