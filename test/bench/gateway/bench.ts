@@ -47,6 +47,8 @@ interface Row {
   readonly pid: number | null;
   readonly headers: Readonly<Record<string, string>>;
   readonly fields: object;
+  /** The end of its log. */
+  readonly log: () => string;
 }
 
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
@@ -94,15 +96,22 @@ async function startRows(
   options: BenchOptions,
 ): Promise<Row[]> {
   const members = mocks.slice(0, MEMBERS.length);
-  const rows: Row[] = [{ name: 'direct', url: mocks[0]!, pid: null, headers: {}, fields: {} }];
+  const rows: Row[] = [{ name: 'direct', url: mocks[0]!, pid: null, headers: {}, fields: {}, log: () => '' }];
   const fanout = startSource('fanout-main.ts', members);
   children.push(fanout);
-  rows.push({ name: 'fan-out n=3', url: await urlOf(fanout), pid: fanout.pid, headers: {}, fields: {} });
+  rows.push({
+    name: 'fan-out n=3',
+    url: await urlOf(fanout),
+    pid: fanout.pid,
+    headers: {},
+    fields: {},
+    log: fanout.stderr,
+  });
   const missing = installPortkey(options.portkeyFolder);
   if (missing === null) {
     const { child, url, headers } = await startPortkey(options.portkeyFolder, mocks[0]!);
     children.push(child);
-    rows.push({ name: 'portkey', url, pid: child.pid, headers, fields: {} });
+    rows.push({ name: 'portkey', url, pid: child.pid, headers, fields: {}, log: child.stderr });
   } else absent.push(`portkey: ${missing}`);
   const gateway = await startGateway(folder, mocks, children, options.nodeArgs);
   const headers = { authorization: `Bearer ${API_KEY}` };
@@ -127,7 +136,7 @@ async function startGateway(folder: string, mocks: readonly string[], children: 
   children.push(gateway);
   const url = /^assay gateway (\S+)\/v1 /.exec(await lineOf(gateway))?.[1];
   if (url === undefined) throw new Error(`the gateway did not start: ${gateway.stderr()}`);
-  return { url, pid: gateway.pid };
+  return { url, pid: gateway.pid, log: gateway.stderr };
 }
 
 async function measure(
@@ -162,7 +171,7 @@ async function measure(
   const wallSeconds = (performance.now() - begunAt) / 1000;
   const { samples, failures } = JSON.parse(await lineOf(generator)) as LoadResult;
   await generator.stop();
-  if (failures.length > 0) throw new Error(`${row.name} did not answer: ${failures[0]}`);
+  if (failures.length > 0) throw new Error(`${row.name} did not answer: ${failures[0]} ${row.log()}`);
   const { joined, ...figures } = figuresOf(samples, await takeHolds(mocks));
   if (joined < samples.length / 2)
     throw new Error(`${row.name}: ${joined} of ${samples.length} answers are known to a mock`);
