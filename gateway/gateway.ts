@@ -270,7 +270,7 @@ export class Gateway {
 function keyLookup(store: Store): KeyLookup {
   return {
     async byHash(hash) {
-      const row = await store.read((handle) => activeApiKeyByHash(handle, hash));
+      const row = await store.peek((handle) => activeApiKeyByHash(handle, hash));
       if (!row) return null;
       const policy = row.policyJson === null ? null : policyOfJson(policyJsonSchema.parse(JSON.parse(row.policyJson)));
       const { keyId, requestsPerMinute, tokensPerMinute, concurrentRequests } = row;

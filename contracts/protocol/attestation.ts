@@ -176,9 +176,12 @@ export const zReceipt = z.strictObject({
 });
 export type Receipt = z.output<typeof zReceipt>;
 
-/** The hash that the log's `answer` entry and the attestation carry. */
-export function statementHash(statement: StatementWire): Hash {
-  return toHex(taggedHash(TAGS.attestationBody, utf8(canonicalJson(statement))));
+/**
+ * The hash that the log's `answer` entry and the attestation carry.
+ * @param text the statement's canonical JSON, from who has it already
+ */
+export function statementHash(statement: StatementWire, text: string = canonicalJson(statement)): Hash {
+  return toHex(taggedHash(TAGS.attestationBody, utf8(text)));
 }
 
 /** Hash over the digests of claims, in the order of waves and members. */
@@ -192,28 +195,40 @@ export function wavesOf<Wave>(statement: { waves: Wave[]; choices?: { waves: Wav
 }
 
 /** All claims of waves, in order. */
-export function claimsOf(waves: readonly Pick<WaveRecord, 'members'>[]): Claim[] {
+export function claimsOf(waves: readonly { members: readonly Pick<MemberRecord, 'claim'>[] }[]): Claim[] {
   return waves.flatMap((wave) => wave.members.flatMap((member) => (member.claim ? [member.claim.value] : [])));
 }
 
 /** What the signature covers, derived from the statement alone. */
-export function sealOf(domain: Domain, statement: StatementWire): AttestationSeal {
+export function sealOf(
+  domain: Domain,
+  statement: StatementWire,
+  text: string = canonicalJson(statement),
+): AttestationSeal {
   return {
     requestId: statement.requestId,
     requestHash: statement.requestHash,
     contentHash: statement.contentHash,
-    claimsHash: claimsHash(domain, claimsOf(z.array(zWaveRecord).parse(wavesOf(statement)))),
+    claimsHash: claimsHash(domain, claimsOf(wavesOf<Pick<StatementWire['waves'][number], 'members'>>(statement))),
     verdict: VERDICTS.indexOf(statement.verdict as Verdict),
     logIndex: statement.logIndex,
     issuedAtMs: statement.issuedAtMs,
-    statementHash: statementHash(statement),
+    statementHash: statementHash(statement, text),
   };
 }
 
-/** `v1.<base64url canonical json>.<base64url signature>`. */
-export function compactAttestation(domain: Domain, signer: Signer, statement: StatementWire): string {
-  const signature = signer.sign(digests.attestation(domain, sealOf(domain, statement)));
-  return `v1.${toBase64Url(utf8(canonicalJson(statement)))}.${toBase64Url(fromHex(signature))}`;
+/**
+ * `v1.<base64url canonical json>.<base64url signature>`.
+ * @param text the statement's canonical JSON, from who has it already
+ */
+export function compactAttestation(
+  domain: Domain,
+  signer: Signer,
+  statement: StatementWire,
+  text: string = canonicalJson(statement),
+): string {
+  const signature = signer.sign(digests.attestation(domain, sealOf(domain, statement, text)));
+  return `v1.${toBase64Url(utf8(text))}.${toBase64Url(fromHex(signature))}`;
 }
 
 /** Parses the compact form; null unless it is canonical JSON of a well-formed statement. Signature is not yet checked. */
@@ -239,7 +254,17 @@ export function parseAttestation(
   }
 }
 
+/** Node's own encoder; absent in browsers, where the portable code below serves. */
+const nodeBuffer = (globalThis as { Buffer?: { from(bytes: ArrayBufferLike, at: number, length: number): object } })
+  .Buffer;
+
 function toBase64Url(bytes: Uint8Array): string {
+  if (nodeBuffer) {
+    const buffer = nodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length) as {
+      toString(encoding: string): string;
+    };
+    return buffer.toString('base64url');
+  }
   let text = '';
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');

@@ -69,23 +69,31 @@ function write(value: unknown, depthLeft: number): string {
 }
 
 function writeString(text: string): string {
+  // Hashes, names and numbers, which most strings are, have nothing to escape.
+  if (PLAIN_STRING.test(text)) return `"${text}"`;
   // JSON.stringify would escape a lone surrogate and so give ill-formed text a form; RFC 8785 §3.2.2.2 forbids it.
   if (/\p{Surrogate}/u.test(text)) throw new NotCanonicalError('surrogate');
   return JSON.stringify(text);
 }
 
+/** Printable ASCII without the quotation mark and the backslash. */
+const PLAIN_STRING = /^[ !#-[\]-~]*$/;
+
 function writeArray(items: readonly unknown[], depthLeft: number): string {
-  return `[${items.map((item) => write(item, depthLeft)).join(',')}]`;
+  let text = '[';
+  for (let i = 0; i < items.length; i++) text += (i === 0 ? '' : ',') + write(items[i], depthLeft);
+  return `${text}]`;
 }
 
 function writeObject(value: object, depthLeft: number): string {
   const prototype: unknown = Object.getPrototypeOf(value);
   // A Map, Date or class instance would silently become `{}` or lose what it means.
   if (prototype !== Object.prototype && prototype !== null) throw new NotCanonicalError('type');
-  const members: string[] = [];
+  let text = '{';
   // The default order of `sort` is by UTF-16 code units, which is what RFC 8785 §3.2.3 asks for.
-  for (const [key, member] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
-    if (member !== undefined) members.push(`${writeString(key)}:${write(member, depthLeft)}`);
+  for (const key of Object.keys(value).sort()) {
+    const member = (value as Readonly<Record<string, unknown>>)[key];
+    if (member !== undefined) text += `${text === '{' ? '' : ','}${writeString(key)}:${write(member, depthLeft)}`;
   }
-  return `{${members.join(',')}}`;
+  return `${text}}`;
 }

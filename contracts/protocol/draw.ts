@@ -1,8 +1,6 @@
 /** The committee draw: committed keys, opened per request, a stake-weighted permutation (SPEC.md §8). Pure. */
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 as hmacHash } from '@noble/hashes/sha2.js';
 import { canonicalJson } from './canonical.ts';
-import { type Address, concat, fromHex, type Hash, taggedHash, toHex, u32, u64, utf8 } from './hash.ts';
+import { type Address, concat, fromHex, type Hash, hmacSha256, taggedHash, toHex, u32, u64, utf8 } from './hash.ts';
 import { leafHash, type MerkleLevels, merkleLevels, pathIn, verifyInclusion } from './merkle.ts';
 import { clientNonceHash } from './request.ts';
 import { TAGS } from './version.ts';
@@ -27,9 +25,7 @@ export function snapshotHash(snapshot: Snapshot): Hash {
 
 /** Key of draw `index` (0-based) in `epoch`: HMAC-SHA256(secret, tag ‖ 0 ‖ epoch ‖ index). */
 export function drawKey(epochSecret: Uint8Array, epoch: number, index: number): Hash {
-  return toHex(
-    hmac(hmacHash, epochSecret, concat(utf8(TAGS.drawKey), Uint8Array.of(0), u64(BigInt(epoch)), u32(index))),
-  );
+  return toHex(hmacSha256(epochSecret, concat(utf8(TAGS.drawKey), Uint8Array.of(0), u64(BigInt(epoch)), u32(index))));
 }
 
 function drawKeyLeaf(index: number, key: Hash): Uint8Array {
@@ -59,8 +55,7 @@ export function drawKeyInTree(index: number, key: Hash, path: readonly Hash[], s
 
 /** Seed of one draw: HMAC(k_i, bodyHash ‖ sha256(client nonce)). The client's part keeps the gateway from choosing it. */
 export function drawSeed(key: Hash, bodyHash: Hash, clientNonce: string | null): Uint8Array {
-  return hmac(
-    hmacHash,
+  return hmacSha256(
     fromHex(key),
     concat(utf8(TAGS.draw), Uint8Array.of(0), fromHex(bodyHash), clientNonceHash(clientNonce)),
   );
@@ -93,7 +88,7 @@ function pick(
   while (left.length > 0) {
     const total = left.reduce((sum, entry) => sum + weigh(entry), 0n);
     // 256 random bits modulo a total below 2^96: the bias is below 2^-160.
-    let point = BigInt(toHex(hmac(hmacHash, seed, u32(firstStep + order.length)))) % total;
+    let point = BigInt(toHex(hmacSha256(seed, u32(firstStep + order.length)))) % total;
     const at = left.findIndex((entry) => {
       point -= weigh(entry);
       return point < 0n;

@@ -27,6 +27,17 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return nativeHash ? new Uint8Array(nativeHash('sha256', bytes, 'buffer')) : nobleSha256(bytes);
 }
 
+const HMAC_BLOCK_BYTES = 64;
+
+/** HMAC-SHA-256 (RFC 2104) over `sha256`, so that it is as fast as that is. */
+export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
+  const inner = new Uint8Array(HMAC_BLOCK_BYTES);
+  inner.set(key.length > HMAC_BLOCK_BYTES ? sha256(key) : key);
+  const outer = inner.map((byte) => byte ^ 0x5c);
+  for (let i = 0; i < HMAC_BLOCK_BYTES; i++) inner[i]! ^= 0x36;
+  return sha256(concat(outer, sha256(concat(inner, message))));
+}
+
 /** Keccak-256 as Ethereum uses it; only for EIP-712 and addresses. */
 export function keccak256(bytes: Uint8Array): Uint8Array {
   return keccak_256(bytes);

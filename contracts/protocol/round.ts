@@ -1,6 +1,6 @@
 /** Sealed rounds: commitments, padded roots of 16 slots, permissions (SPEC.md §5). Pure. */
 import { type Address, concat, equalBytes, fromHex, type Hash, sha256, taggedHash, toHex, u8, u32 } from './hash.ts';
-import { inclusionProof, leafHash, merkleRoot, verifyInclusion } from './merkle.ts';
+import { leafHash, merkleLevels, pathIn, verifyInclusion } from './merkle.ts';
 import { ROUND_WIDTH, SEATS_MAX } from './schema.ts';
 import type { Opening } from './typed.ts';
 import { TAGS } from './version.ts';
@@ -78,7 +78,8 @@ export function sealRound(
       ? paddingLeaf(padSeed, roundId, index, slot)
       : roundLeaf(roundId, index, slot, commitment);
   });
-  return { root: toHex(merkleRoot(leaves)), path: (slot) => inclusionProof(leaves, slot).map(toHex) };
+  const levels = merkleLevels(leaves);
+  return { root: toHex(levels[levels.length - 1]![0]!), path: (slot) => pathIn(levels, slot).map(toHex) };
 }
 
 /** Whether `commitment` stands at `slot` under the round's root: what a provider checks before it opens anything. */

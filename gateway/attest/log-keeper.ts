@@ -41,6 +41,8 @@ export function leafOf(entry: LogEntry): LogLeaf {
 export class LogKeeper {
   readonly #deps: LogKeeperDeps;
   #latest: SignedCheckpoint | null = null;
+  /** The largest checkpoint that was asked for and is durable. */
+  #largest: RecordedCheckpoint | null = null;
   #signing: Promise<SignedCheckpoint> | null = null;
 
   constructor(deps: LogKeeperDeps) {
@@ -96,6 +98,19 @@ export class LogKeeper {
     return signed;
   }
 
+  /**
+   * Signs a durable checkpoint, or a larger durable one: answers that became durable together share one signature, over the
+   * largest of theirs.
+   */
+  async signShared(recorded: RecordedCheckpoint): Promise<SignedCheckpoint> {
+    if (this.#largest === null || this.#largest.size < recorded.size) this.#largest = recorded;
+    // One turn of the microtask queue: whoever was told of the same flush asks before it ends.
+    await Promise.resolve();
+    const signed = this.#latest;
+    if (signed && signed.size >= recorded.size) return signed;
+    return this.sign(this.#largest);
+  }
+
   /** A signed checkpoint that covers the entry; requests that wait at the same time share one. */
   async covering(logIndex: number): Promise<SignedCheckpoint> {
     for (;;) {
@@ -109,7 +124,8 @@ export class LogKeeper {
 
   /** Audit path of an entry under a checkpoint. */
   async inclusion(logIndex: number, size: number): Promise<Hash[]> {
-    return [...(await this.#deps.store.read((handle) => logInclusion(handle, logIndex, size)))];
+    // A checkpoint's size is durable before anybody asks for it.
+    return [...(await this.#deps.store.peek((handle) => logInclusion(handle, logIndex, size)))];
   }
 
   async #sign(): Promise<SignedCheckpoint> {

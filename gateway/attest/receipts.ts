@@ -44,16 +44,18 @@ export class ReceiptDesk {
   /**
    * Signs a statement and a checkpoint that the settlement has made durable together. What is signed is stored afterwards:
    * a crash before that signs the same bytes again.
+   * @param text the statement's canonical JSON
    * @returns the receipt, and the storing that may go on behind the answer
    */
   async seal(
     statement: StatementWire,
+    text: string,
     recorded: RecordedCheckpoint,
   ): Promise<{ receipt: Receipt; stored: () => Promise<void> }> {
     const { log, store } = this.#deps;
     const { requestId } = statement;
-    const compact = this.#compact(statement);
-    const checkpoint = log.sign(recorded);
+    const checkpoint = await log.signShared(recorded);
+    const compact = this.#compact(statement, text);
     const receipt = await this.#receiptOf(compact, statement, checkpoint);
     const stored = () =>
       store.withTx(async (tx) => {
@@ -99,11 +101,11 @@ export class ReceiptDesk {
   }
 
   /** Signed by the key that the statement names, which may be one of the past. */
-  #compact(statement: StatementWire): string {
+  #compact(statement: StatementWire, text?: string): string {
     const { keys, domain } = this.#deps;
     const signer = keys.of(statement.gateway);
     if (signer === null) throw new ProtocolError('internal_error', 'The key of an answer is unknown.');
-    return compactAttestation(domain, signer, statement);
+    return compactAttestation(domain, signer, statement, text);
   }
 
   async #sign(requestId: string, statement: StatementWire): Promise<string> {

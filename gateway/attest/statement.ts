@@ -4,11 +4,10 @@ import type { Address, Hash } from '#protocol/hash';
 import { ticketToWire } from '#protocol/messages';
 import { type Policy, policyJson } from '#protocol/policy';
 import { outputHash } from '#protocol/request';
-import { requestHash } from '#protocol/typed';
 import type { Fault, Verdict } from '#protocol/verdict';
 import type { OpenEpoch, OpenedDraw } from '../committee/epochs.ts';
 import type { SealedMember } from '../round/member.ts';
-import { type AttemptPlan, termsOf } from '../round/plan.ts';
+import { type AttemptPlan, requestHashOf, termsOf } from '../round/plan.ts';
 import type { TakenScore } from '../round/scoring.ts';
 import type { Wave } from '../round/wave.ts';
 
@@ -120,7 +119,7 @@ export function buildStatement(
       sampling: plan.sampling,
       seed: seed.toString(),
     },
-    requestHash: requestHash(termsOf(plan)),
+    requestHash: requestHashOf(plan),
     bodyHash: record.bodyHash,
     clientNonce: record.clientNonce,
     policy: { ...policyJson(record.policy) },

@@ -48,6 +48,9 @@ export interface OpenedDraw {
   readonly order: readonly Address[];
 }
 
+/** Epochs kept with their trees, some 1 MB each at 4,096 keys: the running one and those of answers that began under it. */
+const OPEN_MAX = 8;
+
 export class EpochKeeper {
   readonly #deps: EpochDeps;
   readonly #open = new Map<number, OpenEpoch>();
@@ -190,7 +193,10 @@ export class EpochKeeper {
   }
 
   #remember(epoch: OpenEpoch): OpenEpoch {
+    this.#open.delete(epoch.epoch);
     this.#open.set(epoch.epoch, epoch);
+    const [oldest] = this.#open.keys();
+    if (this.#open.size > OPEN_MAX) this.#open.delete(oldest!);
     return epoch;
   }
 }

@@ -9,6 +9,9 @@ import { type ChoiceDelta, ShownChoice } from './shown-choice.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 
 /** How long a stream may be silent before a comment shows proxies that it lives: below the usual 60 s, twice over. */
+/** A reason that exists spares making a DOMException with its stack for every frame. */
+const FRAME_CAME = new Error('a frame came');
+
 export const KEEP_ALIVE_MS = 25_000;
 
 export interface StreamOptions {
@@ -115,6 +118,6 @@ async function orSilence<T>(pending: Promise<T>, clock: Clock, silenceMs: number
   try {
     return await Promise.race([pending, silence]);
   } finally {
-    timer.abort();
+    timer.abort(FRAME_CAME);
   }
 }

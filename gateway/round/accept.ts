@@ -93,7 +93,10 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   const choices = plansOf(first, request.choices).map((plan, choice): Choice => {
     const { store, clock, log } = deps;
     const journal = new StoreJournal({ store, clock, log, requestId, choice, shape });
-    const run = new Attempt({ ...deps, journal, progress: (wave) => journal.progress(wave) }, { ...shared, plan });
+    const run = new Attempt(
+      { ...deps, journal, progress: (wave) => journal.progress(wave, request.stream ? 'durable' : 'committed') },
+      { ...shared, plan },
+    );
     return { plan, journal, attempt: run };
   });
   return { request, choices, epoch, drawIndex, draw, quoteNano: quoteNano(shape), life, closed: false };
@@ -105,21 +108,21 @@ async function hold(deps: PipelineDeps, request: AnswerRequest, shape: CostShape
   for (let tries = 0; ; tries++) {
     const epoch = await epochs.current();
     try {
-      const accepted = await store.withTx((tx) =>
-        acceptRequest(tx, {
-          requestId: request.requestId,
-          keyId: request.keyId,
-          model: request.model.id,
-          bodyHash: request.bodyHash,
-          policyJson: policyCanonicalJson(request.policy),
-          price: request.model.price,
-          quoteNano: quoteNano(shape),
-          coverNano: coverNano(shape),
-          epoch: epoch.epoch,
-          nowMs: clock.nowMs(),
-          ...(request.keyed ? { idempotency: request.keyed } : {}),
-        }),
-      );
+      const accepting = {
+        requestId: request.requestId,
+        keyId: request.keyId,
+        model: request.model.id,
+        bodyHash: request.bodyHash,
+        policyJson: policyCanonicalJson(request.policy),
+        price: request.model.price,
+        quoteNano: quoteNano(shape),
+        coverNano: coverNano(shape),
+        epoch: epoch.epoch,
+        nowMs: clock.nowMs(),
+        ...(request.keyed ? { idempotency: request.keyed } : {}),
+      };
+      // Before the first ticket is signed its job is durable, and the hold with it: one wait for the disk instead of two.
+      const accepted = await store.withTx((tx) => acceptRequest(tx, accepting), 'committed');
       if (accepted.outcome !== 'accepted') throw notNew(accepted.outcome);
       return { epoch, attempt: accepted.attempt, drawIndex: accepted.drawIndex };
     } catch (error) {

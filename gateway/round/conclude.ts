@@ -57,10 +57,11 @@ export async function seal(
   };
   const hash = contentHash(end.content);
   const logprobsHash = end.logprobs === null ? null : shownLogprobsHash(end.logprobs);
-  const { statement, recorded } = await deps.store.withTx(async (tx) => {
+  const { statement, text, recorded } = await deps.store.withTx(async (tx) => {
     await recordSteps(tx, lastStepsOf(choices));
     await openDisputes(tx, deps, accused, results);
     let made: StatementWire | null = null;
+    let text = '';
     await settleRequest(tx, {
       requestId: plan.requestId,
       verdict: verdict as AnsweredVerdict,
@@ -76,30 +77,31 @@ export async function seal(
           logIndex,
           issuedAtMs,
         });
+        text = canonicalJson(made);
         return {
           leaf: leafOf({
             type: 'answer',
             requestId: plan.requestId,
             epoch: running.epoch.epoch,
             drawIndex: running.drawIndex,
-            statementHash: statementHash(made),
+            statementHash: statementHash(made, text),
             atMs: issuedAtMs,
           }),
           contentHash: hash,
-          statementJson: canonicalJson(made),
+          statementJson: text,
           retainUntilMs: plan.retainUntilMs,
         };
       },
     });
     if (keep) await keepAnswer(tx, request, keep.unfinished);
-    return { statement: made!, recorded: await deps.log.record(tx) };
+    return { statement: made!, text, recorded: await deps.log.record(tx) };
   });
   running.closed = true;
   argue(
     deps,
     accused.flatMap((choice) => choice.accusations),
   );
-  const { receipt, stored } = await deps.receipts.seal(statement, recorded);
+  const { receipt, stored } = await deps.receipts.seal(statement, text, recorded);
   deps.background(stored());
   const sealed = sealedOf(deps, receipt, statement);
   if (keep) {

@@ -1,6 +1,6 @@
 /** What is fixed for one attempt, and the signed orders made from it (SPEC.md §4, §6). Pure but for the signer. */
 import type { Domain } from '#protocol/eip712';
-import { type Address, type Hash, toHex } from '#protocol/hash';
+import { type Address, fromHex, type Hash, toHex } from '#protocol/hash';
 import { type JobOrderWire, type ScoreOrderWire, ticketToWire } from '#protocol/messages';
 import { generateJobHash, promptHash, samplingHash, scoredHash } from '#protocol/request';
 import type { Sampling } from '#protocol/sampling';
@@ -39,16 +39,34 @@ export interface Issuer {
   readonly domain: Domain;
 }
 
+/** Terms of plans that are in use; a plan never changes, and every ticket of it has the same terms. */
+const knownTerms = new WeakMap<AttemptPlan, { readonly terms: RequestTerms; readonly requestHash: Hash }>();
+
+function hashedTerms(plan: AttemptPlan) {
+  let known = knownTerms.get(plan);
+  if (known === undefined) {
+    const terms: RequestTerms = {
+      model: plan.model,
+      modelDigest: plan.modelDigest,
+      promptHash: promptHash(plan.promptIds),
+      samplingHash: samplingHash(plan.sampling),
+      seed: plan.seed,
+      maxTokens: plan.maxTokens,
+      nonce: plan.nonce,
+    };
+    known = { terms, requestHash: requestHash(terms) };
+    knownTerms.set(plan, known);
+  }
+  return known;
+}
+
 export function termsOf(plan: AttemptPlan): RequestTerms {
-  return {
-    model: plan.model,
-    modelDigest: plan.modelDigest,
-    promptHash: promptHash(plan.promptIds),
-    samplingHash: samplingHash(plan.sampling),
-    seed: plan.seed,
-    maxTokens: plan.maxTokens,
-    nonce: plan.nonce,
-  };
+  return hashedTerms(plan).terms;
+}
+
+/** Hash of the plan's terms, as tickets and statements carry it. */
+export function requestHashOf(plan: AttemptPlan): Hash {
+  return hashedTerms(plan).requestHash;
 }
 
 /** A ticket with its hash (the digest that is signed) ready to be stored before it is signed. */
@@ -64,7 +82,7 @@ function ticketFor(
 ): IssuedTicket {
   const ticket: Ticket = {
     ...job,
-    requestHash: requestHash(termsOf(plan)),
+    requestHash: requestHashOf(plan),
     inputNanoPerMtok: plan.inputNanoPerMtok,
     outputNanoPerMtok: plan.outputNanoPerMtok,
     issuedAtMs: plan.issuedAtMs,
@@ -106,7 +124,8 @@ export function scoreTicket(
 function sharedTerms(plan: AttemptPlan, issuer: Issuer, issued: IssuedTicket) {
   return {
     ticket: ticketToWire(issued.ticket),
-    signature: issuer.signer.sign(digests.ticket(issuer.domain, issued.ticket)),
+    // The ticket's hash is the digest that is signed.
+    signature: issuer.signer.sign(fromHex(issued.ticketHash)),
     model: plan.model,
     modelDigest: plan.modelDigest,
     promptIds: [...plan.promptIds],

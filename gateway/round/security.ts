@@ -50,13 +50,23 @@ export function stakeAtRiskNano(snapshot: Snapshot, seats: readonly Address[]): 
     .reduce((sum, entry) => sum + BigInt(entry.stakeNano), 0n);
 }
 
+/** At most one for every n and agree, so some hundred. */
+const probabilities = new Map<string, number>();
+
+function knownProbability(n: number, agree: number): number {
+  const key = `${n}/${agree}`;
+  const known = probabilities.get(key) ?? captureProbability(n, agree, COLLUDING_SHARE);
+  probabilities.set(key, known);
+  return known;
+}
+
 /** Header members, all known before anything is generated. */
 export function securityOf(
   policy: Policy,
   snapshot: Snapshot,
   seats: readonly Address[],
 ): Readonly<Record<string, string | number>> {
-  const probability = captureProbability(policy.n, policy.agree, COLLUDING_SHARE);
+  const probability = knownProbability(policy.n, policy.agree);
   return {
     seats: policy.n,
     agree: policy.agree,

@@ -74,10 +74,13 @@ export class StoreJournal implements RoundJournal {
     );
   }
 
-  /** Writes down what members have sealed and revealed since the last call: after a crash it is still paid. */
-  async progress(wave: Wave): Promise<void> {
+  /**
+   * Writes down what members have sealed and revealed since the last call: after a crash it is still paid.
+   * @param told `durable` where what was revealed is released next, `committed` where nothing leaves before the settlement
+   */
+  async progress(wave: Wave, told: 'durable' | 'committed'): Promise<void> {
     const steps = wave.members.flatMap((member) => this.#progressOf(member));
-    if (steps.length > 0) await this.#deps.store.withTx((tx) => recordSteps(tx, steps));
+    if (steps.length > 0) await this.#deps.store.withTx((tx) => recordSteps(tx, steps), told);
   }
 
   #progressOf(member: SealedMember): JobStep[] {

@@ -67,6 +67,8 @@ export class Wave {
   readonly #plan: AttemptPlan;
   readonly #signal: AbortSignal;
   readonly #reports = new Map<Hash, JobReport>();
+  /** Slots by seat; they follow from padSeed and roundId, which never change. */
+  #slots: readonly number[] | null = null;
 
   constructor(deps: WaveDeps, plan: AttemptPlan, signal: AbortSignal) {
     this.#deps = deps;
@@ -151,7 +153,8 @@ export class Wave {
 
   /** Slot of each member: fixed by padSeed, which is closed until the attestation. */
   slotOf(member: SealedMember): number {
-    return memberSlots(this.padSeed, this.roundId, SEATS_MAX)[this.members.indexOf(member)]!;
+    this.#slots ??= memberSlots(this.padSeed, this.roundId, SEATS_MAX);
+    return this.#slots[this.members.indexOf(member)]!;
   }
 
   /** One sealed chunk of every counted member that has not finished: all seals first, then one root, then the openings. */

@@ -22,11 +22,15 @@ export interface Store {
   /**
    * Runs `fn` in one transaction: all of its writes become durable together, or none does. Transactions run one after another
    * on SQLite; `fn` must not wait for the network, and must not call `withTx` again.
+   * @param told when the caller hears of it. `committed` saves waiting for the disk where nothing leaves the gateway before a later
+   *   transaction of the caller is durable: then this one is, too. A killed process loses neither.
    * @throws {ProtocolError} storage_unavailable when the database cannot take it; else what `fn` throws
    */
-  withTx<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
-  /** Reads committed state only. @throws {ProtocolError} storage_unavailable */
+  withTx<T>(fn: (tx: Tx) => Promise<T>, told?: 'durable' | 'committed'): Promise<T>;
+  /** Reads durable state only. @throws {ProtocolError} storage_unavailable */
   read<T>(fn: (handle: Handle) => Promise<T>): Promise<T>;
+  /** Reads what is committed, without waiting for the disk: for what decides alone, and for what is known to be durable. */
+  peek<T>(fn: (handle: Handle) => Promise<T>): Promise<T>;
   /** Waits for the running transactions, then closes; later calls are refused with shutting_down. */
   close(): Promise<void>;
 }

@@ -108,30 +108,25 @@ export async function jobTotalsOfProvider(handle: Handle, provider: string, sinc
 }
 
 /**
- * Moves a job on and stores what it brought.
- * @throws {ProtocolError} internal_error when the job may not enter that state or its counts would shrink
+ * What moving a job on changes in its row. Pure.
+ * @throws {ProtocolError} internal_error when the job is unknown, may not enter that state, or its counts would shrink
  */
-export async function advanceJob(
-  tx: Tx,
-  jobId: string,
+export function jobMoved(
+  job: JobRow | null,
   state: Exclude<JobState, 'issued'>,
   change: Partial<JobRow>,
-): Promise<void> {
-  const job = await jobById(tx, jobId);
+): Partial<JobRow> {
   const follows = job !== null && ENTERED_FROM[state].includes(job.state);
   // Revealed work is paid: a count that shrank would be work taken back.
   if (!follows || (change.outputTokens ?? job.outputTokens) < job.outputTokens) {
-    throw new ProtocolError('internal_error', 'The job cannot take this step.', { details: { jobId, state } });
+    const details = { jobId: job?.jobId ?? null, state };
+    throw new ProtocolError('internal_error', 'The job cannot take this step.', { details });
   }
-  await changeRow(tx, { jobId }, { ...change, state });
+  return { ...change, state };
 }
 
-/** Changes a job's row without moving it on; callers have checked it in the same transaction. */
-export async function updateJob(
-  tx: Tx,
-  jobId: string,
-  change: Partial<Omit<JobRow, 'jobId' | 'state'>>,
-): Promise<void> {
+/** Changes a job's row; callers have checked it in the same transaction, a new state by `jobMoved`. */
+export async function updateJob(tx: Tx, jobId: string, change: Partial<Omit<JobRow, 'jobId'>>): Promise<void> {
   await changeRow(tx, { jobId }, change);
 }
 

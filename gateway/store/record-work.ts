@@ -5,7 +5,7 @@ import type { Fault } from '#protocol/verdict';
 import type { JobRole } from '../ledger/settle.ts';
 import type { Tx } from './handle.ts';
 import type { JobRow } from './jobs-repo.ts';
-import { advanceJob, insertJobs, insertRound, jobById, jobsOfRequest, roundRow, updateJob } from './jobs-repo.ts';
+import { insertJobs, insertRound, jobById, jobMoved, jobsOfRequest, roundRow, updateJob } from './jobs-repo.ts';
 import { openRequest, updateRequest } from './requests-repo.ts';
 
 export interface NewJob {
@@ -91,23 +91,37 @@ export async function recordRound(
  * @throws {ProtocolError} internal_error when a step does not follow from the job's state
  */
 export async function recordSteps(tx: Tx, steps: readonly JobStep[]): Promise<void> {
+  // Every job is read once and written once, however many steps it took: with an answer it often takes all of them.
+  const jobs = new Map<Hash, { row: JobRow | null; change: Partial<JobRow> }>();
   for (const step of steps) {
-    switch (step.kind) {
-      case 'committed':
-        await advanceJob(tx, step.jobId, 'committed', { commitmentsJson: step.commitmentsJson });
-        break;
-      case 'revealed':
-        await recordReveal(tx, step);
-        break;
-      case 'claimed':
-        await recordClaim(tx, step);
-        break;
-      case 'scored':
-        await recordScore(tx, step);
-        break;
-      default:
-        await advanceJob(tx, step.jobId, step.kind, { fault: step.fault, endedAtMs: step.atMs });
+    const job = jobs.get(step.jobId) ?? { row: await jobById(tx, step.jobId), change: {} };
+    const change = changeOf(job.row, step);
+    jobs.set(step.jobId, { row: job.row && { ...job.row, ...change }, change: { ...job.change, ...change } });
+  }
+  for (const [jobId, { change }] of jobs) await updateJob(tx, jobId, change);
+}
+
+/** What a step changes in its job's row; a late job stays late: what it still reveals is paid, and it has no vote. */
+function changeOf(job: JobRow | null, step: JobStep): Partial<JobRow> {
+  switch (step.kind) {
+    case 'committed':
+      return jobMoved(job, 'committed', { commitmentsJson: step.commitmentsJson });
+    case 'revealed': {
+      const { outputTokens } = step;
+      if (job?.state === 'late' && outputTokens >= job.outputTokens) return { outputTokens };
+      return jobMoved(job, 'revealed', { outputTokens });
     }
+    case 'claimed': {
+      const { claimJson, outputTokens, atMs } = step;
+      if (job?.state === 'late' && outputTokens >= job.outputTokens) return { claimJson, outputTokens };
+      return jobMoved(job, 'claimed', { claimJson, outputTokens, endedAtMs: atMs });
+    }
+    case 'scored': {
+      const { claimJson, scoredTokens, atMs } = step;
+      return jobMoved(job, 'claimed', { claimJson, scoredTokens, endedAtMs: atMs });
+    }
+    default:
+      return jobMoved(job, step.kind, { fault: step.fault, endedAtMs: step.atMs });
   }
 }
 
@@ -127,25 +141,4 @@ export function issuedRow(requestId: string, job: NewJob, nowMs: number): JobRow
     issuedAtMs: nowMs,
     endedAtMs: null,
   };
-}
-
-/** A late job stays late: what it still reveals is paid, and it has no vote. */
-async function recordReveal(tx: Tx, step: Extract<JobStep, { kind: 'revealed' }>): Promise<void> {
-  const { jobId, outputTokens } = step;
-  const job = await jobById(tx, jobId);
-  if (job?.state === 'late' && outputTokens >= job.outputTokens) await updateJob(tx, jobId, { outputTokens });
-  else await advanceJob(tx, jobId, 'revealed', { outputTokens });
-}
-
-async function recordClaim(tx: Tx, step: Extract<JobStep, { kind: 'claimed' }>): Promise<void> {
-  const { jobId, claimJson, outputTokens, atMs } = step;
-  const job = await jobById(tx, jobId);
-  if (job?.state === 'late' && outputTokens >= job.outputTokens)
-    await updateJob(tx, jobId, { claimJson, outputTokens });
-  else await advanceJob(tx, jobId, 'claimed', { claimJson, outputTokens, endedAtMs: atMs });
-}
-
-async function recordScore(tx: Tx, step: Extract<JobStep, { kind: 'scored' }>): Promise<void> {
-  const { jobId, claimJson, scoredTokens, atMs } = step;
-  await advanceJob(tx, jobId, 'claimed', { claimJson, scoredTokens, endedAtMs: atMs });
 }

@@ -25,6 +25,7 @@ export interface SqliteStoreParts {
 /** A transaction that waits for its turn. */
 interface Waiting {
   readonly fn: (tx: Tx) => Promise<unknown>;
+  readonly told: 'durable' | 'committed';
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -63,25 +64,29 @@ export class SqliteStore implements Store {
     };
   }
 
-  withTx<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+  withTx<T>(fn: (tx: Tx) => Promise<T>, told: 'durable' | 'committed' = 'durable'): Promise<T> {
     if (this.#current?.getStore()?.open) {
       // It would wait for itself for ever.
       return Promise.reject(new ProtocolError('internal_error', 'withTx was called inside withTx.'));
     }
     if (this.#closed) return Promise.reject(closedError());
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ fn, resolve, reject });
+      this.#waiting.push({ fn, told, resolve, reject });
       this.#draining ??= this.#drain();
     });
   }
 
   async read<T>(fn: (handle: Handle) => Promise<T>): Promise<T> {
+    const result = await this.peek(fn);
+    // What a power failure could still undo is not shown to anybody.
+    await this.#parts.sync?.durable();
+    return result;
+  }
+
+  async peek<T>(fn: (handle: Handle) => Promise<T>): Promise<T> {
     if (this.#closed) throw closedError();
     try {
-      const result = await fn(this.#readerHandle);
-      // What a power failure could still undo is not shown to anybody.
-      await this.#parts.sync?.durable();
-      return result;
+      return await fn(this.#readerHandle);
     } catch (error) {
       throw storageFailure(error);
     }
@@ -183,17 +188,19 @@ export class SqliteStore implements Store {
   #tell(done: readonly Done[]): void {
     if (done.length === 0) return;
     const { sync } = this.#parts;
-    const tell = () => {
-      for (const { waiting, result } of done) waiting.resolve(result as never);
+    const tell = (members: readonly Done[]) => {
+      for (const { waiting, result } of members) waiting.resolve(result as never);
     };
-    if (sync === null) {
-      tell();
-      return;
-    }
-    sync.wrote();
-    sync.durable().then(tell, (error: unknown) => {
-      for (const { waiting } of done) waiting.reject(error);
-    });
+    sync?.wrote();
+    tell(done.filter(({ waiting }) => sync === null || waiting.told === 'committed'));
+    const later = done.filter(({ waiting }) => sync !== null && waiting.told === 'durable');
+    if (later.length === 0) return;
+    sync?.durable().then(
+      () => tell(later),
+      (error: unknown) => {
+        for (const { waiting } of later) waiting.reject(error);
+      },
+    );
   }
 
   #rollback(): void {

@@ -23,9 +23,9 @@ class MortalStore implements Store {
     this.#store = store;
   }
 
-  async withTx<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+  async withTx<T>(fn: (tx: Tx) => Promise<T>, told?: 'durable' | 'committed'): Promise<T> {
     if (this.dead) throw new Error('killed');
-    const result = await this.#store.withTx(fn);
+    const result = await this.#store.withTx(fn, told);
     await this.#store.read(this.afterCommit);
     if (this.dead) throw new Error('killed');
     return result;
@@ -34,6 +34,11 @@ class MortalStore implements Store {
   async read<T>(fn: (handle: Handle) => Promise<T>): Promise<T> {
     if (this.dead) throw new Error('killed');
     return this.#store.read(fn);
+  }
+
+  async peek<T>(fn: (handle: Handle) => Promise<T>): Promise<T> {
+    if (this.dead) throw new Error('killed');
+    return this.#store.peek(fn);
   }
 
   async close(): Promise<void> {}

@@ -80,7 +80,7 @@ export class Life {
     });
     died.catch(() => undefined);
     return {
-      withTx: (fn) =>
+      withTx: (fn, told) =>
         this.through(() =>
           store.withTx(async (tx) => {
             if (!this.alive) throw new CutOff();
@@ -88,9 +88,10 @@ export class Life {
             // The instant before the commit.
             if (!this.cross()) throw new CutOff();
             return value;
-          }),
+          }, told),
         ),
       read: (fn) => this.through(() => store.read(fn)),
+      peek: (fn) => this.through(() => store.peek(fn)),
       close: async () => undefined,
     };
   }

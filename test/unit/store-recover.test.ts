@@ -202,7 +202,7 @@ test('a read-only file refuses every change with storage_unavailable, and still 
   const fresh = readOnly.withTx((tx) => acceptRequest(tx, newRequest('r2')));
   expect(await refusal(fresh)).toBe('storage_unavailable');
   for (const step of LIFE.slice(1)) expect(await refusal(step(readOnly))).toBe('storage_unavailable');
-  expect(await LIFE[0]!(readOnly)).toEqual({ outcome: 'repeated', requestId: 'r1', ended: false });
+  expect(await LIFE[0]!(readOnly)).toEqual({ outcome: 'repeated', requestId: 'r1', ended: false, sealedAnswer: null });
   expect(await refusal(recoverAt(readOnly, 5_000))).toBe('storage_unavailable');
   await readOnly.close();
   store = openStore({ file: join(folder, 'assay.db'), fsync: false });

@@ -126,7 +126,7 @@ test('draws are handed out in order, once, and no more than the epoch has', asyn
 test('a call repeated while the first runs finds it, past the expiry of its key too', async () => {
   await keyed('r1', 1_000);
   const before = await picture(store);
-  const running = { outcome: 'repeated', requestId: 'r1', ended: false };
+  const running = { outcome: 'repeated', requestId: 'r1', ended: false, sealedAnswer: null };
   expect(await keyed('r2', 1_001)).toEqual(running);
   expect(await keyed('r3', 1_000_000)).toEqual(running);
   expect(await picture(store)).toBe(before);
@@ -135,7 +135,12 @@ test('a call repeated while the first runs finds it, past the expiry of its key 
 test('forgetting expired keys keeps the key of a call that still runs, so its repeat is not charged again', async () => {
   await keyed('r1', 1_000);
   await store.withTx((tx) => forgetExpired(tx, 1_000_000));
-  expect(await keyed('r2', 1_000_000)).toEqual({ outcome: 'repeated', requestId: 'r1', ended: false });
+  expect(await keyed('r2', 1_000_000)).toEqual({
+    outcome: 'repeated',
+    requestId: 'r1',
+    ended: false,
+    sealedAnswer: null,
+  });
   await answer(store, 'r1', 'agreed', new Map());
   await store.withTx((tx) => forgetExpired(tx, 1_000_000));
   expect(await store.read((handle) => idempotencyRow(handle, 'key1', 'k'))).toBeNull();
@@ -144,7 +149,7 @@ test('forgetting expired keys keeps the key of a call that still runs, so its re
 test('a call repeated after the first has its answer finds that, until the key expires', async () => {
   await keyed('r1', 1_000);
   await answer(store, 'r1', 'agreed', new Map());
-  expect(await keyed('r2', 1_099)).toEqual({ outcome: 'repeated', requestId: 'r1', ended: true });
+  expect(await keyed('r2', 1_099)).toEqual({ outcome: 'repeated', requestId: 'r1', ended: true, sealedAnswer: null });
   expect(await keyed('r3', 1_100)).toMatchObject({ outcome: 'accepted', attempt: 1 });
 });
 
