@@ -43,6 +43,7 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   // A request larger than its key's whole limit never fits; any other does after a while.
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retry: 'said', retryAfterS: 1 },
   idempotency_key_reused: client(422),
+  max_cost_exceeded: client(400),
   // A pool that is too small for the policy stays so; one whose members are busy does not.
   committee_unavailable: { ...busy(2), retry: 'said' },
   // The reserve is filled by an operator, not by waiting seconds.

@@ -115,7 +115,10 @@ const statementShape = z.strictObject({
   requestHash: zHash,
   bodyHash: zHash,
   clientNonce: z.string().max(256).nullable(),
-  policy: z.record(z.string().max(64), z.union([z.string().max(256), z.number(), z.boolean(), z.null()])),
+  policy: z.record(
+    z.string().max(64),
+    z.union([z.string().max(256), z.number(), z.boolean(), z.null(), z.array(z.string().max(256)).max(32).readonly()]),
+  ),
   draw: z.strictObject({
     epoch: zU32,
     index: zU32,
@@ -169,6 +172,8 @@ export const zReceipt = z.strictObject({
           operator: zName,
           stakeNano: zNano,
           modelDigests: z.array(zHash).max(64),
+          region: z.string().max(64).optional(),
+          numericClasses: z.array(z.string().max(256)).max(64).optional(),
         }),
       )
       .max(4096),

@@ -2,6 +2,7 @@
 import { canonicalJson } from './canonical.ts';
 import { type Address, concat, fromHex, type Hash, hmacSha256, taggedHash, toHex, u32, u64, utf8 } from './hash.ts';
 import { leafHash, type MerkleLevels, merkleLevels, pathIn, verifyInclusion } from './merkle.ts';
+import { isAdmitted, type ProviderFilter } from './provider-filter.ts';
 import { clientNonceHash } from './request.ts';
 import { TAGS } from './version.ts';
 
@@ -11,6 +12,10 @@ export interface SnapshotEntry {
   readonly operator: string;
   readonly stakeNano: string;
   readonly modelDigests: readonly Hash[];
+  /** As its manifest claims; absent in registries of gateways that did not record it. */
+  readonly region?: string | undefined;
+  /** Of each model, in the order of `modelDigests`. */
+  readonly numericClasses?: readonly string[] | undefined;
 }
 
 /** The registry at the start of an epoch, entries by ascending address; referees are not in it. */
@@ -97,6 +102,23 @@ function pick(
     left.splice(at, 1);
   }
   return order;
+}
+
+/** The order without whom the policy keeps away: they make room for others, of the same operator too. */
+export function admittedOrder(
+  order: readonly Address[],
+  snapshot: Snapshot,
+  modelDigest: Hash,
+  filter: ProviderFilter,
+): Address[] {
+  const entries = new Map(snapshot.entries.map((entry) => [entry.address, entry]));
+  return order.filter((address) => isEntryAdmitted(entries.get(address)!, modelDigest, filter));
+}
+
+/** Whether a registered provider may see a request for the model. */
+export function isEntryAdmitted(entry: SnapshotEntry, modelDigest: Hash, filter: ProviderFilter): boolean {
+  const { operator, region, numericClasses, modelDigests } = entry;
+  return isAdmitted(filter, { operator, region, numericClass: numericClasses?.[modelDigests.indexOf(modelDigest)] });
 }
 
 /**

@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'insufficient_quota',
   'rate_limit_exceeded',
   'idempotency_key_reused',
+  'max_cost_exceeded',
   // the committee
   'committee_unavailable',
   'reserve_empty',

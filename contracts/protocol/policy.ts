@@ -2,8 +2,9 @@
 import { type BareItem, parseItem, serializeItem, Token } from 'structured-headers';
 import { z } from 'zod';
 import { canonicalJson } from './canonical.ts';
-import { ProtocolError } from './errors.ts';
-import { SEATS_MAX } from './schema.ts';
+import { invalid, parseMaxCost, parseThreshold, unsupported, wholeNumber } from './policy-values.ts';
+import { FILTER_FIELDS, filterShape, listText, type ProviderFilter, parseFilter } from './provider-filter.ts';
+import { SEATS_MAX, zNano } from './schema.ts';
 
 /** Every mode of the design; those that are not served are refused by name. */
 export const POLICY_MODES = ['single', 'audited', 'witnessed', 'quorum', 'optimistic', 'proved'] as const;
@@ -12,8 +13,8 @@ export const POLICY_MODES_SERVED: readonly PolicyMode[] = ['single', 'quorum'];
 
 /** Seats of a quorum whose `n` is not given: the smallest committee in which one liar is outvoted. */
 export const QUORUM_DEFAULT_N = 3;
-/** Longest policy text, header or body; the longest canonical text is 96 characters. */
-export const POLICY_TEXT_LENGTH_MAX = 256;
+/** Longest policy text, header or body: 96 characters of plain fields, 32 of max_cost, 6 lists with their names, rounded up. */
+export const POLICY_TEXT_LENGTH_MAX = 2048;
 /** Thresholds count in millionths, so that every implementation rounds alike. */
 const THRESHOLD_SCALE = 1_000_000;
 /** What is taken off t·n before it is rounded up, so that 0.67 of 3 is 2 (2.01 - 0.02 < 2): 0.02 in millionths. */
@@ -31,6 +32,10 @@ export interface Policy {
   readonly onInconclusive: 'error' | 'best_effort';
   /** How seats count; `stake` is refused until it is served. */
   readonly weight: 'seat' | 'stake';
+  /** Most that the request may cost, in nano-units; null is no limit but the account's. */
+  readonly maxCostNano: bigint | null;
+  /** Whom the client lets see the request; the referee is the gateway's own. */
+  readonly filter: ProviderFilter;
 }
 
 /** Where a policy was asked for; the first of these that says anything decides as a whole. */
@@ -49,10 +54,20 @@ export interface PolicySources {
 /** Field name of the body member and prefix of `param` for what it holds. */
 const BODY_PARAM = 'verification';
 const HEADER_PARAM = 'assay-verification';
-const FIELDS = ['mode', 'n', 'agree', 'threshold', 'release', 'on_inconclusive', 'weight'] as const;
+const FIELDS = [
+  'mode',
+  'n',
+  'agree',
+  'threshold',
+  'release',
+  'on_inconclusive',
+  'weight',
+  'max_cost',
+  ...FILTER_FIELDS,
+] as const;
 type Field = (typeof FIELDS)[number];
 /** Fields of the design that are not served yet: named, so that nobody takes them for granted. */
-const FIELDS_UNSERVED: readonly string[] = ['max_cost', 'allow', 'deny', 'providers', 'audit_rate'];
+const FIELDS_UNSERVED: readonly string[] = ['audit_rate'];
 
 /** ⌊2n/3⌋ + 1: more than two thirds of the seats. */
 export function defaultAgree(n: number): number {
@@ -135,11 +150,16 @@ export function policyText(policy: Policy): string {
   parameters.set('release', new Token(policy.release));
   parameters.set('on_inconclusive', new Token(policy.onInconclusive));
   parameters.set('weight', new Token(policy.weight));
+  if (policy.maxCostNano !== null) parameters.set('max_cost', policy.maxCostNano.toString());
+  for (const field of FILTER_FIELDS) {
+    const list = policy.filter[field];
+    if (list !== undefined) parameters.set(field, listText(list));
+  }
   return serializeItem([new Token(policy.mode), parameters]);
 }
 
 /** The policy as it stands in the attestation: snake_case, `threshold` only where it was given. */
-export interface PolicyJson {
+export interface PolicyJson extends ProviderFilter {
   readonly mode: PolicyMode;
   readonly n: number;
   readonly agree: number;
@@ -147,6 +167,8 @@ export interface PolicyJson {
   readonly release: 'verified' | 'eager';
   readonly on_inconclusive: 'error' | 'best_effort';
   readonly weight: 'seat' | 'stake';
+  /** Decimal. */
+  readonly max_cost?: string | undefined;
 }
 
 export function policyJson(policy: Policy): PolicyJson {
@@ -158,6 +180,8 @@ export function policyJson(policy: Policy): PolicyJson {
     release: policy.release,
     on_inconclusive: policy.onInconclusive,
     weight: policy.weight,
+    ...(policy.maxCostNano === null ? {} : { max_cost: policy.maxCostNano.toString() }),
+    ...policy.filter,
   };
 }
 
@@ -176,6 +200,8 @@ export const policyJsonSchema: z.ZodType<PolicyJson> = z
     release: z.enum(['verified', 'eager']),
     on_inconclusive: z.enum(['error', 'best_effort']),
     weight: z.enum(['seat', 'stake']),
+    max_cost: zNano.optional(),
+    ...filterShape,
   })
   .refine((policy) => policy.agree <= policy.n, 'agree must not be above n')
   .refine((policy) => (policy.mode === 'single') === (policy.n === 1), 'single has one seat, a quorum more')
@@ -186,8 +212,18 @@ export const policyJsonSchema: z.ZodType<PolicyJson> = z
 
 /** The policy of an attested form that `policyJsonSchema` has accepted. */
 export function policyOfJson(json: PolicyJson): Policy {
-  const { on_inconclusive, threshold, ...rest } = json;
-  return { ...rest, threshold: threshold ?? null, onInconclusive: on_inconclusive };
+  const { on_inconclusive, threshold, max_cost, mode, n, agree, release, weight } = json;
+  return {
+    mode,
+    n,
+    agree,
+    threshold: threshold ?? null,
+    release,
+    onInconclusive: on_inconclusive,
+    weight,
+    maxCostNano: max_cost === undefined ? null : BigInt(max_cost),
+    filter: Object.fromEntries(FILTER_FIELDS.flatMap((field) => (json[field] ? [[field, json[field]]] : []))),
+  };
 }
 
 function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Policy {
@@ -224,6 +260,8 @@ function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Po
     release: choose('release', ['verified', 'eager'], 'verified'),
     onInconclusive: choose('on_inconclusive', ['error', 'best_effort'], 'error'),
     weight,
+    maxCostNano: parseMaxCost(get('max_cost'), `${param}.max_cost`),
+    filter: parseFilter(get, param),
   };
 }
 
@@ -231,31 +269,7 @@ function isServed(mode: string): mode is PolicyMode {
   return (POLICY_MODES_SERVED as readonly string[]).includes(mode);
 }
 
-function wholeNumber(value: unknown, fallback: number, max: number, param: string): number {
-  const number = value ?? fallback;
-  if (typeof number !== 'number' || !Number.isInteger(number) || number < 1 || number > max) {
-    throw invalid(param, `must be a whole number from 1 to ${max}`);
-  }
-  return number;
-}
-
-function parseThreshold(value: unknown, param: string): number | null {
-  if (value === undefined) return null;
-  if (typeof value !== 'number' || !(value > 0 && value <= 1)) {
-    throw invalid(param, 'threshold must be a number above 0 and at most 1');
-  }
-  return value;
-}
-
 /** Tokens and strings count alike, so that both `release=eager` and `release="eager"` work. */
 function plain(value: BareItem): unknown {
   return value instanceof Token ? value.toString() : value;
-}
-
-function invalid(param: string, message: string): ProtocolError {
-  return new ProtocolError('invalid_policy', message, { param });
-}
-
-function unsupported(param: string, message: string): ProtocolError {
-  return new ProtocolError('unsupported_parameter', message, { param });
 }

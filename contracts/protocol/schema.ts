@@ -2,6 +2,9 @@
 import { z } from 'zod';
 import type { Address, Hash, Hex } from './hash.ts';
 
+/** SAFETY: checked with `abort`, since the check that follows would throw on text that is no number. */
+const DECIMAL_20 = /^(0|[1-9][0-9]{0,19})$/;
+const DECIMAL_19 = /^(0|[1-9][0-9]{0,18})$/;
 const hexOf = (bytes: number) => new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`);
 
 /** 32 bytes, lower-case hex. */
@@ -32,12 +35,12 @@ export const zTimeMs = z.number().int().min(0).max(8.64e15);
 /** Unsigned 64-bit integer as a decimal string without leading zeros. */
 export const zU64 = z
   .string()
-  .regex(/^(0|[1-9][0-9]{0,19})$/, 'expected an unsigned decimal integer')
+  .regex(DECIMAL_20, { error: 'expected an unsigned decimal integer', abort: true })
   .refine((text) => BigInt(text) < 1n << 64n, 'expected an unsigned 64-bit integer');
 /** Money in nano-units: 0 to 2^63-1 as a decimal string. */
 export const zNano = z
   .string()
-  .regex(/^(0|[1-9][0-9]{0,18})$/, 'expected an unsigned decimal integer')
+  .regex(DECIMAL_19, { error: 'expected an unsigned decimal integer', abort: true })
   .refine((text) => BigInt(text) < 1n << 63n, 'expected less than 2^63');
 export const zTokenId = zU32;
 

@@ -172,12 +172,13 @@ export function checkAnswerText(
 export function checkAsked(statement: Statement, asked: AskedRequest | null): VerifyItem[] {
   if (asked === null) {
     const reason = 'no request given';
-    return (['body-hash', 'policy', 'parameters', 'prompt'] as const).map((name) => notChecked(name, reason));
+    const items = (['body-hash', 'policy', 'parameters', 'prompt'] as const).map((name) => notChecked(name, reason));
+    return items.map((item) => (item.name === 'policy' ? (costItem(statement) ?? item) : item));
   }
   const bodyProblem = asked.bodyHash === statement.bodyHash ? null : 'another body was answered';
   return [
     finding('body-hash', bodyProblem, asked.bodyHash),
-    policyItem(statement, asked),
+    costItem(statement) ?? policyItem(statement, asked),
     finding(
       'parameters',
       parameterProblem(statement, asked),
@@ -185,6 +186,14 @@ export function checkAsked(statement: Statement, asked: AskedRequest | null): Ve
     ),
     promptItem(statement, asked.promptIds),
   ];
+}
+
+/** What the attested policy allowed at most is what was quoted at most, whoever asked for it. */
+function costItem({ policy, price }: Statement): VerifyItem | null {
+  const attested = policyJsonSchema.safeParse(policy);
+  const maxCost = attested.success ? attested.data.max_cost : undefined;
+  if (maxCost === undefined || BigInt(price.quoteNano) <= BigInt(maxCost)) return null;
+  return finding('policy', 'it was quoted above the max_cost of its policy', '');
 }
 
 function policyItem(statement: Statement, { policy, suffixPolicy, model }: AskedRequest): VerifyItem {

@@ -1,10 +1,21 @@
 /** Checks against the public log: checkpoint, inclusion, and the draw that it had bound before (SPEC.md §10.4). Pure. */
 import type { InlineReceipt } from './assay-member.ts';
 import { type Statement, type StatementWire, statementHash } from './attestation.ts';
-import { drawKeyInTree, drawOrder, drawSeed, type Snapshot, seatsFrom, snapshotHash } from './draw.ts';
+import {
+  admittedOrder,
+  drawKeyInTree,
+  drawOrder,
+  drawSeed,
+  isEntryAdmitted,
+  type Snapshot,
+  seatsFrom,
+  snapshotHash,
+} from './draw.ts';
 import { type Address, fromHex } from './hash.ts';
 import { type Checkpoint, type LogEntry, logLeaf } from './log.ts';
 import { verifyInclusion } from './merkle.ts';
+import { policyJsonSchema, policyOfJson } from './policy.ts';
+import type { ProviderFilter } from './provider-filter.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { seatsOf } from './verify-record.ts';
 
@@ -68,25 +79,38 @@ function drawProblem(statement: Statement, { epoch, snapshot }: InlineReceipt): 
   // One candidate per operator; whoever is skipped makes room for the next operator, not for the same one's next provider.
   const nobody = { providers: new Set<Address>(), operators: new Set<string>() };
   const skipped = new Set(draw.skipped.map(({ provider }) => provider));
-  const candidates = seatsFrom(order, snapshot, order.length, nobody).filter((address) => !skipped.has(address));
+  const filter = filterOf(statement);
+  if (filter === null) return 'the attested policy is malformed';
+  const admitted = admittedOrder(order, snapshot, statement.request.modelDigest, filter);
+  const candidates = seatsFrom(admitted, snapshot, order.length, nobody).filter((address) => !skipped.has(address));
   const drawn = candidates.slice(0, members.length);
   if (drawn.length !== members.length || drawn.some((address, seat) => address !== members[seat]!.provider)) {
     return 'the committee is not the one that was drawn';
   }
   const operators = new Map(snapshot.entries.map((item) => [item.address, item.operator]));
   const renamed = members.find((member) => operators.get(member.provider) !== member.operator);
-  return renamed ? `${renamed.provider} sat for another operator than registered` : scorerProblem(statement, snapshot);
+  return renamed
+    ? `${renamed.provider} sat for another operator than registered`
+    : scorerProblem(statement, snapshot, filter);
+}
+
+function filterOf(statement: Statement): ProviderFilter | null {
+  const policy = policyJsonSchema.safeParse(statement.policy);
+  return policy.success ? policyOfJson(policy.data).filter : null;
 }
 
 /** Scorers come out of the same registry: else a gateway could make up as many that accept as it needs. */
-function scorerProblem(statement: Statement, snapshot: Snapshot): string | null {
+function scorerProblem(statement: Statement, snapshot: Snapshot, filter: ProviderFilter): string | null {
+  const { modelDigest } = statement.request;
   const registered = new Map(snapshot.entries.map((item) => [item.address, item]));
   for (const { provider, operator, role } of statement.scores) {
     const entry = registered.get(provider);
     if (role === 'referee') {
       if (entry) return `${provider} is registered as a member, and is passed off as the referee`;
-    } else if (entry?.operator !== operator || !entry.modelDigests.includes(statement.request.modelDigest)) {
+    } else if (entry?.operator !== operator || !entry.modelDigests.includes(modelDigest)) {
       return `${provider} scored without being registered for it`;
+    } else if (!isEntryAdmitted(entry, modelDigest, filter)) {
+      return `${provider} scored though the policy keeps it away`;
     }
   }
   return null;

@@ -128,12 +128,15 @@ export class EpochKeeper {
     const entries = [];
     for (const record of this.#deps.registry.members()) {
       const { freeNano } = await bondOf(handle, record.address);
-      const { address, operator } = record;
+      const { address, operator, region } = record;
+      const modelDigests = [...record.classes.keys()].sort();
       entries.push({
         address,
         operator,
         stakeNano: freeNano.toString(),
-        modelDigests: [...record.classes.keys()].sort(),
+        modelDigests,
+        region,
+        numericClasses: modelDigests.map((digest) => record.classes.get(digest)!),
       });
     }
     return { capNano: this.#deps.capNano.toString(), entries };

@@ -1,7 +1,7 @@
 /** Accepting a request: money held, draw taken, everything about the attempt fixed (DESIGN §4.1-4.3). */
-import { seatsFrom } from '#protocol/draw';
+import { admittedOrder, seatsFrom } from '#protocol/draw';
 import { ProtocolError } from '#protocol/errors';
-import { type Hash, toHex } from '#protocol/hash';
+import { toHex } from '#protocol/hash';
 import { policyCanonicalJson } from '#protocol/policy';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
@@ -12,13 +12,13 @@ import { passedOver } from '../committee/passed-over.ts';
 import type { Registry } from '../committee/registry.ts';
 import type { Seat } from '../committee/seat.ts';
 import type { DisputeDesk } from '../dispute/desk.ts';
-import { type CostShape, coverNano, quoteNano } from '../ledger/price.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
 import { acceptRequest } from '../store/accept-request.ts';
 import type { Store } from '../store/handle.ts';
 import { Attempt, type AttemptDeps } from './attempt.ts';
 import { type Choice, plansOf } from './choices.ts';
 import { type LinkedAbort, requestLife } from './deadline.ts';
+import { type Offer, offerOf } from './offer.ts';
 import type { AttemptPlan } from './plan.ts';
 import { StoreJournal } from './store-journal.ts';
 
@@ -64,21 +64,16 @@ export interface Running {
   closed: boolean;
 }
 
-/** @throws {ProtocolError} insufficient_quota, reserve_empty, committee_unavailable */
+/** @throws {ProtocolError} max_cost_exceeded, insufficient_quota, reserve_empty, committee_unavailable */
 export async function accept(deps: PipelineDeps, request: AnswerRequest): Promise<Running> {
   const { model, policy, requestId, bodyHash } = request;
-  const shape: CostShape = {
-    price: model.price,
-    seats: policy.n,
-    choices: request.choices,
-    inputTokens: request.promptIds.length,
-    maxTokens: request.maxTokens,
-  };
+  const offer = offerOf({ ...request, promptTokens: request.promptIds.length });
+  const { shape } = offer;
   // Before any money is held: what fails from there on has a hold to release.
   const unable = await deps.skips.of(model.digest, request);
-  const { epoch, attempt, drawIndex } = await hold(deps, request, shape);
+  const { epoch, attempt, drawIndex } = await hold(deps, request, offer);
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
-  const candidates = candidatesOf(deps, epoch, draw.order, model.digest);
+  const candidates = candidatesOf(deps, epoch, draw.order, request);
   const first = planOf(deps, request, attempt);
   const life = requestLife(deps.clock, first.expiresAtMs, [request.signal, deps.stopping]);
   const shared = {
@@ -99,11 +94,11 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     );
     return { plan, journal, attempt: run };
   });
-  return { request, choices, epoch, drawIndex, draw, quoteNano: quoteNano(shape), life, closed: false };
+  return { request, choices, epoch, drawIndex, draw, quoteNano: offer.quoteNano, life, closed: false };
 }
 
 /** Hold, cover and draw in one transaction; an epoch that ran out in between is renewed once. */
-async function hold(deps: PipelineDeps, request: AnswerRequest, shape: CostShape) {
+async function hold(deps: PipelineDeps, request: AnswerRequest, offer: Offer) {
   const { store, epochs, clock } = deps;
   for (let tries = 0; ; tries++) {
     const epoch = await epochs.current();
@@ -115,8 +110,8 @@ async function hold(deps: PipelineDeps, request: AnswerRequest, shape: CostShape
         bodyHash: request.bodyHash,
         policyJson: policyCanonicalJson(request.policy),
         price: request.model.price,
-        quoteNano: quoteNano(shape),
-        coverNano: coverNano(shape),
+        quoteNano: offer.quoteNano,
+        coverNano: offer.coverNano,
         epoch: epoch.epoch,
         nowMs: clock.nowMs(),
         ...(request.keyed ? { idempotency: request.keyed } : {}),
@@ -169,8 +164,14 @@ function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): At
 }
 
 /** One candidate per operator, in the order of the draw. */
-function candidatesOf(deps: PipelineDeps, epoch: OpenEpoch, order: Running['draw']['order'], digest: Hash): Seat[] {
+function candidatesOf(
+  deps: PipelineDeps,
+  { snapshot }: OpenEpoch,
+  order: Running['draw']['order'],
+  { model, policy }: AnswerRequest,
+): Seat[] {
   const none = { providers: new Set<Seat['address']>(), operators: new Set<string>() };
-  const perOperator = seatsFrom(order, epoch.snapshot, order.length, none);
-  return perOperator.flatMap((address) => deps.registry.seatOf(address, digest) ?? []);
+  const admitted = admittedOrder(order, snapshot, model.digest, policy.filter);
+  const perOperator = seatsFrom(admitted, snapshot, admitted.length, none);
+  return perOperator.flatMap((address) => deps.registry.seatOf(address, model.digest) ?? []);
 }

@@ -15,6 +15,7 @@ import {
   policyText,
   resolvePolicy,
 } from '#protocol/policy';
+import { FILTER_FIELDS, isAdmitted, type ProviderFilter } from '#protocol/provider-filter';
 
 const gateway = policyOfText('quorum; n=3');
 
@@ -46,6 +47,8 @@ test('a source decides as a whole: fields of a later source do not leak into it'
     release: 'verified',
     onInconclusive: 'error',
     weight: 'seat',
+    maxCostNano: null,
+    filter: {},
   });
 });
 
@@ -96,7 +99,25 @@ test.each([
   [{ mode: 'proved' }, 'unsupported_parameter', 'verification.mode'],
   [{ mode: 'trustme' }, 'invalid_policy', 'verification.mode'],
   [{ weight: 'stake' }, 'unsupported_parameter', 'verification.weight'],
-  [{ max_cost: '1' }, 'unsupported_parameter', 'verification.max_cost'],
+  [{ audit_rate: 0.1 }, 'unsupported_parameter', 'verification.audit_rate'],
+  [{ max_cost: '1.5' }, 'invalid_policy', 'verification.max_cost'],
+  [{ max_cost: -1 }, 'invalid_policy', 'verification.max_cost'],
+  [{ max_cost: 2 ** 60 }, 'invalid_policy', 'verification.max_cost'],
+  [{ max_cost: '9223372036854775808' }, 'invalid_policy', 'verification.max_cost'],
+  [{ allow: { regions: ['eu'] } }, 'invalid_policy', 'verification'],
+  [{ allow_regions: [] }, 'invalid_policy', 'verification.allow_regions'],
+  [{ allow_regions: [7] }, 'invalid_policy', 'verification.allow_regions'],
+  [{ allow_regions: { eu: true } }, 'invalid_policy', 'verification.allow_regions'],
+  [{ deny_operators: ['x'.repeat(257)] }, 'invalid_policy', 'verification.deny_operators'],
+  [{ deny_operators: ['\ud800'] }, 'invalid_policy', 'verification.deny_operators'],
+  [
+    { deny_operators: Array.from({ length: 33 }, (_, i) => String(i)) },
+    'invalid_policy',
+    'verification.deny_operators',
+  ],
+  [{ deny_operators: Array.from({ length: 8 }, (_, i) => `${i}`.repeat(250)) }, 'invalid_policy', 'verification'],
+  ['quorum; allow_regions="eu,,us"', 'invalid_policy', 'verification.allow_regions'],
+  ['quorum; allow_regions="%"', 'invalid_policy', 'verification.allow_regions'],
   [{ n: 0 }, 'invalid_policy', 'verification.n'],
   [{ n: 16 }, 'invalid_policy', 'verification.n'],
   [{ n: 2.5 }, 'invalid_policy', 'verification.n'],
@@ -117,7 +138,7 @@ test.each([
   ['quorum; n=3; n=5', 'invalid_policy', 'verification'],
   ['quorum; mode=single', 'invalid_policy', 'verification.mode'],
   ['', 'invalid_policy', 'verification'],
-  [`quorum; n=3;${' '.repeat(300)}agree=2`, 'invalid_policy', 'verification'],
+  [`quorum; n=3;${' '.repeat(2100)}agree=2`, 'invalid_policy', 'verification'],
 ])('%j is refused as %s at %s', (body, code, param) => {
   expect(refusal(() => policyOfBody(body))).toEqual({ code, param });
 });
@@ -126,6 +147,8 @@ test('errors of the header name the header', () => {
   expect(refusal(() => resolvePolicy({ header: 'quorum; n=99', gateway })).param).toBe('assay-verification.n');
 });
 
+/** Anything that may be an operator's name, commas, quotes, spaces and other scripts included. */
+const names = fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 });
 const policies: fc.Arbitrary<Policy> = fc
   .record({
     n: fc.integer({ min: 1, max: 15 }),
@@ -134,6 +157,8 @@ const policies: fc.Arbitrary<Policy> = fc
     single: fc.boolean(),
     release: fc.constantFrom('verified' as const, 'eager' as const),
     on_inconclusive: fc.constantFrom('error' as const, 'best_effort' as const),
+    max_cost: fc.option(fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }).map(String), { nil: undefined }),
+    ...Object.fromEntries(FILTER_FIELDS.map((field) => [field, fc.option(names, { nil: undefined })])),
   })
   .map(({ n, share, byThreshold, single, ...rest }) => {
     if (single) return policyOfBody({ mode: 'single', ...rest });
@@ -175,4 +200,39 @@ test('an attested policy whose agree does not follow from its threshold is refus
   expect(policyJsonSchema.safeParse(attested).success).toBe(true);
   expect(policyJsonSchema.safeParse({ ...attested, agree: 1 }).success).toBe(false);
   expect(policyJsonSchema.safeParse({ ...attested, threshold: undefined, agree: 6 }).success).toBe(false);
+});
+
+test('a cost and lists of providers are said alike in body, text and attestation, and have one form', () => {
+  const wanted = {
+    max_cost: '2500000',
+    allow_regions: ['eu', 'us'],
+    deny_operators: ['Mallory, Inc.'],
+  };
+  const policy = policyOfBody({ ...wanted, allow_regions: ['us', 'eu', 'us'] });
+  expect(policyJson(policy)).toMatchObject(wanted);
+  expect(policyOfText('quorum; max_cost=2500000; allow_regions="us, eu"; deny_operators="Mallory%2C%20Inc."')).toEqual(
+    policy,
+  );
+  expect(policyText(policy)).toContain('allow_regions="eu,us";deny_operators="Mallory%2C%20Inc."');
+  expect(policyJsonSchema.safeParse({ ...policyJson(policy), allow_regions: ['us', 'eu'] }).success).toBe(false);
+});
+
+test.each<[ProviderFilter, boolean]>([
+  [{}, true],
+  [{ allow_regions: ['eu', 'us'] }, true],
+  [{ allow_regions: ['us'] }, false],
+  [{ deny_regions: ['us'] }, true],
+  [{ deny_regions: ['eu'] }, false],
+  [{ allow_operators: ['alice'], deny_operators: ['alice'] }, false],
+  [{ allow_operators: ['alice'], deny_classes: ['cpu'] }, false],
+  [{ allow_classes: ['cpu'], allow_operators: ['alice', 'bob'] }, true],
+])('%j admits alice in the eu on a cpu: %s', (filter, admitted) => {
+  expect(isAdmitted(filter, { operator: 'alice', region: 'eu', numericClass: 'cpu' })).toBe(admitted);
+});
+
+test('a provider of whom the registry knows no region is kept away by every list of regions', () => {
+  const unknown = { operator: 'alice', region: undefined, numericClass: 'cpu' };
+  expect(isAdmitted({ allow_regions: ['eu'] }, unknown)).toBe(false);
+  expect(isAdmitted({ deny_regions: ['us'] }, unknown)).toBe(false);
+  expect(isAdmitted({ deny_classes: ['gpu'] }, unknown)).toBe(true);
 });
