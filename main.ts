@@ -66,12 +66,16 @@ async function demo(args: readonly string[]): Promise<number> {
   return runDemo(args, { ...io, entry, models, env: process.env, startGateway, stopped });
 }
 
+async function openTraces() {
+  return (await import('./gateway/trace/otel.ts')).openOtlpTraces;
+}
+
 async function provider([command, ...args]: readonly string[]): Promise<number> {
   const { PROVIDER_COMMANDS, runProviderCommand } = await import('./provider/cli/provider-command.ts');
   const known = PROVIDER_COMMANDS.find((name) => name === command);
   if (known === undefined) {
     const argv = command === undefined ? args : [command, ...args];
-    return (await import('./provider/main.ts')).runProvider(argv, process.env);
+    return (await import('./provider/main.ts')).runProvider(argv, process.env, openTraces);
   }
   const modelFolder = packaged('provider', 'models', 'minnow', 'dist', 'minnow-5m');
   return runProviderCommand(known, args, { ...io, env: process.env, fetch, modelFolder }, process.version);

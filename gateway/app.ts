@@ -17,6 +17,7 @@ import { chatCompletions } from './openai/chat-route.ts';
 import { KEEP_ALIVE_MS } from './openai/chat-stream.ts';
 import type { IdempotencyDesk } from './openai/idempotency.ts';
 import { listModels, retrieveModel } from './openai/models-route.ts';
+import type { RequestTraces } from './trace/request-traces.ts';
 
 export interface AppDeps extends ChatRules {
   readonly pipeline: AnswerPipeline;
@@ -25,6 +26,7 @@ export interface AppDeps extends ChatRules {
   readonly rng: Rng;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly traces?: RequestTraces;
   /** Longest silence of a stream in milliseconds; 25 s when absent. */
   readonly keepAliveMs?: number;
   readonly idempotency: IdempotencyDesk;

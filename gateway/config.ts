@@ -58,6 +58,8 @@ export interface GatewayConfig {
   readonly adminKeyFile: string | null;
   /** Providers that are admitted as soon as they apply, by address; all others wait for an operator. */
   readonly allowedProviders: readonly Address[];
+  /** OTLP/HTTP receiver of traces; null records none. */
+  readonly otlpEndpoint: string | null;
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -231,6 +233,13 @@ const SETTINGS: Settings<GatewayConfig> = {
     fallback: [],
     shown: 'none',
     parse: listOf(address),
+  },
+  otlpEndpoint: {
+    env: 'ASSAY_GATEWAY_OTLP_ENDPOINT',
+    help: 'base URL of an OTLP/HTTP receiver for traces',
+    fallback: null,
+    shown: 'none',
+    parse: baseUrl,
   },
 };
 

@@ -7,6 +7,7 @@ import type { LogSigner } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
 import { policyJsonSchema, policyOfJson } from '#protocol/policy';
 import type { Recover, Signer } from '#protocol/signer';
+import type { Traces } from '#protocol/trace-context';
 import { PolicyDefault } from './admin/policy-default.ts';
 import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
@@ -37,6 +38,7 @@ import { depositOnce, grantKey } from './store/grants.ts';
 import type { Store } from './store/handle.ts';
 import { activeApiKeyByHash } from './store/keys-repo.ts';
 import { forgetExpired, recover } from './store/recover.ts';
+import { RequestTraces } from './trace/request-traces.ts';
 
 /** Everything that decides how a gateway behaves; all durations in milliseconds. */
 export interface GatewayLimits extends WaveLimits, PipelineLimits {
@@ -64,6 +66,8 @@ export interface GatewayDeps {
   readonly rng: Rng;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Where spans go; without, a client's trace context is passed on and nothing is recorded. */
+  readonly traces?: Traces;
   readonly models: readonly ModelEntry[];
   readonly policyDefault: Policy;
   readonly limits: GatewayLimits;
@@ -144,10 +148,15 @@ export class Gateway {
         deps.onDisputeMove?.(move);
       },
     });
+    const traces = new RequestTraces(deps.traces ?? null);
     const pipeline = createPipeline({
       ...shared,
       get signer() {
         return keys.active;
+      },
+      clientFor: (requestId) => {
+        const fetch = traces.fetchFor(requestId, deps.fetch);
+        return fetch && createProviderClient(fetch);
       },
       registry: this.registry,
       epochs: this.epochs,
@@ -167,6 +176,7 @@ export class Gateway {
       rng,
       log: deps.log,
       metrics: deps.metrics,
+      traces,
       models: modelRegistry(deps.models),
       limits: deps.chatLimits ?? CHAT_LIMITS_DEFAULT,
       get policyDefault() {

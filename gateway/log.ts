@@ -6,6 +6,7 @@ import type { Clock } from '#protocol/env';
 export const LOG_FIELDS = [
   'requestId',
   'correlationId',
+  'traceId',
   'attempt',
   'jobId',
   'disputeId',

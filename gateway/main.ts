@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import pino from 'pino';
+import { Registry } from 'prom-client';
 import { Agent, type RequestInit as UndiciInit, fetch as undiciFetch } from 'undici';
 import { createClock } from '#protocol/clock';
 import { CONFIG_USAGE, EXIT_FAILED, EXIT_OK, startOf } from '#protocol/command-line';
@@ -13,6 +14,7 @@ import { readModel } from '#protocol/model-folder';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
 import { createTextModel } from '#protocol/text';
+import type { Traces } from '#protocol/trace-context';
 import { readAdminKey } from './admin/admin-key.ts';
 import { logSignerOf } from './attest/log-signer.ts';
 import { createSecretBox } from './committee/secret-box.ts';
@@ -28,6 +30,7 @@ import { folderReader } from './model-reader.ts';
 import type { ModelEntry } from './openai/answer.ts';
 import type { Fetch } from './round/provider-client.ts';
 import { listen } from './server.ts';
+import { watchState } from './state-gauges.ts';
 import { listAdmissions } from './store/admissions-repo.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import type { Store } from './store/handle.ts';
@@ -134,7 +137,13 @@ export async function startGateway(
     const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 });
     opened.push(() => agent.close());
     const master = readOrMakeKey(config.keyFile, systemRng);
-    const { gateway } = await makeGateway(config, { store, agent, master, log, onDisputeMove });
+    // Loaded only where it is used: it is as large as the rest.
+    const traces =
+      config.otlpEndpoint === null
+        ? null
+        : (await import('./trace/otel.ts')).openOtlpTraces(config.otlpEndpoint, 'assay-gateway');
+    if (traces !== null) opened.push(() => traces.close());
+    const { gateway } = await makeGateway(config, { store, agent, master, log, onDisputeMove, traces });
     opened.push(() => gateway.stop());
     // Who does not answer now is not drawn until it does.
     await store.withTx((tx) => leaveAll(tx, systemClock.nowMs()));
@@ -166,13 +175,16 @@ interface GatewayParts {
   readonly master: Uint8Array;
   readonly log: Log;
   readonly onDisputeMove: ((move: DeskMove) => void) | undefined;
+  readonly traces: Traces | null;
 }
 
 async function makeGateway(
   config: GatewayConfig,
-  { store, agent, master, log, onDisputeMove }: GatewayParts,
+  { store, agent, master, log, onDisputeMove, traces }: GatewayParts,
 ): Promise<{ gateway: Gateway }> {
   const signer = nativeSigner(master);
+  const registry = new Registry();
+  watchState(registry, store);
   const gateway = new Gateway({
     store,
     fetch: fetchOver(agent),
@@ -190,7 +202,7 @@ async function makeGateway(
     clock: systemClock,
     rng: systemRng,
     log,
-    metrics: createMetrics(),
+    metrics: createMetrics(registry),
     models: await Promise.all(config.modelFolders.map((folder) => loadModel(folder, config))),
     policyDefault: config.defaultPolicy,
     limits: limitsOf(config),
@@ -199,6 +211,7 @@ async function makeGateway(
       tokensPerMinute: config.keyTokensPerMinute,
       concurrentRequests: config.keyConcurrentRequests,
     },
+    ...(traces ? { traces } : {}),
     ...(onDisputeMove ? { onDisputeMove } : {}),
   });
   return { gateway };

@@ -4,6 +4,29 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 /** Seconds; 10 ms doubled 13 times to 81.92 s, the buckets of OpenTelemetry's `gen_ai` durations. */
 const DURATION_BUCKETS_S = Array.from({ length: 14 }, (_, power) => 0.01 * 2 ** power);
 
+/** Tokens; those of `gen_ai.client.token.usage`: powers of four to 4^13. */
+const TOKEN_BUCKETS = Array.from({ length: 14 }, (_, power) => 4 ** power);
+/** Seconds; those of `gen_ai.server.time_per_output_token`, with two below for small models. */
+const PER_TOKEN_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
+/** What stands for OpenTelemetry's attribute names, whose dots Prometheus does not take. */
+const GEN_AI = {
+  operation: 'gen_ai_operation_name',
+  model: 'gen_ai_request_model',
+  error: 'error_type',
+  type: 'gen_ai_token_type',
+};
+
+/** One request to a model, as OpenTelemetry's GenAI conventions measure it. */
+export interface GenAiSample {
+  readonly model: string;
+  readonly durationMs: number;
+  /** Code of the error that ended it; empty where it was answered. */
+  readonly errorType: string;
+  readonly firstTokenMs: number | null;
+  readonly promptTokens: number;
+  readonly outputTokens: number | null;
+}
+
 /** One answered HTTP request. */
 export interface RequestSample {
   /** The route's pattern, never the path of the client. */
@@ -20,6 +43,7 @@ export interface Metrics {
   /** Time from the request's arrival to the first byte of text, streams only. */
   firstToken(model: string, durationMs: number): void;
   tokens(model: string, input: number, output: number): void;
+  genAi(sample: GenAiSample): void;
   /** A provider's breaker changed: `closed`, `open` or `half_open`. */
   breaker(provider: string, state: 'closed' | 'open' | 'half_open'): void;
   /** One move of a dispute, such as `opened` or `upheld`. */
@@ -76,7 +100,9 @@ export function createMetrics(registry: Registry = new Registry()): Metrics {
     labelNames: ['provider'],
     registers,
   });
+  const genAi = genAiMetrics(registers);
   return {
+    genAi,
     breaker(provider, state) {
       breakers.set({ provider }, { closed: 0, half_open: 1, open: 2 }[state]);
       if (state === 'open') breakerOpenings.inc({ provider });
@@ -93,5 +119,48 @@ export function createMetrics(registry: Registry = new Registry()): Metrics {
     dispute: (fault, state) => disputes.inc({ fault, state }),
     contentType: registry.contentType,
     render: () => registry.metrics(),
+  };
+}
+
+/** Metrics of OpenTelemetry's GenAI conventions, dots as underscores and units at the end, as its Prometheus exporter writes them. */
+function genAiMetrics(registers: Registry[]): Metrics['genAi'] {
+  const labels = [GEN_AI.operation, GEN_AI.model];
+  const durations = new Histogram({
+    name: 'gen_ai_server_request_duration_seconds',
+    help: 'Requests from arrival to the last byte.',
+    labelNames: [...labels, GEN_AI.error],
+    buckets: DURATION_BUCKETS_S,
+    registers,
+  });
+  const firstTokens = new Histogram({
+    name: 'gen_ai_server_time_to_first_token_seconds',
+    help: 'Time from arrival to the first text, streams only.',
+    labelNames: labels,
+    buckets: DURATION_BUCKETS_S,
+    registers,
+  });
+  const perToken = new Histogram({
+    name: 'gen_ai_server_time_per_output_token_seconds',
+    help: 'Mean time for an output token after the first, streams only.',
+    labelNames: labels,
+    buckets: PER_TOKEN_BUCKETS_S,
+    registers,
+  });
+  const usage = new Histogram({
+    name: 'gen_ai_client_token_usage',
+    help: 'Tokens of answered requests, by type.',
+    labelNames: [...labels, GEN_AI.type],
+    buckets: TOKEN_BUCKETS,
+    registers,
+  });
+  return ({ model, durationMs, errorType, firstTokenMs, promptTokens, outputTokens }) => {
+    const base = { [GEN_AI.operation]: 'chat', [GEN_AI.model]: model };
+    durations.observe({ ...base, [GEN_AI.error]: errorType }, durationMs / 1000);
+    if (outputTokens === null) return;
+    usage.observe({ ...base, [GEN_AI.type]: 'input' }, promptTokens);
+    usage.observe({ ...base, [GEN_AI.type]: 'output' }, outputTokens);
+    if (firstTokenMs === null) return;
+    firstTokens.observe(base, firstTokenMs / 1000);
+    if (outputTokens > 1) perToken.observe(base, (durationMs - firstTokenMs) / 1000 / (outputTokens - 1));
   };
 }

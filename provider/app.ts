@@ -7,6 +7,7 @@ import type { Hash } from '#protocol/hash';
 import { zEvidenceOrder, zJobOrder, zPermissionOrder, zScoreOrder } from '#protocol/messages';
 import { zHash } from '#protocol/schema';
 import { zSuccessionOrder } from '#protocol/succession';
+import { TRACEPARENT } from '#protocol/trace-context';
 import { digests } from '#protocol/typed';
 import type { ProviderDeps } from './deps.ts';
 import { codeOf, errorResponse, ProviderError, type SignedRefusal } from './errors.ts';
@@ -56,7 +57,9 @@ export function createProvider(given: ProviderDeps): Provider {
   app.use('*', bodyLimit({ maxSize: deps.limits.bodyBytesMax, onError: () => errorResponse('request_too_large') }));
   mountStatus(app, deps, admission, metrics);
   mountJobs(app, jobs);
-  app.post('/v1/scores', async (c) => c.json(await scores.score(await parseBody(c, zScoreOrder))));
+  app.post('/v1/scores', async (c) =>
+    c.json(await scores.score(await parseBody(c, zScoreOrder), c.req.header(TRACEPARENT))),
+  );
   app.post('/v1/gateways', async (c) => {
     gateways.succeed(await parseBody(c, zSuccessionOrder));
     return c.json({});
@@ -103,7 +106,7 @@ function mountStatus(app: Hono, deps: ProviderDeps, admission: Admission, metric
 }
 
 function mountJobs(app: Hono, jobs: JobService): void {
-  app.post('/v1/jobs', async (c) => jobStream(jobs.order(await parseBody(c, zJobOrder))));
+  app.post('/v1/jobs', async (c) => jobStream(jobs.order(await parseBody(c, zJobOrder), c.req.header(TRACEPARENT))));
   app.post('/v1/jobs/:id/reveal', async (c) => {
     jobs.permit(jobIdOf(c.req.param('id')), await parseBody(c, zPermissionOrder));
     return c.json({});

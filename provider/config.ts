@@ -43,6 +43,8 @@ export interface ProviderConfig {
   readonly concurrency: number;
   readonly queue: number;
   readonly logLevel: LogLevel;
+  /** OTLP/HTTP receiver of traces; null records none. */
+  readonly otlpEndpoint: string | null;
   /** Inference server to serve from; null runs the model folder's weights here. */
   readonly upstreamUrl: string | null;
   readonly upstreamDialect: DialectName | null;
@@ -149,6 +151,13 @@ export const PROVIDER_SETTINGS: Settings<ProviderConfig> = {
     help: LOG_LEVELS.join(', '),
     fallback: 'info',
     parse: oneOf(LOG_LEVELS),
+  },
+  otlpEndpoint: {
+    env: 'ASSAY_PROVIDER_OTLP_ENDPOINT',
+    help: 'base URL of an OTLP/HTTP receiver for traces',
+    fallback: null,
+    shown: 'none',
+    parse: baseUrl,
   },
   upstreamUrl: {
     env: 'ASSAY_PROVIDER_UPSTREAM_URL',

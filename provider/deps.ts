@@ -3,6 +3,7 @@ import type { Domain } from '#protocol/eip712';
 import type { Clock, Rng } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
 import type { Recover, Signer } from '#protocol/signer';
+import type { Traces } from '#protocol/trace-context';
 import type { Engine } from './engine/engine.ts';
 import type { Log } from './log.ts';
 import type { ProviderStore } from './store/store.ts';
@@ -62,4 +63,6 @@ export interface ProviderDeps {
   readonly rng: Rng;
   readonly log: Log;
   readonly limits: ProviderLimits;
+  /** Where spans go; without, none are recorded. */
+  readonly traces?: Traces;
 }

@@ -5,6 +5,7 @@ import type { Clock } from '#protocol/env';
 /** Everything that may be logged; a field that is not named here does not leave the process. */
 export const LOG_FIELDS = [
   'jobId',
+  'traceId',
   'gateway',
   'address',
   'model',

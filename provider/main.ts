@@ -11,6 +11,7 @@ import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Rng } from '#protocol/env';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
+import type { OpenTraces, Traces } from '#protocol/trace-context';
 import { createProvider, type Provider } from './app.ts';
 import { ENV_PREFIX, PROVIDER_SETTINGS, type ProviderConfig, redactedConfig } from './config.ts';
 import { DEFAULT_LIMITS } from './deps.ts';
@@ -48,9 +49,14 @@ const rng: Rng = { bytes: (length) => new Uint8Array(randomBytes(length)) };
 /**
  * Runs a provider until a signal (or its parent's end) stops it.
  * @param argv arguments after the command's name
+ * @param openTraces loads what sends spans; called only where an endpoint is configured
  * @returns the exit code: 0, 1 for a failure at run time, 2 for a bad configuration
  */
-export async function runProvider(argv: readonly string[], env: Env): Promise<number> {
+export async function runProvider(
+  argv: readonly string[],
+  env: Env,
+  openTraces: () => Promise<OpenTraces | null> = async () => null,
+): Promise<number> {
   const start = startOf(
     {
       name: 'assay provider',
@@ -71,7 +77,9 @@ export async function runProvider(argv: readonly string[], env: Env): Promise<nu
   // Standard output belongs to --ready-json.
   const log = createLog({ clock, level: config.logLevel, destination: pino.destination({ dest: 2, sync: true }) });
   try {
-    return await serveUntilStopped(config, switches, log);
+    const open = config.otlpEndpoint === null ? null : await openTraces();
+    const traces = open === null ? null : open(config.otlpEndpoint!, 'assay-provider');
+    return await serveUntilStopped(config, switches, log, traces);
   } catch (error) {
     log.error('provider_failed', errorFields(error));
     process.stderr.write(`assay provider: ${failureText(error, config)}\n`);
@@ -79,7 +87,12 @@ export async function runProvider(argv: readonly string[], env: Env): Promise<nu
   }
 }
 
-async function serveUntilStopped(config: ProviderConfig, switches: ReadonlySet<string>, log: Log): Promise<number> {
+async function serveUntilStopped(
+  config: ProviderConfig,
+  switches: ReadonlySet<string>,
+  log: Log,
+  traces: Traces | null,
+): Promise<number> {
   const signer = nativeSigner(readOrMakeKey(config.keyFile, rng));
   mkdirSync(config.dataFolder, { recursive: true });
   const store = openSqliteStore({
@@ -99,6 +112,7 @@ async function serveUntilStopped(config: ProviderConfig, switches: ReadonlySet<s
     clock,
     rng,
     log,
+    ...(traces ? { traces } : {}),
     limits: { ...DEFAULT_LIMITS, runningMax: config.concurrency, waitingMax: config.queue },
   });
   const server = serve({ fetch: provider.app.fetch, hostname: config.host, port: config.port });
@@ -120,6 +134,7 @@ async function serveUntilStopped(config: ProviderConfig, switches: ReadonlySet<s
     server.close();
     if ('closeAllConnections' in server) server.closeAllConnections();
     await engine.close();
+    await traces?.close();
     store.close();
   }
   return EXIT_OK;

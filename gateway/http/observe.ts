@@ -1,8 +1,10 @@
 /** Request identity, timing headers, access log and request metrics: the outermost middleware. */
 import { matchedRoutes } from 'hono/route';
 import type { Clock, Rng } from '#protocol/env';
+import { TRACEPARENT } from '#protocol/trace-context';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import type { RequestTraces } from '../trace/request-traces.ts';
 import type { GatewayContext, GatewayMiddleware, Observation } from './context.ts';
 
 /** The version that OpenAI's API has reported since it exists; clients only echo it. */
@@ -16,7 +18,12 @@ export interface ObserveDeps {
   readonly rng: Rng;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Follows requests from the client to providers; absent: contexts are not even read. */
+  readonly traces?: RequestTraces;
 }
+
+/** Requests that make providers work. */
+const TRACED = /^\/v1\/(chat\/)?completions$/;
 
 /**
  * Gives the request its id, echoes the client's `x-request-id` where it is sane, and records the request when its
@@ -31,13 +38,16 @@ export function observe(deps: ObserveDeps): GatewayMiddleware {
     const correlationId = asked !== undefined && CORRELATION_ID.test(asked) ? asked : requestId;
     const observation: Observation = {};
     let recorded = false;
+    const isTraced = deps.traces !== undefined && c.req.method === 'POST' && TRACED.test(c.req.path);
+    const traceId = isTraced ? deps.traces!.begin(requestId, c.req.header(TRACEPARENT)) : null;
     c.set('requestId', requestId);
     c.set('arrivedMs', arrivedMs);
     c.set('observation', observation);
     c.set('ended', () => {
       if (recorded) return;
       recorded = true;
-      record(deps, c, { requestId, correlationId, durationMs: deps.clock.nowMs() - arrivedMs });
+      record(deps, c, { requestId, correlationId, traceId, durationMs: deps.clock.nowMs() - arrivedMs });
+      if (traceId !== null) deps.traces!.end(requestId, observation, c.res.status);
     });
     await next();
     c.header('x-request-id', correlationId);
@@ -50,7 +60,7 @@ export function observe(deps: ObserveDeps): GatewayMiddleware {
 function record(
   { log, metrics }: ObserveDeps,
   c: GatewayContext,
-  known: { requestId: string; correlationId: string; durationMs: number },
+  known: { requestId: string; correlationId: string; traceId: string | null; durationMs: number },
 ): void {
   const seen = c.get('observation');
   const { status } = c.res;
@@ -58,11 +68,20 @@ function record(
   const mode = seen.mode ?? '';
   metrics.request({ route, status, mode, verdict: seen.verdict ?? '', durationMs: known.durationMs });
   if (seen.model !== undefined) {
+    metrics.genAi({
+      model: seen.model,
+      durationMs: known.durationMs,
+      errorType: seen.code ?? '',
+      firstTokenMs: seen.firstTokenMs ?? null,
+      promptTokens: seen.promptTokens ?? 0,
+      outputTokens: seen.outputTokens ?? null,
+    });
     if (seen.outputTokens !== undefined) metrics.tokens(seen.model, seen.promptTokens ?? 0, seen.outputTokens);
     if (seen.firstTokenMs !== undefined) metrics.firstToken(seen.model, seen.firstTokenMs);
   }
   const { deferred: _, ...fields } = seen;
-  const event = { ...known, ...fields, method: c.req.method, route, status };
+  const { traceId, ...ids } = known;
+  const event = { ...ids, ...(traceId === null ? {} : { traceId }), ...fields, method: c.req.method, route, status };
   if (status >= 500) log.warn('request', event);
   else log.info('request', event);
 }

@@ -13,13 +13,21 @@ import { fail, seal, sealedAnswer } from './conclude.ts';
 import { securityOf } from './security.ts';
 import { hearWitnesses } from './witness.ts';
 
-export function createPipeline(parts: Omit<PipelineDeps, 'skips'>): AnswerPipeline {
+export interface PipelineParts extends Omit<PipelineDeps, 'skips'> {
+  /** The client for the calls of one request, where it differs: its trace goes with them. */
+  readonly clientFor?: (requestId: string) => PipelineDeps['client'] | null;
+}
+
+export function createPipeline(parts: PipelineParts): AnswerPipeline {
   const skips = new CapabilitySkips(parts);
   // Copied for each request: it ends under the signing key under which it began, whatever is rotated meanwhile.
-  const depsNow = (): PipelineDeps => ({ ...parts, skips });
+  const depsNow = (requestId: string): PipelineDeps => {
+    const client = parts.clientFor?.(requestId) ?? parts.client;
+    return { ...parts, client, skips };
+  };
   return {
-    answer: (request) => answer(depsNow(), request),
-    sealedAnswer: (requestId) => sealedAnswer(depsNow(), requestId),
+    answer: (request) => answer(depsNow(request.requestId), request),
+    sealedAnswer: (requestId) => sealedAnswer(depsNow(requestId), requestId),
   };
 }
 

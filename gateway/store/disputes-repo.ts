@@ -1,5 +1,5 @@
 /** Rows of disputes and their moves. */
-import { and, asc, desc, eq, getTableColumns, isNotNull, lte, max } from 'drizzle-orm';
+import { and, asc, count, desc, eq, getTableColumns, isNotNull, lte, max } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Handle, Tx } from './handle.ts';
 import { given, reading } from './statement.ts';
@@ -101,6 +101,14 @@ export async function settleableDisputes(handle: Handle, nowMs: number): Promise
     .from(disputes)
     .where(and(eq(disputes.state, 'ruled'), lte(disputes.appealUntilMs, nowMs)))
     .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId));
+}
+
+/** How many disputes are in each state but the last. */
+export async function openDisputeCounts(handle: Handle): Promise<Record<'opened' | 'evidence' | 'ruled', number>> {
+  const { disputes } = handle.tables;
+  const rows = await handle.db.select({ state: disputes.state, rows: count() }).from(disputes).groupBy(disputes.state);
+  const of = (state: DisputeRow['state']) => Number(rows.find((row) => row.state === state)?.rows ?? 0);
+  return { opened: of('opened'), evidence: of('evidence'), ruled: of('ruled') };
 }
 
 /** Changes a row whatever its state; callers have checked it in the same transaction. */

@@ -8,6 +8,7 @@ import { TICKET_KINDS } from '#protocol/typed';
 import type { ProviderDeps, ServedModel } from '../deps.ts';
 import { engineCodeOf } from '../engine/engine.ts';
 import { ProviderError } from '../errors.ts';
+import { errorOf, joinTrace } from '../job-trace.ts';
 import { errorFields } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { StoredJob } from '../store/store.ts';
@@ -48,7 +49,7 @@ export class JobService {
    * Starts the ordered job, or resumes it where its ticket is known.
    * @throws {ProviderError} as `Admission.check`, and `invalid_request`, `job_lost`, `queue_full`, `storage_unavailable`
    */
-  order(order: JobOrder): SealedJob {
+  order(order: JobOrder, traceparent?: string): SealedJob {
     const admitted = this.#admission.check(order, {
       kind: TICKET_KINDS.generate,
       jobHash: generateJobHash(order.chunkSizes, order.logprobs),
@@ -68,7 +69,7 @@ export class JobService {
       place.release();
       throw error;
     }
-    return this.#start(order, admitted, place);
+    return this.#start(order, admitted, place, traceparent);
   }
 
   /** @throws {ProviderError} `job_unknown`, and as `SealedJob.permit` */
@@ -140,9 +141,11 @@ export class JobService {
     return restored;
   }
 
-  #start(order: JobOrder, { job, model }: Admitted, place: Place): SealedJob {
-    const { clock, log } = this.#deps;
+  #start(order: JobOrder, { job, model }: Admitted, place: Place, traceparent: string | undefined): SealedJob {
+    const { clock, log, traces } = this.#deps;
     const { jobId } = job.ticket;
+    const trace = joinTrace(traces, traceparent, { operation: 'chat', model: model.id, jobId });
+    const { traceId } = trace;
     const startedAtMs = clock.nowMs();
     const stop = new AbortController();
     const noise = { temperature: order.sampling.temperature, seed: BigInt(order.seed) };
@@ -150,29 +153,43 @@ export class JobService {
       stop.abort();
       place.release();
       if (this.#live.get(jobId) === sealed) this.#live.delete(jobId);
+      const durationMs = clock.nowMs() - startedAtMs;
       this.#metrics().ended('generate', end);
-      log.info('job_ended', { jobId, code: end, durationMs: clock.nowMs() - startedAtMs });
+      this.#metrics().duration({ operation: 'chat', model: model.id, durationMs });
+      trace.end(errorOf(end));
+      log.info('job_ended', { jobId, traceId, code: end, durationMs });
     });
     this.#live.set(jobId, sealed);
     this.#metrics().accepted('generate');
-    log.info('job_accepted', { jobId, model: model.id, promptTokens: order.promptIds.length });
-    void this.#generate(order, model, sealed, place, stop.signal);
+    log.info('job_accepted', { jobId, traceId, model: model.id, promptTokens: order.promptIds.length });
+    trace.set({ 'gen_ai.usage.input_tokens': order.promptIds.length });
+    const onTokens = (count: number) => trace.set({ 'gen_ai.usage.output_tokens': count });
+    void this.#generate(order, model, sealed, { place, signal: stop.signal, onTokens });
     return sealed;
   }
 
-  async #generate(order: JobOrder, model: ServedModel, sealed: SealedJob, place: Place, signal: AbortSignal) {
+  async #generate(
+    order: JobOrder,
+    model: ServedModel,
+    sealed: SealedJob,
+    { place, signal, onTokens }: { place: Place; signal: AbortSignal; onTokens: (count: number) => void },
+  ) {
     const { promptIds, sampling, maxTokens, logprobs } = order;
     try {
       await place.ready;
       signal.throwIfAborted();
       const seed = BigInt(order.seed);
+      const pace = this.#pace(model.id);
       let count = 0;
       for await (const token of model.engine.generate({ promptIds, sampling, seed, maxTokens, logprobs, signal })) {
         if (signal.aborted) return;
         count++;
+        pace.token();
         sealed.push({ id: token.id, evidence: token.evidence, logprobs: token.logprobs }, token.finish);
         if (token.finish !== null) {
           this.#metrics().outputTokens(count);
+          pace.finish();
+          onTokens(count);
           return;
         }
       }
@@ -189,6 +206,25 @@ export class JobService {
       // The engine is free as soon as generation ends; waiting for permissions takes no slot.
       place.release();
     }
+  }
+
+  /** Times of the engine alone: from its slot to the first token, and between tokens. */
+  #pace(model: string) {
+    const { clock } = this.#deps;
+    const startedMs = clock.nowMs();
+    let firstMs: number | null = null;
+    let count = 0;
+    return {
+      token: () => {
+        count++;
+        firstMs ??= clock.nowMs();
+      },
+      finish: () => {
+        if (firstMs === null) return;
+        const perTokenMs = count > 1 ? (clock.nowMs() - firstMs) / (count - 1) : null;
+        this.#metrics().pace({ model, firstTokenMs: firstMs - startedMs, perTokenMs });
+      },
+    };
   }
 
   #context() {

@@ -7,6 +7,7 @@ import { digests, TICKET_KINDS } from '#protocol/typed';
 import type { ProviderDeps } from '../deps.ts';
 import { engineCodeOf } from '../engine/engine.ts';
 import { ProviderError } from '../errors.ts';
+import { joinTrace } from '../job-trace.ts';
 import type { Admission, Admitted } from '../jobs/admission.ts';
 import type { Place, Slots } from '../jobs/slots.ts';
 import { errorFields } from '../log.ts';
@@ -37,7 +38,7 @@ export class ScoreService {
    * Scores the claimed tokens. The run does not stop when the caller leaves: its reply is there for the next call.
    * @throws {ProviderError} as `Admission.check`, and `job_lost`, `queue_full`, `storage_unavailable`, `internal_error`
    */
-  async score(order: ScoreOrder): Promise<ScoreReply> {
+  async score(order: ScoreOrder, traceparent?: string): Promise<ScoreReply> {
     const transcriptHash = scoredHash(order.promptIds, order.outputIds);
     const outputTokens = order.outputIds.length;
     const terms = { kind: TICKET_KINDS.score, jobHash: transcriptHash, outputTokens };
@@ -47,7 +48,7 @@ export class ScoreService {
     if (order.outputIds.some((id) => id >= admitted.model.engine.info.vocabSize)) {
       throw new ProviderError('invalid_request', { ticket: admitted.refused });
     }
-    if (!admitted.known) this.#running.set(jobId, this.#start(order, admitted, transcriptHash));
+    if (!admitted.known) this.#running.set(jobId, this.#start(order, admitted, transcriptHash, traceparent));
     const stored = this.#running.get(jobId) ?? this.#deps.store.score(jobId);
     if (stored === undefined) throw new ProviderError('job_lost', { ticket: admitted.refused });
     return this.#reply(await stored);
@@ -58,7 +59,12 @@ export class ScoreService {
     this.#stop.abort();
   }
 
-  #start(order: ScoreOrder, admitted: Admitted, transcriptHash: Hash): Promise<StoredScore> {
+  #start(
+    order: ScoreOrder,
+    admitted: Admitted,
+    transcriptHash: Hash,
+    traceparent: string | undefined,
+  ): Promise<StoredScore> {
     const { jobId } = order.ticket;
     const place = this.#slots.enter();
     if (place === null) throw new ProviderError('queue_full', { ticket: admitted.refused });
@@ -69,15 +75,27 @@ export class ScoreService {
       throw error;
     }
     this.#metrics().accepted('score');
+    const { clock, log, traces } = this.#deps;
+    const startedAtMs = clock.nowMs();
+    const model = admitted.model.id;
+    const trace = joinTrace(traces, traceparent, { operation: 'score', model, jobId });
+    const { traceId } = trace;
+    trace.set({ 'gen_ai.usage.input_tokens': order.promptIds.length + order.outputIds.length });
+    log.info('score_accepted', { jobId, traceId, model, promptTokens: order.promptIds.length });
     const run = this.#run(order, admitted, transcriptHash, place).finally(() => {
       place.release();
       this.#running.delete(jobId);
     });
     run.then(
-      () => this.#metrics().ended('score', 'scored'),
+      () => {
+        this.#metrics().ended('score', 'scored');
+        this.#metrics().duration({ operation: 'score', model, durationMs: clock.nowMs() - startedAtMs });
+        trace.end();
+      },
       (error: unknown) => {
         this.#metrics().ended('score', 'failed');
-        this.#deps.log.error('score_failed', { jobId, code: engineCodeOf(error), ...errorFields(error) });
+        trace.end(engineCodeOf(error));
+        this.#deps.log.error('score_failed', { jobId, traceId, code: engineCodeOf(error), ...errorFields(error) });
       },
     );
     return run;
