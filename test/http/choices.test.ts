@@ -8,7 +8,9 @@ import { choiceSeed } from '#protocol/request';
 import { recoverNative } from '#protocol/signer-native';
 import { type ItemName, verifyResponse } from '#protocol/verify';
 import { createVerifyingFetch } from '#protocol/verifying-fetch';
+import { clientAccount } from '../../gateway/ledger/accounts.ts';
 import { jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
+import { balancesNano } from '../../gateway/store/ledger-repo.ts';
 import { requestById } from '../../gateway/store/requests-repo.ts';
 import { CARRIED, FORGED } from '../fixtures/choice-forgeries.ts';
 import { forgeAnswer, type SavedBody } from '../fixtures/forged-answer.ts';
@@ -90,6 +92,9 @@ describe('sampled choices', () => {
     expect(ok).toBe(true);
     const open = items.filter((item) => item.status !== 'proved').map((item) => item.name);
     expect(open).toEqual(['gateway-key', 'log-key', 'policy']);
+    // Shown beside the texts, for display alone.
+    const { assay } = JSON.parse(answer.saved) as { assay: { choices: { verdict: string }[] } };
+    expect(assay.choices.map(({ verdict }) => verdict)).toEqual(['agreed', 'agreed', 'agreed']);
     const agreement = items.find((item) => item.name === 'agreement')!;
     for (const choice of [0, 1, 2]) expect(agreement.detail).toContain(`choice ${choice}: verdict: agreed`);
     const greedy = await network.ask({ ...SAMPLED, temperature: 0 });
@@ -120,6 +125,31 @@ describe('sampled choices', () => {
     expect(answer.statement.price.chargedNano).toBe(charged.toString());
     expect(await booksOf(network.store)).toEqual([]);
   });
+});
+
+describe('a keyed call of several choices', () => {
+  test.each([false, true])('is charged once and replayed byte for byte (streamed: %s)', async (stream) => {
+    const call = () =>
+      fetch(`${network.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${API_KEY}`,
+          'content-type': 'application/json',
+          'idempotency-key': `choices ${stream}`,
+        },
+        body: JSON.stringify({ ...SAMPLED, model: 'minnow-5m', n: 2, stream }),
+      }).then((response) => response.text());
+    const first = await call();
+    const funds = await balanceOf(network.store);
+    expect(await call()).toBe(first);
+    expect(await balanceOf(network.store)).toBe(funds);
+    expect(failures(first, JSON.stringify({ ...SAMPLED, model: 'minnow-5m', n: 2, stream }))).toEqual([]);
+  });
+
+  async function balanceOf(store: HttpNetwork['store']): Promise<bigint> {
+    const account = clientAccount('key-test');
+    return store.read(async (handle) => (await balancesNano(handle, [account])).get(account)!);
+  }
 });
 
 describe('unchanged clients behind the verifying fetch', () => {
