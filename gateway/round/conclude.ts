@@ -7,22 +7,16 @@ import type { LogEntry } from '#protocol/log';
 import { type ShownLogprobs, shownLogprobsHash } from '#protocol/logprobs';
 import type { Standing, Verdict } from '#protocol/verdict';
 import { leafOf } from '../attest/log-keeper.ts';
-import { type AttemptRecord, buildStatement, type ChoiceOutcome } from '../attest/statement.ts';
-import { disputeIdOf, openingBundle } from '../dispute/bundle.ts';
-import { faultOf } from '../dispute/contradiction.ts';
-import { signMove } from '../dispute/moves.ts';
+import { type AttemptRecord, buildStatement } from '../attest/statement.ts';
 import type { AnswerKeep, AnswerRequest, SealedAnswer } from '../openai/answer.ts';
-import { openDispute } from '../store/change-dispute.ts';
 import { type AnsweredVerdict, failRequest, settleRequest, type UnansweredVerdict } from '../store/close-request.ts';
 import type { Tx } from '../store/handle.ts';
 import { type JobStep, recordSteps } from '../store/record-work.ts';
 import { type RequestRow, setSealedAnswer } from '../store/requests-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
-import type { Accusation, Attempt, AttemptResult } from './attempt.ts';
+import { accusedIn, argue, openDisputes, outcomeOf } from './accuse.ts';
+import type { AttemptResult } from './attempt.ts';
 import type { Choice } from './choices.ts';
-import type { SealedMember } from './member.ts';
-import type { AttemptPlan } from './plan.ts';
-import type { TakenScore } from './scoring.ts';
 
 /** Settles, logs and signs, in this order: nothing is signed before it is durable. */
 export async function seal(
@@ -211,93 +205,4 @@ function standingsOf(choices: readonly Choice[]): Map<string, Standing> {
     scores.map((score) => [score.reply.score.jobId, 'counted'] as const),
   );
   return new Map<string, Standing>([...members, ...scorers]);
-}
-
-/** A choice and who is accused in it: members answer for each choice apart. */
-interface AccusedChoice {
-  readonly choice: Choice;
-  readonly accusations: readonly Accusation[];
-}
-
-function accusedIn(choice: Choice): AccusedChoice {
-  return { choice, accusations: accusationsOf(choice.attempt) };
-}
-
-function outcomeOf({ choice, accusations }: AccusedChoice, result: AttemptResult): ChoiceOutcome {
-  const { attempt } = choice;
-  return { ...result, waves: [attempt.wave], scores: attempt.scores, faults: faultsOf(attempt, accusations) };
-}
-
-/** Rejected members, and members whose own signatures contradict each other; one member may be both. */
-function accusationsOf(attempt: Attempt): Accusation[] {
-  const signed = attempt.wave.members.flatMap((member): Accusation[] => {
-    const { contradiction } = member;
-    if (contradiction === null) return [];
-    return [{ member, fault: faultOf(contradiction.kind), reason: contradiction.kind, contradiction }];
-  });
-  return [...attempt.accused, ...signed];
-}
-
-function faultsOf(attempt: Attempt, accusations: readonly Accusation[]): ChoiceOutcome['faults'] {
-  const disputed = accusations.map(({ member, fault }) => ({
-    provider: member.seat.address,
-    fault,
-    disputeId: disputeIdOf(member.jobId, fault),
-  }));
-  const others = attempt.wave.members.flatMap((member) => {
-    const { fault } = member;
-    if (fault === null || accusations.some((accusation) => accusation.member === member)) return [];
-    return [{ provider: member.seat.address, fault, disputeId: null }];
-  });
-  return [...disputed, ...others];
-}
-
-async function openDisputes(
-  tx: Tx,
-  deps: PipelineDeps,
-  accused: readonly AccusedChoice[],
-  results: readonly AttemptResult[],
-): Promise<void> {
-  for (const [at, { choice, accusations }] of accused.entries()) {
-    const { plan, attempt } = choice;
-    for (const accusation of accusations) {
-      await openDisputeAbout(tx, deps, { plan, scores: attempt.scores }, accusation, results[at]?.served ?? null);
-    }
-  }
-}
-
-/** Opens one dispute and logs it, unless this very accusation is known. */
-export async function openDisputeAbout(
-  tx: Tx,
-  deps: PipelineDeps,
-  { plan, scores }: { readonly plan: AttemptPlan; readonly scores: readonly TakenScore[] },
-  accusation: Accusation,
-  served: SealedMember | null,
-): Promise<void> {
-  const { member, fault, reason } = accusation;
-  const bundle = openingBundle(plan, accusation, scores, served);
-  const body = { provider: member.seat.address, fault, reason };
-  const { move, entry } = signMove(deps, bundle.disputeId, 'opened', body, deps.clock.nowMs());
-  const opening = await openDispute(tx, {
-    disputeId: bundle.disputeId,
-    requestId: plan.requestId,
-    jobId: member.jobId,
-    provider: member.seat.address,
-    fault,
-    bundleJson: canonicalJson(bundle),
-    retainUntilMs: plan.retainUntilMs,
-    move,
-  });
-  if (opening.outcome === 'opened') await deps.log.append(tx, entry);
-}
-
-/** Disputes go on after the answer; the stake they froze changes the next epoch's draw. */
-export function argue(deps: PipelineDeps, accusations: readonly Accusation[]): void {
-  if (accusations.length === 0) return;
-  deps.epochs.renew();
-  for (const { member, fault } of accusations) {
-    deps.background(
-      deps.desk.process(disputeIdOf(member.jobId, fault), deps.stopping).then(() => deps.desk.settleDue()),
-    );
-  }
 }
