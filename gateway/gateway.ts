@@ -145,6 +145,9 @@ export class Gateway {
       appealMs: limits.appealMs,
       onMove: (move) => {
         if (move.kind === 'settled') this.epochs.renew();
+        const { disputeId, provider, fault, ruling, kind } = move;
+        deps.metrics.dispute(fault, kind === 'ruled' && ruling !== null ? ruling : kind);
+        deps.log.info('dispute_moved', { disputeId, provider, fault, ruling, code: kind });
         deps.onDisputeMove?.(move);
       },
     });
