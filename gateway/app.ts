@@ -17,6 +17,7 @@ import { chatCompletions } from './openai/chat-route.ts';
 import { KEEP_ALIVE_MS } from './openai/chat-stream.ts';
 import type { IdempotencyDesk } from './openai/idempotency.ts';
 import { listModels, retrieveModel } from './openai/models-route.ts';
+import { getQuote, postQuote, type QuoteDeps } from './openai/quote-route.ts';
 import type { RequestTraces } from './trace/request-traces.ts';
 
 export interface AppDeps extends ChatRules {
@@ -30,6 +31,8 @@ export interface AppDeps extends ChatRules {
   /** Longest silence of a stream in milliseconds; 25 s when absent. */
   readonly keepAliveMs?: number;
   readonly idempotency: IdempotencyDesk;
+  /** Prices requests; without it there is no `/v1/quote`. */
+  readonly quote?: QuoteDeps['quote'];
   /** Limits of keys that have none of their own. */
   readonly keyRates?: KeyRates;
   /** Mounts further routes; `auth` goes in front of those that need an API key. */
@@ -78,6 +81,11 @@ export function createApp(deps: AppDeps): GatewayApp {
   };
   const limits = limitKeys(new KeyLimiter(deps.clock, deps.keyRates ?? KEY_RATES_DEFAULT));
   app.post('/v1/chat/completions', auth, ...limits, chatCompletions(chat));
+  if (deps.quote) {
+    const quotes = Object.assign(chat, { quote: deps.quote });
+    app.get('/v1/quote', auth, ...limits, getQuote(quotes));
+    app.post('/v1/quote', auth, ...limits, postQuote(quotes));
+  }
   app.get('/v1/models', auth, listModels(deps.models));
   app.get('/v1/models/:id{.+}', auth, retrieveModel(deps.models));
   app.get('/metrics', async (c) =>

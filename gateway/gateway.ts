@@ -173,6 +173,7 @@ export class Gateway {
     });
     this.app = createApp({
       pipeline,
+      quote: (request) => pipeline.quote(request),
       idempotency: keyedCalls({ store, box: deps.box, clock, pipeline, background }),
       keys: keyLookup(store),
       clock,

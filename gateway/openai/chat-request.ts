@@ -97,7 +97,7 @@ function servedTools(fields: Readonly<Record<string, unknown>>, model: ModelEntr
 }
 
 /** A name as it is registered comes first; only then may what follows its last colon be a policy. */
-function findModel(name: string, models: ModelRegistry): { model: ModelEntry; suffix: Policy | null } {
+export function findModel(name: string, models: ModelRegistry): { model: ModelEntry; suffix: Policy | null } {
   const exact = models.find(name);
   if (exact !== null) return { model: exact, suffix: null };
   const colon = name.lastIndexOf(':');

@@ -2,13 +2,16 @@
 import type { ChatBody } from '#protocol/chat-body';
 import { ProtocolError } from '#protocol/errors';
 
+/** OpenAI's two names for the maximum. */
+type Asked = Partial<Pick<ChatBody, 'max_tokens' | 'max_completion_tokens'>>;
+
 /**
  * Output tokens that the request may take.
  * @param maxTokensDefault where the client names no maximum; capped by what the context has left.
  * @throws {ProtocolError} `context_length_exceeded`, in OpenAI's words
  */
 export function maxTokensOfBody(
-  body: ChatBody,
+  body: Asked,
   context: { promptTokens: number; contextMax: number; maxTokensDefault: number },
 ): number {
   const { promptTokens, contextMax } = context;
@@ -27,7 +30,7 @@ export function maxTokensOfBody(
   return asked.tokens;
 }
 
-function askedMaximum(body: ChatBody): { tokens: number; param: string } | null {
+function askedMaximum(body: Asked): { tokens: number; param: string } | null {
   const { max_completion_tokens: current, max_tokens: deprecated } = body;
   if (current != null && deprecated != null && current !== deprecated) {
     throw new ProtocolError(

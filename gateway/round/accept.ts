@@ -1,7 +1,7 @@
 /** Accepting a request: money held, draw taken, everything about the attempt fixed (DESIGN §4.1-4.3). */
 import { admittedOrder, seatsFrom } from '#protocol/draw';
 import { ProtocolError } from '#protocol/errors';
-import { toHex } from '#protocol/hash';
+import { type Address, toHex } from '#protocol/hash';
 import { policyCanonicalJson } from '#protocol/policy';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
@@ -58,6 +58,8 @@ export interface Running {
   readonly epoch: OpenEpoch;
   readonly drawIndex: number;
   readonly draw: ReturnType<EpochKeeper['draw']>;
+  /** The first of the draw, one an operator: who sits if nobody is skipped. */
+  readonly seats: readonly Address[];
   readonly quoteNano: bigint;
   /** Ends with the client's leaving or the gateway's stop; released with the request. */
   readonly life: LinkedAbort;
@@ -94,7 +96,8 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     );
     return { plan, journal, attempt: run };
   });
-  return { request, choices, epoch, drawIndex, draw, quoteNano: offer.quoteNano, life, closed: false };
+  const seats = candidates.slice(0, policy.n).map(({ address }) => address);
+  return { request, choices, epoch, drawIndex, draw, seats, quoteNano: offer.quoteNano, life, closed: false };
 }
 
 /** Hold, cover and draw in one transaction; an epoch that ran out in between is renewed once. */

@@ -10,6 +10,7 @@ import { accept, type PipelineDeps, type Running } from './accept.ts';
 import type { AttemptResult } from './attempt.ts';
 import { runChoices } from './choices.ts';
 import { fail, seal, sealedAnswer } from './conclude.ts';
+import { type QuotedRequest, type QuoteFacts, quoteFacts } from './quote.ts';
 import { securityOf } from './security.ts';
 import { hearWitnesses } from './witness.ts';
 
@@ -18,7 +19,12 @@ export interface PipelineParts extends Omit<PipelineDeps, 'skips'> {
   readonly clientFor?: (requestId: string) => PipelineDeps['client'] | null;
 }
 
-export function createPipeline(parts: PipelineParts): AnswerPipeline {
+/** The pipeline, and what it would ask for a request. */
+export interface Pipeline extends AnswerPipeline {
+  quote(request: QuotedRequest): Promise<QuoteFacts>;
+}
+
+export function createPipeline(parts: PipelineParts): Pipeline {
   const skips = new CapabilitySkips(parts);
   // Copied for each request: it ends under the signing key under which it began, whatever is rotated meanwhile.
   const depsNow = (requestId: string): PipelineDeps => {
@@ -28,6 +34,7 @@ export function createPipeline(parts: PipelineParts): AnswerPipeline {
   return {
     answer: (request) => answer(depsNow(request.requestId), request),
     sealedAnswer: (requestId) => sealedAnswer(depsNow(requestId), requestId),
+    quote: (request) => quoteFacts({ ...parts, skips }, request),
   };
 }
 
@@ -36,7 +43,7 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
   const attempts = running.choices.map((choice) => choice.attempt);
   const tokens = runChoices(attempts, running.life);
   try {
-    const seats = running.draw.order.slice(0, request.policy.n);
+    const seats = running.seats;
     yield {
       type: 'opened',
       policyText: policyText(request.policy),

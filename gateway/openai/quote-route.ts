@@ -1,0 +1,137 @@
+/** `GET` and `POST /v1/quote`: price, security and availability of a request before it is bought. */
+import { z } from 'zod';
+import { ProtocolError } from '#protocol/errors';
+import { utf8 } from '#protocol/hash';
+import { parseJsonBody } from '#protocol/json-body';
+import { policyJson, policyText, resolvePolicy } from '#protocol/policy';
+import { TOKENS_MAX } from '#protocol/schema';
+import { readBody } from '../http/body.ts';
+import type { GatewayContext } from '../http/context.ts';
+import type { QuotedRequest, QuoteFacts } from '../round/quote.ts';
+import { type ChatRules, findModel, parseChatRequest } from './chat-request.ts';
+import { choicesOfBody } from './choices.ts';
+import { maxTokensOfBody } from './max-tokens.ts';
+
+export interface QuoteDeps extends ChatRules {
+  readonly quote: (request: QuotedRequest) => Promise<QuoteFacts>;
+}
+
+/** Token counts in place of messages. */
+const zCounts = z.strictObject({
+  model: z.string().min(1).max(256),
+  prompt_tokens: z.number().int().min(1).max(TOKENS_MAX),
+  max_tokens: z.number().int().min(1).max(TOKENS_MAX).nullish(),
+  n: z.number().int().min(1).max(TOKENS_MAX).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  verification: z.unknown().optional(),
+});
+
+/** A whole chat body, quoted as it would be served, or counts. @throws {ProtocolError} as the chat route, for what it refuses */
+export function postQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Response> {
+  return async (c) => {
+    const bytes = await readBody(c.req.raw, deps.limits.bodyBytesMax);
+    const { fields } = parseJsonBody(bytes);
+    if (!('messages' in fields)) return show(c, deps, quotedCounts(c, deps, fields));
+    const { answer } = parseChatRequest(
+      {
+        requestId: c.get('requestId'),
+        apiKey: c.get('apiKey'),
+        bytes,
+        policyHeader: c.req.header('assay-verification'),
+        nonceHeader: undefined,
+        signal: c.req.raw.signal,
+      },
+      deps,
+    );
+    return show(c, deps, { ...answer, promptTokens: answer.promptIds.length });
+  };
+}
+
+/** The counts as a query, the policy in its text form. */
+export function getQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Response> {
+  return (c) => {
+    const numbers = ['prompt_tokens', 'max_tokens', 'n', 'temperature'];
+    const members = Object.entries(c.req.query()).map(([name, text]) => {
+      const isNumber = numbers.includes(name) && /^\d{1,9}(\.\d{1,6})?$/.test(text);
+      return [name, isNumber ? Number(text) : text];
+    });
+    return show(
+      c,
+      deps,
+      quotedCounts(c, deps, parseJsonBody(utf8(JSON.stringify(Object.fromEntries(members)))).fields),
+    );
+  };
+}
+
+function quotedCounts(c: GatewayContext, rules: ChatRules, fields: Readonly<Record<string, unknown>>): QuotedRequest {
+  const parsed = zCounts.safeParse(fields);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const param = issue?.code === 'unrecognized_keys' ? issue.keys[0]! : String(issue?.path[0] ?? 'body');
+    throw new ProtocolError(
+      'invalid_request',
+      'Quotes are for a chat body, or for model, prompt_tokens, max_tokens and n.',
+      {
+        param: param.slice(0, 64),
+      },
+    );
+  }
+  const { model: name, prompt_tokens: promptTokens, temperature, verification: body, ...counts } = parsed.data;
+  const { model, suffix } = findModel(name, rules.models);
+  const policy = resolvePolicy({
+    body,
+    header: c.req.header('assay-verification'),
+    suffix,
+    key: c.get('apiKey').policy,
+    gateway: rules.policyDefault,
+  });
+  const { maxTokensDefault } = rules.limits;
+  const maxTokens = maxTokensOfBody(counts, { promptTokens, contextMax: model.contextMax, maxTokensDefault });
+  return {
+    model,
+    policy,
+    promptTokens,
+    maxTokens,
+    choices: choicesOfBody(counts, maxTokens, rules.limits),
+    logprobs: null,
+    sampling: {
+      temperature: temperature ?? 1,
+      topP: 1,
+      topK: 0,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+      logitBias: [],
+      stop: [],
+    },
+  };
+}
+
+async function show(c: GatewayContext, deps: QuoteDeps, request: QuotedRequest): Promise<Response> {
+  const facts = await deps.quote(request);
+  const { model, policy } = request;
+  const isAvailable = facts.operators >= policy.n && facts.isCovered;
+  return c.json({
+    object: 'quote',
+    model: model.id,
+    policy: policyJson(policy),
+    policy_text: policyText(policy),
+    prompt_tokens: request.promptTokens,
+    max_tokens: request.maxTokens,
+    choices: request.choices,
+    price: {
+      quote_nano: facts.quoteNano.toString(),
+      input_nano: facts.inputNano.toString(),
+      output_nano: facts.outputNano.toString(),
+      input_nano_per_mtok: model.price.inputNanoPerMtok.toString(),
+      output_nano_per_mtok: model.price.outputNanoPerMtok.toString(),
+      modes: Object.fromEntries(Object.entries(facts.modes).map(([mode, nano]) => [mode, nano.toString()])),
+    },
+    security: facts.security,
+    availability: {
+      available: isAvailable,
+      eligible_operators: facts.operators,
+      needed_operators: policy.n,
+      reserve_covers: facts.isCovered,
+    },
+  });
+}

@@ -1,0 +1,91 @@
+/** What a policy costs, buys and finds, before it is bought (DESIGN §9): by the functions that hold, draw and seat. */
+import { isEntryAdmitted, type SnapshotEntry } from '#protocol/draw';
+import type { Address, Hash } from '#protocol/hash';
+import { type Policy, policyOfBody } from '#protocol/policy';
+import { passedOver } from '../committee/passed-over.ts';
+import type { Seat } from '../committee/seat.ts';
+import { RESERVE } from '../ledger/accounts.ts';
+import { jobPrice, quoteNano } from '../ledger/price.ts';
+import type { AnswerRequest } from '../openai/answer.ts';
+import { balanceNano } from '../store/ledger-repo.ts';
+import type { PipelineDeps } from './accept.ts';
+import { offerOf } from './offer.ts';
+import { securityOf } from './security.ts';
+
+/** A request as far as its quote goes. */
+export interface QuotedRequest extends Pick<AnswerRequest, 'model' | 'sampling' | 'logprobs' | 'choices' | 'policy'> {
+  readonly promptTokens: number;
+  readonly maxTokens: number;
+}
+
+export interface QuoteFacts {
+  readonly quoteNano: bigint;
+  /** The prompt's and the output's part of it. */
+  readonly inputNano: bigint;
+  readonly outputNano: bigint;
+  /** The same request under each served mode. */
+  readonly modes: Readonly<Record<string, bigint>>;
+  /** As in `assay-security`; the stake is that of the weakest committee that can be drawn. */
+  readonly security: Readonly<Record<string, string | number>>;
+  /** Operators that can be seated now. */
+  readonly operators: number;
+  /** Whether the reserve holds what must be set aside. */
+  readonly isCovered: boolean;
+}
+
+/** @throws {ProtocolError} max_cost_exceeded, insufficient_quota */
+export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Promise<QuoteFacts> {
+  const { model, policy } = request;
+  const { shape, quoteNano: quote, coverNano: cover } = offerOf(request);
+  const epoch = await deps.epochs.current();
+  const unable = await deps.skips.of(model.digest, request);
+  const admitted = epoch.snapshot.entries.filter(
+    (entry) => entry.modelDigests.includes(model.digest) && isEntryAdmitted(entry, model.digest, policy.filter),
+  );
+  const seats = seatsOf(deps, admitted, model.digest);
+  const out = new Set(passedOver(seats, unable, deps.breakers.skips(), policy.n).map(({ provider }) => provider));
+  const eligible = seats.filter(({ address }) => !out.has(address));
+  const reserveNano = await deps.store.read((handle) => balanceNano(handle, RESERVE));
+  const jobs = BigInt(policy.n * request.choices);
+  const outputOnly = jobPrice(
+    { ...model.price, inputNanoPerMtok: 0n },
+    { inputTokens: request.promptTokens, outputTokens: request.maxTokens, scoredTokens: 0 },
+  );
+  const outputNano = outputOnly.payNano * jobs;
+  return {
+    quoteNano: quote,
+    inputNano: quote - outputNano,
+    outputNano,
+    modes: {
+      single: quoteNano({ ...shape, seats: 1 }),
+      quorum: quoteNano({ ...shape, seats: quorumOf(policy) }),
+    },
+    security: securityOf(policy, epoch.snapshot, weakest(eligible, admitted, policy.n)),
+    operators: eligible.length,
+    isCovered: reserveNano >= cover,
+  };
+}
+
+function quorumOf(policy: Policy): number {
+  return policy.mode === 'quorum' ? policy.n : policyOfBody('quorum').n;
+}
+
+/** One seat an operator, the one with the least stake; who has left since the epoch began is not there. */
+function seatsOf(deps: PipelineDeps, entries: readonly SnapshotEntry[], digest: Hash): Seat[] {
+  const byStake = [...entries].sort((a, b) => (BigInt(a.stakeNano) < BigInt(b.stakeNano) ? -1 : 1));
+  const perOperator = new Map<string, Seat>();
+  for (const { address, operator } of byStake) {
+    const seat = deps.registry.seatOf(address, digest);
+    if (seat && !perOperator.has(operator)) perOperator.set(operator, seat);
+  }
+  return [...perOperator.values()];
+}
+
+/** The n eligible operators with the least at stake: whoever is drawn has no less. */
+function weakest(eligible: readonly Seat[], entries: readonly SnapshotEntry[], n: number): Address[] {
+  const stakeOf = new Map(entries.map(({ address, stakeNano }) => [address, BigInt(stakeNano)]));
+  return [...eligible]
+    .sort((a, b) => (stakeOf.get(a.address)! < stakeOf.get(b.address)! ? -1 : 1))
+    .slice(0, n)
+    .map(({ address }) => address);
+}
