@@ -1,5 +1,6 @@
 /** Bodies between gateway and provider, each parsed by a schema with limits (SPEC.md §6). */
 import { z } from 'zod';
+import { ERROR_CODES } from './errors.ts';
 import { tokenEvidenceSchema } from './evidence.ts';
 import { TOP_LOGPROBS_MAX, zLogprobList } from './logprobs.ts';
 import { samplingSchema } from './sampling.ts';
@@ -214,5 +215,6 @@ export type ManifestReply = z.output<typeof zManifestReply>;
 /** Body of every error that a provider answers with; `refusal` signs that this ticket was refused. */
 export const zProviderError = z.object({
   error: z.object({ code: z.string().max(64), message: z.string().max(512) }),
-  refusal: z.strictObject({ code: z.string().max(64), atMs: zTimeMs, signature: zSignature }).optional(),
+  // A code of ours: free text would be a way for prompts into errors and logs.
+  refusal: z.strictObject({ code: z.enum(ERROR_CODES), atMs: zTimeMs, signature: zSignature }).optional(),
 });

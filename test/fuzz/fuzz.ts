@@ -51,13 +51,14 @@ export async function fuzz({ inputs, seed, only, progress }: FuzzOptions): Promi
   const gateways = await gatewayTargets(recorded);
   const all = [...gateways.list, ...providers.list, ...verifierTargets(recorded)];
   const targets = all.filter(({ name }) => only === undefined || name.includes(only));
+  const turns = targets.flatMap((target) => Array.from({ length: target.weight ?? 1 }, () => target));
   const rng = new FastRng(`fuzz ${seed}`);
   const counts: Record<string, Count> = {};
   for (const { name } of targets) counts[name] = { accepted: 0, rejected: 0, slowestMs: 0 };
   const broken: Broken[] = [];
   const heapMib: number[] = [];
   for (let i = 0; i < inputs && broken.length < BROKEN_MAX; i++) {
-    const target = targets[i % targets.length]!;
+    const target = turns[i % turns.length]!;
     const input = mutated(target.samples, rng);
     const problem = await judge(target, input, counts[target.name]!);
     if (problem !== null) {

@@ -106,6 +106,7 @@ export async function gatewayTargets(recorded: Recorded): Promise<Targets> {
   const list: Target[] = [
     {
       name: 'gateway: chat body',
+      weight: 3,
       samples: CHATS,
       run: (input) => spoken({ headers: { authorization, 'content-type': 'application/json' }, body: input.slice() }),
     },

@@ -61,19 +61,21 @@ export async function providerTargets(recorded: Recorded): Promise<Targets> {
   const orders = (name: string) => (recorded.orders.get(name) ?? []).map(sampleOf);
   const { jobId, permission } = await openedJob(recorded, provider);
   const list: Target[] = [
-    { name: 'provider: job order', samples: orders('jobs'), run: post('/v1/jobs') },
-    { name: 'provider: score order', samples: scoreOrders(recorded), run: post('/v1/scores') },
+    { name: 'provider: job order', weight: 2, samples: orders('jobs'), run: post('/v1/jobs') },
+    { name: 'provider: score order', weight: 2, samples: scoreOrders(recorded), run: post('/v1/scores') },
     {
       name: 'provider: permission',
+      weight: 2,
       samples: [sampleOf(permission), ...orders('reveal')],
       run: post(`/v1/jobs/${jobId}/reveal`),
     },
     {
       name: 'provider: evidence order',
+      weight: 2,
       samples: [sampleOf('{"positions":[0,1,2]}')],
       run: post(`/v1/jobs/${jobId}/evidence`),
     },
-    { name: 'provider: cancellation', samples: [sampleOf('{}')], run: post(`/v1/jobs/${jobId}/cancel`) },
+    { name: 'provider: cancellation', weight: 2, samples: [sampleOf('{}')], run: post(`/v1/jobs/${jobId}/cancel`) },
     ...clientTargets(recorded),
   ];
   return { list, close: async () => provider.close() };
@@ -120,6 +122,7 @@ function clientTargets({ replies, orders }: Recorded): Target[] {
   const order = JSON.parse(orders.get('jobs')![0]!);
   const target = (name: string, texts: readonly string[], call: Call, type = 'application/json'): Target => ({
     name: `provider's reply: ${name}`,
+    weight: 3,
     samples: texts.map(sampleOf),
     run: async (input) => {
       const client = createProviderClient(async () => {
@@ -182,6 +185,7 @@ function eventTarget(
 function refusalTarget(refusal: string): Target {
   return {
     name: "provider's reply: refusal",
+    weight: 3,
     samples: [sampleOf(refusal)],
     run: async (input) => {
       const client = createProviderClient(async () => new Response(input.slice(), { status: 503 }));

@@ -8,6 +8,8 @@ export interface Target {
   readonly name: string;
   /** Valid inputs; mutations begin with them. */
   readonly samples: readonly Sample[];
+  /** Inputs that it gets for one of a target without; quick parsers get more. */
+  readonly weight?: number;
   /** Judges one input. @throws {Violation} where the parser did what it must never do */
   readonly run: (input: Uint8Array) => Fate | Promise<Fate>;
 }

@@ -38,32 +38,36 @@ export function verifierTargets(recorded: Recorded): Target[] {
       samples: samples(recorded.compacts.map(statementOf)),
       run: statement(recorded),
     },
-    { name: 'verify: checkpoint note', samples: samples(recorded.notes), run: note(recorded) },
+    { name: 'verify: checkpoint note', weight: 6, samples: samples(recorded.notes), run: note(recorded) },
     { name: 'verify: dispute bundle', samples: samples(recorded.bundles), run: bundle(recorded) },
     {
       name: 'verify: request body',
+      weight: 6,
       samples: samples(recorded.answers.map(({ requestText }) => requestText)),
       run: asked,
     },
     {
       name: 'policy text',
+      weight: 6,
       samples: samples(['quorum; n=5; agree=4', 'single', 'quorum; n=3; threshold=0.67; release=eager']),
       run: policy,
     },
     {
       name: 'policy object',
+      weight: 6,
       samples: samples(['{"mode":"quorum","n":5,"agree":4,"on_inconclusive":"best_effort"}', '"quorum; n=3"']),
       run: policyBody,
     },
-    { name: 'ticket', samples: samples((recorded.orders.get('jobs') ?? []).map(ticketOf)), run: ticket },
+    { name: 'ticket', weight: 6, samples: samples((recorded.orders.get('jobs') ?? []).map(ticketOf)), run: ticket },
     {
       name: 'log entry',
+      weight: 6,
       samples: samples([
         '{"type":"skip","provider":"0x1111111111111111111111111111111111111111","reason":"late","evidenceHash":"0x2222222222222222222222222222222222222222222222222222222222222222","atMs":5}',
       ]),
       run: entry,
     },
-    { name: 'tile path', samples: samples(['0/x001/067.p/12', 'entries/000', '2/000']), run: tile },
+    { name: 'tile path', weight: 6, samples: samples(['0/x001/067.p/12', 'entries/000', '2/000']), run: tile },
   ];
 }
 
