@@ -32,7 +32,8 @@ import { CHAT_LIMITS_DEFAULT, type ChatLimits } from './openai/limits.ts';
 import type { PipelineLimits } from './round/accept.ts';
 import { abortedEntry } from './round/conclude.ts';
 import { createPipeline } from './round/pipeline.ts';
-import { createProviderClient, type Fetch } from './round/provider-client.ts';
+import { createProviderClient } from './round/provider-client.ts';
+import type { ReplyFetch } from './round/reply.ts';
 import type { WaveLimits } from './round/wave.ts';
 import { depositOnce, grantKey } from './store/grants.ts';
 import type { Store } from './store/handle.ts';
@@ -54,7 +55,7 @@ export interface GatewayLimits extends WaveLimits, PipelineLimits {
 
 export interface GatewayDeps {
   readonly store: Store;
-  readonly fetch: Fetch;
+  readonly fetch: ReplyFetch;
   /** The key that this gateway began with; `vault` holds those that followed. */
   readonly signer: Signer;
   readonly vault?: KeyVault;

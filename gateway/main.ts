@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import pino from 'pino';
 import { Registry } from 'prom-client';
-import { Agent, type RequestInit as UndiciInit, fetch as undiciFetch } from 'undici';
+import { Agent } from 'undici';
 import { createClock } from '#protocol/clock';
 import { CONFIG_USAGE, EXIT_FAILED, EXIT_OK, startOf } from '#protocol/command-line';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
@@ -28,7 +28,7 @@ import { createLog, errorFields, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { folderReader } from './model-reader.ts';
 import type { ModelEntry } from './openai/answer.ts';
-import type { Fetch } from './round/provider-client.ts';
+import { createProviderFetch } from './provider-fetch.ts';
 import { listen } from './server.ts';
 import { watchState } from './state-gauges.ts';
 import { listAdmissions } from './store/admissions-repo.ts';
@@ -132,7 +132,7 @@ export async function startGateway(
   try {
     const lock = lockFolder(config.dataFolder);
     opened.push(() => lock.release());
-    const store = openStore({ file: path.join(config.dataFolder, 'assay.sqlite') });
+    const store = openStore({ file: path.join(config.dataFolder, 'assay.sqlite'), guardsNesting: false });
     opened.push(() => store.close());
     const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 });
     opened.push(() => agent.close());
@@ -187,7 +187,7 @@ async function makeGateway(
   watchState(registry, store);
   const gateway = new Gateway({
     store,
-    fetch: fetchOver(agent),
+    fetch: createProviderFetch(agent),
     signer,
     vault: fileVault(config.keyFile, systemRng),
     operation: {
@@ -225,14 +225,6 @@ async function grantFirstKey(gateway: Gateway, store: Store, config: GatewayConf
   const keyHash = hashApiKey(apiKey);
   await gateway.grantKey({ keyId: keyIdOf(keyHash), keyHash, label: 'first', fundsNano: config.clientNano });
   return apiKey;
-}
-
-/** undici's fetch over our own pool; the two libraries' types of one standard differ in name only. */
-function fetchOver(dispatcher: Agent): Fetch {
-  return async (url, init) => {
-    const response = await undiciFetch(url, { ...(init as UndiciInit), dispatcher });
-    return response as unknown as Response;
-  };
 }
 
 function limitsOf(config: GatewayConfig): GatewayLimits {

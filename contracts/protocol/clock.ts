@@ -14,6 +14,7 @@ const TIMER_MAX_MS = 2 ** 31 - 1;
 export function createClock(source: ClockSource): Clock {
   return {
     nowMs: () => source.now(),
+    after: (ms, callback) => source.after(Math.min(ms, TIMER_MAX_MS), callback),
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) {

@@ -5,10 +5,10 @@ import type { Address } from '#protocol/hash';
 import type { Signer } from '#protocol/signer';
 import { signSuccession } from '#protocol/succession';
 import { within } from '../round/deadline.ts';
-import type { Fetch } from '../round/provider-client.ts';
+import type { ReplyFetch } from '../round/reply.ts';
 
 export interface AnnouncerDeps {
-  readonly fetch: Fetch;
+  readonly fetch: ReplyFetch;
   readonly clock: Clock;
   readonly domain: Domain;
   /** How long one provider may take. */

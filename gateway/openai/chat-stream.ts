@@ -1,5 +1,5 @@
 /** The stream of an answer: server-sent events exactly as OpenAI frames them (reference: WHATWG HTML §9.2). */
-import type { Clock } from '#protocol/env';
+import { after, type Clock } from '#protocol/env';
 import type { AnswerEvent, AnswerKeep, AnswerRequest } from './answer.ts';
 import { type AnswerPart, answerTexts, shownLogprobs } from './answer-text.ts';
 import { dataFrame, KEEP_ALIVE_FRAME } from './frames.ts';
@@ -9,9 +9,6 @@ import { type ChoiceDelta, ShownChoice } from './shown-choice.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 
 /** How long a stream may be silent before a comment shows proxies that it lives: below the usual 60 s, twice over. */
-/** A reason that exists spares making a DOMException with its stack for every frame. */
-const FRAME_CAME = new Error('a frame came');
-
 export const KEEP_ALIVE_MS = 25_000;
 
 export interface StreamOptions {
@@ -109,15 +106,13 @@ export function bodyOfFrames(
 }
 
 async function orSilence<T>(pending: Promise<T>, clock: Clock, silenceMs: number): Promise<T | 'silence'> {
-  const timer = new AbortController();
-  const silence = clock.sleep(silenceMs, timer.signal).then(
-    (): 'silence' => 'silence',
-    // Aborted because the frame came first; the race is over, nobody reads this.
-    (): 'silence' => 'silence',
-  );
+  let cancel = () => {};
+  const silence = new Promise<'silence'>((resolve) => {
+    cancel = after(clock, silenceMs, () => resolve('silence'));
+  });
   try {
     return await Promise.race([pending, silence]);
   } finally {
-    timer.abort(FRAME_CAME);
+    cancel();
   }
 }

@@ -1,6 +1,6 @@
 /** Deadlines on the injected clock; what misses one is aborted, body included (DESIGN §13). */
 import { setMaxListeners } from 'node:events';
-import type { Clock } from '#protocol/env';
+import { after, type Clock } from '#protocol/env';
 import { ProtocolError } from '#protocol/errors';
 
 /**
@@ -46,25 +46,18 @@ export function linkAbort(parents: readonly AbortSignal[]): LinkedAbort {
  */
 export function requestLife(clock: Clock, endsAtMs: number, parents: readonly AbortSignal[]): LinkedAbort {
   const life = linkAbort(parents);
-  const timer = new AbortController();
-  clock.sleep(Math.max(0, endsAtMs - clock.nowMs()), timer.signal).then(
-    () => {
-      // No DeadlineError: that one blames a member, and the attempt would go on without it.
-      life.abort(new ProtocolError('deadline_exceeded', 'The request took too long. Nothing was charged.'));
-    },
-    () => undefined,
-  );
+  const cancel = after(clock, Math.max(0, endsAtMs - clock.nowMs()), () => {
+    // No DeadlineError: that one blames a member, and the attempt would go on without it.
+    life.abort(new ProtocolError('deadline_exceeded', 'The request took too long. Nothing was charged.'));
+  });
   return {
     ...life,
     release() {
-      timer.abort(TIMER_OVER);
+      cancel();
       life.release();
     },
   };
 }
-
-/** Ends a timer. A reason that exists spares making a DOMException with its stack, which costs more than the timer. */
-const TIMER_OVER = new Error('the timer is over');
 
 /** Thrown by `within` when the time is over. */
 export class DeadlineError extends ProtocolError {
@@ -85,28 +78,19 @@ export async function within<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const own = new AbortController();
-  const timer = new AbortController();
   const onParent = () => own.abort(parent.reason);
   if (parent.aborted) onParent();
   parent.addEventListener('abort', onParent, { once: true });
-  const expiry = clock.sleep(Math.max(0, atMs - clock.nowMs()), timer.signal).then(
-    () => {
-      const error = new DeadlineError();
-      own.abort(error);
-      throw error;
-    },
-    () => new Promise<never>(() => undefined),
-  );
+  const cancel = after(clock, Math.max(0, atMs - clock.nowMs()), () => own.abort(new DeadlineError()));
   const aborted = new Promise<never>((_, reject) => {
     if (own.signal.aborted) reject(own.signal.reason);
     own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
   });
   try {
-    return await Promise.race([work(own.signal), expiry, aborted]);
+    return await Promise.race([work(own.signal), aborted]);
   } finally {
-    timer.abort(TIMER_OVER);
+    cancel();
     parent.removeEventListener('abort', onParent);
     aborted.catch(() => undefined);
-    expiry.catch(() => undefined);
   }
 }

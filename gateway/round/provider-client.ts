@@ -22,6 +22,7 @@ import {
   zScoreReply,
 } from '#protocol/messages';
 import { ProviderFailure } from './provider-failure.ts';
+import type { Reply, ReplyFetch } from './reply.ts';
 import {
   DONE_BYTES_MAX,
   dropBody,
@@ -36,7 +37,7 @@ import {
   textOf,
 } from './reply-body.ts';
 
-/** The part of `fetch` that is used; the simulation joins applications by it without sockets. */
+/** The platform's `fetch`, as tests and the simulation wrap it; the client itself takes less. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Nothing compressed is asked for, and nothing compressed is read. */
@@ -64,8 +65,8 @@ export interface ProviderClient {
   score(url: string, order: ScoreOrderWire, signal: AbortSignal): Promise<ScoreReply>;
 }
 
-export function createProviderClient(fetch: Fetch): ProviderClient {
-  const call = async (url: string, body: unknown, signal: AbortSignal): Promise<Response> => {
+export function createProviderClient(fetch: ReplyFetch): ProviderClient {
+  const call = async (url: string, body: unknown, signal: AbortSignal): Promise<Reply> => {
     const init: RequestInit = {
       signal,
       // A provider that points elsewhere would send prompts to where nobody admitted anybody.
@@ -74,7 +75,7 @@ export function createProviderClient(fetch: Fetch): ProviderClient {
         ? { method: 'GET', headers: GET_HEADERS }
         : { method: 'POST', headers: POST_HEADERS, body: JSON.stringify(body) }),
     };
-    let response: Response;
+    let response: Reply;
     try {
       response = await fetch(url, init);
     } catch {
@@ -120,7 +121,7 @@ export function createProviderClient(fetch: Fetch): ProviderClient {
 }
 
 /** An error status: the provider's own refusal, if it is one; a redirect is not followed and says nothing. */
-async function refusalOf(response: Response): Promise<ProviderFailure> {
+async function refusalOf(response: Reply): Promise<ProviderFailure> {
   if (response.status >= 300 && response.status < 400) {
     await dropBody(response);
     return new ProviderFailure('provider_malformed', response.status);
@@ -158,7 +159,7 @@ function parseEvent(name: string | undefined, text: string): JobEvent {
 }
 
 /** Comments, empty lines and fields without an event count like events: a stream of nothing ends as well. */
-async function* readEvents(response: Response, bounds: StreamBounds): AsyncGenerator<JobEvent> {
+async function* readEvents(response: Reply, bounds: StreamBounds): AsyncGenerator<JobEvent> {
   const ready: { event: string | undefined; data: string }[] = [];
   const parser = createParser({ onEvent: (message) => ready.push({ event: message.event, data: message.data }) });
   let sinceEvent = 0;

@@ -1,5 +1,7 @@
 /** Bodies of providers' replies: bounded, of the type that was asked for, and given up the moment they are not (SPEC.md §6.6). */
+import { StringDecoder } from 'node:string_decoder';
 import { ProviderFailure } from './provider-failure.ts';
+import type { Reply } from './reply.ts';
 
 /** A provider's own error object: a code of 64, a message of 512 and a signature, with room for escapes. */
 export const ERROR_BYTES_MAX = 16 * 1024;
@@ -55,7 +57,7 @@ export function streamBounds(order: {
  * of zeros, and nobody asked for one.
  * @throws {ProviderFailure} provider_malformed
  */
-export async function expectType(response: Response, type: string): Promise<void> {
+export async function expectType(response: Reply, type: string): Promise<void> {
   const given = (response.headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
   const encoding = (response.headers.get('content-encoding') ?? 'identity').trim().toLowerCase();
   if (given === type && encoding === 'identity') return;
@@ -64,7 +66,7 @@ export async function expectType(response: Response, type: string): Promise<void
 }
 
 /** Closes the connection of a reply that nobody wants to read. */
-export async function dropBody(response: Response): Promise<void> {
+export async function dropBody(response: Reply): Promise<void> {
   await response.body?.cancel().catch(() => undefined);
 }
 
@@ -73,9 +75,9 @@ export async function dropBody(response: Response): Promise<void> {
  * @param bytesMax most bytes in all
  * @throws {ProviderFailure} provider_unreachable where the connection breaks, provider_malformed beyond the bound
  */
-export async function* textOf(response: Response, bytesMax: number): AsyncGenerator<string> {
+export async function* textOf(response: Reply, bytesMax: number): AsyncGenerator<string> {
   if (!response.body) return;
-  const decoder = new TextDecoder();
+  const decoder = new StringDecoder('utf8');
   const reader = response.body.getReader();
   let bytes = 0;
   try {
@@ -83,10 +85,10 @@ export async function* textOf(response: Response, bytesMax: number): AsyncGenera
       const { done, value } = await reader.read().catch(() => {
         throw new ProviderFailure('provider_unreachable', response.status);
       });
-      if (done) return;
+      if (done || !value) return;
       bytes += value.byteLength;
       if (bytes > bytesMax) throw new ProviderFailure('provider_malformed', response.status);
-      yield decoder.decode(value, { stream: true });
+      yield decoder.write(value);
     }
   } finally {
     // Also when the consumer stops early: the provider must see that nobody listens.
@@ -95,7 +97,7 @@ export async function* textOf(response: Response, bytesMax: number): AsyncGenera
 }
 
 /** The whole body. @throws {ProviderFailure} as `textOf` */
-export async function readText(response: Response, bytesMax: number): Promise<string> {
+export async function readText(response: Reply, bytesMax: number): Promise<string> {
   let text = '';
   for await (const piece of textOf(response, bytesMax)) text += piece;
   return text;

@@ -1,8 +1,9 @@
 /** What a provider's reply may not be: every one of these ends the call, with its connection closed (SPEC.md §6.6). */
 import { gzipSync } from 'node:zlib';
-import { Agent, type RequestInit as UndiciInit, fetch as undiciFetch } from 'undici';
+import { Agent } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { JobOrderWire, ScoreOrderWire } from '#protocol/messages';
+import { createProviderFetch } from '../../gateway/provider-fetch.ts';
 import { DeadlineError, within } from '../../gateway/round/deadline.ts';
 import { createProviderClient, type ProviderClient } from '../../gateway/round/provider-client.ts';
 import { ProviderFailure } from '../../gateway/round/provider-failure.ts';
@@ -29,10 +30,7 @@ let server: RawServer;
 
 beforeEach(() => {
   agent = new Agent({ keepAliveTimeout: 1000 });
-  client = createProviderClient(async (url, init) => {
-    const response = await undiciFetch(url, { ...(init as UndiciInit), dispatcher: agent });
-    return response as unknown as Response;
-  });
+  client = createProviderClient(createProviderFetch(agent));
 });
 
 afterEach(async () => {
