@@ -12,7 +12,7 @@ import {
   traceparentOf,
 } from '#protocol/trace-context';
 import type { Observation } from '../http/context.ts';
-import type { Fetch } from '../round/provider-client.ts';
+import type { Reply, ReplyBody, ReplyFetch } from '../round/reply.ts';
 
 /** One request's place in its trace. */
 interface RequestTrace {
@@ -69,7 +69,7 @@ export class RequestTraces {
   }
 
   /** `fetch` for the calls of one request to providers; the plain one where it has no trace. */
-  fetchFor(requestId: string, fetch: Fetch): Fetch | null {
+  fetchFor(requestId: string, fetch: ReplyFetch): ReplyFetch | null {
     const known = this.#byRequest.get(requestId);
     if (known === undefined) return null;
     return (url, init) => this.#call(known, fetch, url, init);
@@ -77,10 +77,10 @@ export class RequestTraces {
 
   async #call(
     { context, span: parent }: RequestTrace,
-    fetch: Fetch,
+    fetch: ReplyFetch,
     url: string,
     init: RequestInit,
-  ): Promise<Response> {
+  ): Promise<Reply> {
     const operation = parent === null ? undefined : OPERATIONS.find(({ path }) => path.test(url));
     const span = operation === undefined ? null : this.#startCall(operation, context, url);
     const headers = {
@@ -111,26 +111,25 @@ export class RequestTraces {
   }
 }
 
-/** The same response; the span ends with its body, however that ends. */
-function endingWithBody(response: Response, body: ReadableStream<Uint8Array>, span: TraceSpan): Response {
-  const reader = body.getReader();
-  const watched = new ReadableStream<Uint8Array>({
-    async pull(controller) {
+/** The same reply; the span ends with its body, however that ends. */
+function endingWithBody({ status, ok, headers }: Reply, body: ReplyBody, span: TraceSpan): Reply {
+  const cancelling = (given: Pick<ReplyBody, 'cancel'>) => async () => {
+    span.end();
+    await given.cancel();
+  };
+  const getReader = () => {
+    const reader = body.getReader();
+    const read = async () => {
       try {
-        const { done, value } = await reader.read();
-        if (done) {
-          span.end();
-          controller.close();
-        } else controller.enqueue(value);
+        const step = await reader.read();
+        if (step.done) span.end();
+        return step;
       } catch (error) {
         span.end('stream_broken');
-        controller.error(error);
+        throw error;
       }
-    },
-    async cancel(reason) {
-      span.end();
-      await reader.cancel(reason);
-    },
-  });
-  return new Response(watched, { status: response.status, headers: response.headers });
+    };
+    return { read, cancel: cancelling(reader) };
+  };
+  return { status, ok, headers, body: { getReader, cancel: cancelling(body) } };
 }
