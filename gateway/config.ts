@@ -44,6 +44,8 @@ export interface GatewayConfig {
   readonly appealMs: number;
   readonly retentionMs: number;
   readonly roundTimeoutMs: number;
+  readonly sealLeastMs: number;
+  readonly extraSeatsMax: number;
   readonly jobTimeoutMs: number;
   readonly requestTimeoutMs: number;
   /** Of API keys whose row names no limits of their own. */
@@ -179,6 +181,19 @@ const SETTINGS: Settings<GatewayConfig> = {
     help: 'for one sealed chunk or its opening',
     fallback: 60_000,
     parse: integer(100, 3_600_000),
+  },
+  // A machine that is busy with something else for 10 s is no cheat, whatever the others of its class need.
+  sealLeastMs: {
+    env: 'ASSAY_GATEWAY_SEAL_LEAST_MS',
+    help: 'least time for one sealed chunk, however fast its class',
+    fallback: 10_000,
+    parse: integer(100, 3_600_000),
+  },
+  extraSeatsMax: {
+    env: 'ASSAY_GATEWAY_EXTRA_SEATS_MAX',
+    help: 'members beyond the seats of a quorum, paid by the reserve',
+    fallback: 0,
+    parse: integer(0, 8),
   },
   jobTimeoutMs: {
     env: 'ASSAY_GATEWAY_JOB_TIMEOUT_MS',

@@ -14,6 +14,7 @@ import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
 import { type KeyVault, SigningKeys } from './attest/signing-keys.ts';
 import { Breakers } from './committee/breakers.ts';
+import { Deadlines } from './committee/deadlines.ts';
 import { EpochKeeper, type SecretBox } from './committee/epochs.ts';
 import { Exclusions } from './committee/exclusions.ts';
 import { KeyAnnouncer } from './committee/key-announcer.ts';
@@ -43,6 +44,8 @@ import { RequestTraces } from './trace/request-traces.ts';
 
 /** Everything that decides how a gateway behaves; all durations in milliseconds. */
 export interface GatewayLimits extends WaveLimits, PipelineLimits {
+  /** Least time for a sealed chunk, however fast its class; the most is `roundTimeoutMs`. */
+  readonly sealLeastMs: number;
   readonly scoreTimeoutMs: number;
   readonly manifestTimeoutMs: number;
   /** From a ruling until its money moves. */
@@ -165,6 +168,14 @@ export class Gateway {
       registry: this.registry,
       epochs: this.epochs,
       log: this.logKeeper,
+      deadlines: new Deadlines({
+        store,
+        log: this.logKeeper,
+        clock,
+        bounds: { leastMs: limits.sealLeastMs, mostMs: limits.roundTimeoutMs },
+        placesOf: (digest, numericClass) => this.registry.placesOf(digest, numericClass),
+        background,
+      }),
       receipts: this.#receipts,
       desk: this.desk,
       scoreTimeoutMs: limits.scoreTimeoutMs,

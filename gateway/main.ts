@@ -234,6 +234,8 @@ function limitsOf(config: GatewayConfig): GatewayLimits {
     claimTimeoutMs: Math.min(10_000, config.roundTimeoutMs),
     scoreTimeoutMs: config.roundTimeoutMs,
     manifestTimeoutMs: 5_000,
+    sealLeastMs: Math.min(config.sealLeastMs, config.roundTimeoutMs),
+    extraSeatsMax: config.extraSeatsMax,
     requestMs: config.requestTimeoutMs,
     jobMs: config.jobTimeoutMs,
     retentionMs: config.retentionMs,

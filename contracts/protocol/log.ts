@@ -39,6 +39,14 @@ export const zLogEntry = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('skip'), provider: zAddress, reason: zId, evidenceHash: zHash, atMs: zTimeMs }),
   z.strictObject({ type: z.literal('dispute'), disputeId: zHash, moveHash: zHash, kind: zId, atMs: zTimeMs }),
+  z.strictObject({
+    type: z.literal('deadline'),
+    modelDigest: zHash,
+    numericClass: zText(256),
+    paceMicros: zU32,
+    load: zU32,
+    atMs: zTimeMs,
+  }),
   z.strictObject({ type: z.literal('overturned'), requestId: zId, disputeId: zHash, atMs: zTimeMs }),
   z.strictObject({
     type: z.literal('key'),

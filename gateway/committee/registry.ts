@@ -124,6 +124,7 @@ export class Registry {
         canScore: manifest.capabilities.scores,
         hasSampler: manifest.capabilities.sampler !== null,
         logprobsMax: manifest.capabilities.logprobs ?? -1,
+        concurrency: manifest.concurrency,
         manifestHash: manifestHash(manifest),
       });
     }
@@ -172,6 +173,13 @@ export class Registry {
     return this.members()
       .filter((record) => record.classes.has(modelDigest) && lacks(record))
       .map(({ address, manifestHash: hash }) => ({ provider: address, manifestHash: hash }));
+  }
+
+  /** Jobs that the members of a class take at one time. */
+  placesOf(modelDigest: Hash, numericClass: string): number {
+    return this.members()
+      .filter((record) => record.classes.get(modelDigest) === numericClass)
+      .reduce((sum, record) => sum + record.concurrency, 0);
   }
 
   operatorOf(address: Address): string | null {

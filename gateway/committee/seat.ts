@@ -14,6 +14,8 @@ export interface ProviderRecord {
   readonly hasSampler: boolean;
   /** Most alternatives with log-probabilities that it gives; -1 where it gives no log-probabilities. */
   readonly logprobsMax: number;
+  /** Jobs that it takes at one time, by its own word. */
+  readonly concurrency: number;
   readonly manifestHash: Hash;
 }
 

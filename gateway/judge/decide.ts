@@ -57,7 +57,8 @@ export function decide(state: SplitState): Decision {
       behind: [0],
       standing: members,
       of: members,
-      needed: state.agree,
+      // More members than seats where the operator adds some: the share counts then.
+      needed: neededOf(state.agree, state.n, members),
       rejected: [],
     };
   }

@@ -7,6 +7,7 @@ import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
 import type { Breakers } from '../committee/breakers.ts';
 import type { CapabilitySkips } from '../committee/capability-skips.ts';
+import type { Deadlines } from '../committee/deadlines.ts';
 import type { EpochKeeper, OpenEpoch } from '../committee/epochs.ts';
 import { passedOver } from '../committee/passed-over.ts';
 import type { Registry } from '../committee/registry.ts';
@@ -34,12 +35,13 @@ export interface PipelineLimits {
   readonly streamChunks: readonly number[];
 }
 
-export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress'> {
+export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress' | 'pacing'> {
   readonly store: Store;
   readonly registry: Registry;
   readonly epochs: EpochKeeper;
   readonly skips: CapabilitySkips;
   readonly breakers: Breakers;
+  readonly deadlines: Deadlines;
   readonly log: LogKeeper;
   readonly receipts: ReceiptDesk;
   readonly desk: DisputeDesk;
@@ -77,6 +79,8 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
   const candidates = candidatesOf(deps, epoch, draw.order, request);
   const first = planOf(deps, request, attempt);
+  // Fixed with the plan: both are of the same checkpoint.
+  const pacing = deps.deadlines.forRequest(model.digest);
   const life = requestLife(deps.clock, first.expiresAtMs, [request.signal, deps.stopping]);
   const shared = {
     policy,
@@ -91,7 +95,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     const { store, clock, log } = deps;
     const journal = new StoreJournal({ store, clock, log, requestId, choice, shape });
     const run = new Attempt(
-      { ...deps, journal, progress: (wave) => journal.progress(wave, request.stream ? 'durable' : 'committed') },
+      { ...deps, journal, pacing, progress: (wave) => journal.progress(wave, request.stream ? 'durable' : 'committed') },
       { ...shared, plan },
     );
     return { plan, journal, attempt: run };

@@ -10,6 +10,7 @@ import type { ShapeRules } from '../judge/shape.ts';
 import { inconclusive, unavailable } from './attempt-errors.ts';
 import { type Cluster, clustersOf, type Group, groupsOf, impliedFinish, memberShapeProblem } from './compare.ts';
 import { type FreshPool, settleSplit } from './escalate.ts';
+import { extraSeats } from './extra-seats.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
 import { Release, type ReleasedPart, type ServedLogprobs } from './release.ts';
@@ -81,7 +82,7 @@ export class Attempt {
   async *run(): AsyncGenerator<ReleasedPart, AttemptResult> {
     const { policy } = this.#input;
     const candidates = this.#fit;
-    const filled = await this.wave.seat(candidates, policy.n);
+    const filled = await this.wave.seat(candidates, policy.n, extraSeats(policy, this.#deps.limits.extraSeatsMax));
     this.wave.skipped.push(...this.#passedOver());
     if (filled < policy.n) throw unavailable(filled, policy.n, candidates.length);
     for (;;) {

@@ -7,6 +7,8 @@ import { SEATS_MAX } from '#protocol/schema';
 import { digests } from '#protocol/typed';
 import type { Fault } from '#protocol/verdict';
 import type { JobReport } from '../committee/breakers.ts';
+import type { WavePacing } from '../committee/deadlines.ts';
+import { sealWork } from '../committee/pace.ts';
 import type { Seat } from '../committee/seat.ts';
 import { DeadlineError, within } from './deadline.ts';
 import { type MemberDeps, MemberFault, SealedMember } from './member.ts';
@@ -32,6 +34,8 @@ export interface IssuedJob {
   readonly requestId: string;
   readonly seat: Seat;
   readonly role: 'member' | 'scorer' | 'referee';
+  /** A member beyond the seats that the client pays for. */
+  readonly isExtra?: boolean;
   readonly issued: IssuedTicket;
 }
 
@@ -46,6 +50,8 @@ export interface WaveLimits {
   /** Connecting and the provider's first answer. */
   readonly connectTimeoutMs: number;
   readonly claimTimeoutMs: number;
+  /** Members that a quorum is given beyond its seats, where there are any: they make up for those that are lost. */
+  readonly extraSeatsMax: number;
 }
 
 export interface WaveDeps extends MemberDeps, Issuer {
@@ -55,6 +61,7 @@ export interface WaveDeps extends MemberDeps, Issuer {
   readonly limits: WaveLimits;
   /** Receives what becomes of every job, for the providers' breakers. */
   readonly breakers: { sent(provider: Seat['address']): JobReport };
+  readonly pacing: WavePacing;
 }
 
 export class Wave {
@@ -69,6 +76,7 @@ export class Wave {
   readonly #reports = new Map<Hash, JobReport>();
   /** Slots by seat; they follow from padSeed and roundId, which never change. */
   #slots: readonly number[] | null = null;
+  readonly #leaving: (() => void)[] = [];
 
   constructor(deps: WaveDeps, plan: AttemptPlan, signal: AbortSignal) {
     this.#deps = deps;
@@ -86,14 +94,17 @@ export class Wave {
   /**
    * Fills `n` seats in the order of the draw. A candidate that refuses or cannot be reached is skipped, logged, and the
    * next one is asked; nobody is ever replaced for being slower than others.
+   * @param extra seats beyond n that may stay empty: they make up for members that are lost later, and are paid by the reserve
    * @returns how many seats were filled
    */
-  async seat(candidates: readonly Seat[], n: number): Promise<number> {
-    // Each seat may be replaced once: that is what the request's cover pays for (SPEC.md §11).
-    const waiting = candidates.slice(0, 2 * n);
-    while (this.members.length < n && waiting.length > 0) {
-      const asked = waiting.splice(0, n - this.members.length);
-      const jobs = asked.map((seat) => this.#issue(seat));
+  async seat(candidates: readonly Seat[], n: number, extra = 0): Promise<number> {
+    // Each of n seats may be replaced once: with the extra ones this stays within the request's cover (SPEC.md §11.5).
+    const waiting = candidates.slice(0, 2 * n + extra);
+    const wanted = Math.min(n + extra, SEATS_MAX);
+    while (this.members.length < wanted && waiting.length > 0) {
+      const asked = waiting.splice(0, wanted - this.members.length);
+      const first = this.members.length;
+      const jobs = asked.map((seat, at) => this.#issue(seat, first + at >= n));
       await this.#deps.journal.jobsIssued(jobs);
       const started = await Promise.all(jobs.map((job) => this.#start(job)));
       for (const member of started) if (member) this.members.push(member);
@@ -103,7 +114,7 @@ export class Wave {
     return this.members.length;
   }
 
-  #issue(seat: Seat): IssuedJob {
+  #issue(seat: Seat, isExtra: boolean): IssuedJob {
     const job = {
       jobId: toHex(this.#deps.rng.bytes(32)),
       provider: seat.address,
@@ -111,7 +122,7 @@ export class Wave {
       padHash: padHash(this.padSeed),
     };
     const issued = generateTicket(this.#plan, this.#deps.domain, job);
-    return { requestId: this.#plan.requestId, seat, role: 'member', issued };
+    return { requestId: this.#plan.requestId, seat, role: 'member', isExtra, issued };
   }
 
   async #start(job: IssuedJob): Promise<SealedMember | null> {
@@ -123,6 +134,7 @@ export class Wave {
     try {
       const deadline = clock.nowMs() + limits.connectTimeoutMs;
       await within(clock, deadline, this.#signal, () => member.start(order, this.#signal));
+      this.#leaving.push(this.#deps.pacing.seated(job.seat));
       return member;
     } catch (error) {
       member.close();
@@ -162,9 +174,7 @@ export class Wave {
     const index = this.roots.length;
     const playing = this.counted.filter((member) => !member.finished);
     const sealed = new Map<number, Hash>();
-    await this.#each(playing, this.#deps.limits.roundTimeoutMs, 'timeout', async (member) => {
-      sealed.set(this.slotOf(member), await member.nextCommitment());
-    });
+    await this.#sealEach(playing, index, sealed);
     if (sealed.size === 0) return;
     // From here on a seal that comes late is outside the round: the root is what was there at the deadline.
     const { root, path } = sealRound(this.roundId, index, this.padSeed, sealed);
@@ -184,6 +194,24 @@ export class Wave {
       const capacity = chunkCapacity(this.#plan, index, member.tokens.length);
       await Promise.all([permitted, member.nextReveal({ capacity, logprobs: this.#plan.logprobs })]);
     });
+  }
+
+  /** Each has the time of its class; how long it took says how long the next ones may. */
+  async #sealEach(playing: readonly SealedMember[], index: number, sealed: Map<number, Hash>): Promise<void> {
+    const { clock, pacing } = this.#deps;
+    const startedMs = clock.nowMs();
+    const workOf = (member: SealedMember) => {
+      const capacity = chunkCapacity(this.#plan, index, member.tokens.length);
+      return sealWork(this.#plan.promptIds.length, capacity, index === 0);
+    };
+    const timeoutOf = (member: SealedMember) => pacing.sealTimeoutMs(member.seat, workOf(member));
+    await this.#each(playing, timeoutOf, 'timeout', async (member) => {
+      sealed.set(this.slotOf(member), await member.nextCommitment());
+      pacing.sealed(member.seat, workOf(member), clock.nowMs() - startedMs, false);
+    });
+    for (const member of playing) {
+      if (member.standing === 'late') pacing.sealed(member.seat, workOf(member), clock.nowMs() - startedMs, true);
+    }
   }
 
   /** Collects claims; members that have not finished are told to stop first. A member without a claim does not count. */
@@ -212,14 +240,16 @@ export class Wave {
   /** Runs a step on members in parallel; who fails leaves the count with its fault, the others go on. */
   async #each(
     members: readonly SealedMember[],
-    timeoutMs: number,
+    timeout: number | ((member: SealedMember) => number),
     faultWhenLate: Fault,
     step: (member: SealedMember, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
     const { clock } = this.#deps;
-    const deadline = Math.min(clock.nowMs() + timeoutMs, this.#plan.jobsEndAtMs);
+    const nowMs = clock.nowMs();
     await Promise.all(
       members.map(async (member) => {
+        const timeoutMs = typeof timeout === 'number' ? timeout : timeout(member);
+        const deadline = Math.min(nowMs + timeoutMs, this.#plan.jobsEndAtMs);
         try {
           await within(clock, deadline, this.#signal, (signal) => step(member, signal));
         } catch (error) {
@@ -234,6 +264,7 @@ export class Wave {
   close(): void {
     for (const member of this.members) member.close();
     for (const report of this.#reports.values()) report.dropped();
+    for (const leave of this.#leaving.splice(0)) leave();
   }
 }
 

@@ -1,5 +1,6 @@
 /** Members that missed a round are heard after the release; one that disagrees opens a dispute (DESIGN §4, spec-judge.md §7.9). */
 import type { Policy } from '#protocol/policy';
+import { patientPacing } from '../committee/deadlines.ts';
 import type { Seat } from '../committee/seat.ts';
 import { updateJob } from '../store/jobs-repo.ts';
 import type { PipelineDeps } from './accept.ts';
@@ -42,12 +43,13 @@ export async function hearWitnesses(deps: PipelineDeps, answer: Answered): Promi
   // Nobody waits for it any more: it has as long as a whole job for its one chunk.
   const { jobMs } = deps.pipeline;
   const limits = { ...deps.limits, roundTimeoutMs: jobMs };
+  const lateDeps = { ...deps, journal, limits, pacing: patientPacing(jobMs) };
   const opened: Accusation[] = [];
   for (const { seat } of late) {
     const plan = latePlan(deps, heard.plan);
-    const wave = new Wave({ ...deps, journal, limits }, plan, deps.stopping);
+    const wave = new Wave(lateDeps, plan, deps.stopping);
     try {
-      opened.push(...(await hear(deps, { ...deps, journal, limits }, heard, { seat, wave, plan })));
+      opened.push(...(await hear(deps, lateDeps, heard, { seat, wave, plan })));
     } finally {
       wave.close();
     }

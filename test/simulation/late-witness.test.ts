@@ -1,7 +1,7 @@
 /** A member that missed a round is heard after the release, and may take the answer back (DESIGN §4, spec-judge.md §7.9). */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Address } from '#protocol/hash';
-import type { Gateway } from '../../gateway/gateway.ts';
+import type { Gateway, GatewayLimits } from '../../gateway/gateway.ts';
 import { clientAccount, earningsAccount } from '../../gateway/ledger/accounts.ts';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
@@ -11,6 +11,7 @@ import type { Engine } from '../../provider/engine/engine.ts';
 import {
   API_KEY,
   booksOf,
+  LIMITS,
   makeProvider,
   RESERVE_NANO,
   STAKE_NANO,
@@ -37,7 +38,7 @@ interface World {
 }
 
 interface Body {
-  readonly assay: { readonly id: string; readonly verdict: string };
+  readonly assay: { readonly id: string; readonly verdict: string; readonly agreement: unknown };
 }
 
 let close: () => Promise<void> = async () => undefined;
@@ -59,7 +60,10 @@ function stuck(engine: Engine, clock: VirtualClock, stuckMs: (call: number) => n
 const stuckOnce = (engine: Engine, clock: VirtualClock) => stuck(engine, clock, (call) => (call === 0 ? STUCK_MS : 0));
 
 /** Three staked members that are always drawn, and two honest ones that are left for scoring. */
-async function startWorld(drawn: Readonly<Record<string, (clock: VirtualClock) => Engine>>): Promise<World> {
+async function startWorld(
+  drawn: Readonly<Record<string, (clock: VirtualClock) => Engine>>,
+  limits: Partial<GatewayLimits> = {},
+): Promise<World> {
   const clock = new VirtualClock();
   const rng = new SeededRng('witness');
   const keys = new FastKeys();
@@ -78,7 +82,7 @@ async function startWorld(drawn: Readonly<Record<string, (clock: VirtualClock) =
   const others = ['scorer-a', 'scorer-b', 'referee'].map((name) => plug(name, toyMachine()));
   const { store, remove } = await temporaryStore(false);
   const gateway = await clock.run(
-    startGateway({ ...world, store, signer, model: TOY_MODEL, fetch: wire.fetch }, members),
+    startGateway({ ...world, store, signer, model: TOY_MODEL, fetch: wire.fetch, limits }, members),
   );
   // With next to no stake they are drawn last.
   await clock.run(gateway.admit(others, { reserveNano: RESERVE_NANO, stakeNano: 1n }));
@@ -194,5 +198,33 @@ describe('a witness', () => {
     await clock.run(gateway.settled());
     expect(await world.get(`/v1/attestations/${body.assay.id}`)).toMatchObject({ status: 'standing' });
     expect(await booksOf(store)).toEqual([]);
+  });
+});
+
+describe('an extra seat', () => {
+  test('counts like any other where all arrive, and is paid by the reserve', async () => {
+    const world = await startWorld({ a: honest, b: honest, c: honest, d: honest }, { extraSeatsMax: 1 });
+    const { store, addressOf } = world;
+    const before = await fundsOf(store);
+    const { body } = await world.ask();
+    expect(body.assay).toMatchObject({ verdict: 'agreed', agreement: { needed: 3, standing: 4, of: 4 } });
+    const earned = await Promise.all(['a', 'b', 'c', 'd'].map((name) => earningsOf(store, addressOf(name))));
+    expect(new Set(earned).size).toBe(1);
+    // Three seats were asked for, and three are paid by the client (each charge rounded up by less than one nano).
+    const charged = before - (await fundsOf(store));
+    expect(charged - 3n * earned[0]!).toBeGreaterThanOrEqual(0n);
+    expect(charged - 3n * earned[0]!).toBeLessThanOrEqual(3n);
+    expect(await booksOf(store)).toEqual([]);
+  });
+
+  test('makes up for a member that is lost, without a score, and takes the time of nobody', async () => {
+    const gone = (clock: VirtualClock) => stuck(honest(), clock, () => 24 * 3_600_000);
+    const world = await startWorld({ a: honest, b: honest, c: honest, gone }, { extraSeatsMax: 1 });
+    const startMs = world.clock.nowMs();
+    const { body } = await world.ask();
+    expect(body.assay).toMatchObject({ verdict: 'agreed', agreement: { standing: 3, of: 3 } });
+    // The slow one had all of its time before the others were compared.
+    expect(world.clock.nowMs() - startMs).toBeGreaterThanOrEqual(LIMITS.roundTimeoutMs);
+    expect(await rulings(world.store)).toEqual({});
   });
 });
