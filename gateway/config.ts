@@ -52,6 +52,7 @@ export interface GatewayConfig {
   readonly keyRequestsPerMinute: number;
   readonly keyTokensPerMinute: number;
   readonly keyConcurrentRequests: number;
+  readonly drainMs: number;
   readonly logLevel: LogLevel;
   /** A key to accept besides those in the database; from the environment only. */
   readonly apiKey: string | null;
@@ -225,6 +226,13 @@ const SETTINGS: Settings<GatewayConfig> = {
     help: 'requests at once, of such a key',
     fallback: KEY_RATES_DEFAULT.concurrentRequests,
     parse: integer(0, 1_000_000),
+  },
+  // Docker kills 10 s after its first signal; what is left is for telling clients and closing the database.
+  drainMs: {
+    env: 'ASSAY_GATEWAY_DRAIN_MS',
+    help: 'for running requests after a signal',
+    fallback: 8_000,
+    parse: integer(0, 3_600_000),
   },
   logLevel: { env: 'ASSAY_GATEWAY_LOG_LEVEL', help: LOG_LEVELS.join(', '), fallback: 'info', parse: oneOf(LOG_LEVELS) },
   apiKey: { env: 'ASSAY_GATEWAY_API_KEY', help: 'preset API key', fallback: null, parse: apiKey, envOnly: true },

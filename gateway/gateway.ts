@@ -5,7 +5,6 @@ import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { LogSigner } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
-import { policyJsonSchema, policyOfJson } from '#protocol/policy';
 import type { Recover, Signer } from '#protocol/signer';
 import type { Traces } from '#protocol/trace-context';
 import { PolicyDefault } from './admin/policy-default.ts';
@@ -21,8 +20,8 @@ import { KeyAnnouncer } from './committee/key-announcer.ts';
 import { Registry } from './committee/registry.ts';
 import { type DeskMove, DisputeDesk } from './dispute/desk.ts';
 import type { GatewayApp } from './http/context.ts';
+import { keyLookup } from './key-lookup.ts';
 import { keyedCalls } from './keyed-calls.ts';
-import type { KeyLookup } from './keys.ts';
 import { RESERVE, stakeAccount } from './ledger/accounts.ts';
 import { KEY_RATES_DEFAULT, type KeyRates } from './limits/key-limiter.ts';
 import { errorFields, type Log } from './log.ts';
@@ -32,13 +31,13 @@ import type { ModelEntry } from './openai/answer.ts';
 import { CHAT_LIMITS_DEFAULT, type ChatLimits } from './openai/limits.ts';
 import type { PipelineLimits } from './round/accept.ts';
 import { abortedEntry } from './round/conclude.ts';
+import { Drain } from './round/drain.ts';
 import { createPipeline } from './round/pipeline.ts';
 import { createProviderClient } from './round/provider-client.ts';
 import type { ReplyFetch } from './round/reply.ts';
 import type { WaveLimits } from './round/wave.ts';
 import { depositOnce, grantKey } from './store/grants.ts';
 import type { Store } from './store/handle.ts';
-import { activeApiKeyByHash } from './store/keys-repo.ts';
 import { forgetExpired, recover } from './store/recover.ts';
 import { RequestTraces } from './trace/request-traces.ts';
 
@@ -104,6 +103,7 @@ export class Gateway {
   readonly #receipts: ReceiptDesk;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  readonly #drain = new Drain();
   #ready = false;
 
   constructor(deps: GatewayDeps) {
@@ -156,7 +156,7 @@ export class Gateway {
       },
     });
     const traces = new RequestTraces(deps.traces ?? null);
-    const pipeline = createPipeline({
+    const answering = createPipeline({
       ...shared,
       get signer() {
         return keys.active;
@@ -183,6 +183,7 @@ export class Gateway {
       background,
       stopping: this.#stop.signal,
     });
+    const pipeline = this.#drain.over(answering);
     this.app = createApp({
       pipeline,
       quote: (request) => pipeline.quote(request),
@@ -215,7 +216,7 @@ export class Gateway {
       exclusions: this.exclusions,
       announcer: this.#announcer,
       policy: this.policyDefault,
-      ready: () => this.#ready && !this.#stop.signal.aborted,
+      ready: () => this.#ready && !this.#drain.draining && !this.#stop.signal.aborted,
       stopping: this.#stop.signal,
     };
   }
@@ -277,6 +278,11 @@ export class Gateway {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
+  /** Takes no more requests and lets the running ones end. @returns whether all did within `patienceMs` milliseconds */
+  drain(patienceMs: number): Promise<boolean> {
+    return this.#drain.drain(this.#deps.clock, patienceMs);
+  }
+
   /** Ends running requests, then waits for what they leave behind. */
   async stop(): Promise<void> {
     this.#stop.abort(new ProtocolError('shutting_down', 'The gateway is stopping.', { retryable: true }));
@@ -291,18 +297,6 @@ export class Gateway {
       .finally(() => this.#running.delete(kept));
     this.#running.add(kept);
   }
-}
-
-function keyLookup(store: Store): KeyLookup {
-  return {
-    async byHash(hash) {
-      const row = await store.peek((handle) => activeApiKeyByHash(handle, hash));
-      if (!row) return null;
-      const policy = row.policyJson === null ? null : policyOfJson(policyJsonSchema.parse(JSON.parse(row.policyJson)));
-      const { keyId, requestsPerMinute, tokensPerMinute, concurrentRequests } = row;
-      return { keyId, policy, rates: { requestsPerMinute, tokensPerMinute, concurrentRequests } };
-    },
-  };
 }
 
 function modelRegistry(models: readonly ModelEntry[]) {

@@ -31,16 +31,15 @@ import type { ModelEntry } from './openai/answer.ts';
 import { createProviderFetch } from './provider-fetch.ts';
 import { listen } from './server.ts';
 import { watchState } from './state-gauges.ts';
-import { listAdmissions } from './store/admissions-repo.ts';
+import { stopSignal } from './stop-signal.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import type { Store } from './store/handle.ts';
 import { listApiKeys } from './store/keys-repo.ts';
 import { readBooks } from './store/ledger-repo.ts';
 import { openStore } from './store/open-store.ts';
 import { leaveAll } from './store/providers-repo.ts';
+import { tickUntilStopped, wantedProviders } from './tick.ts';
 
-/** How often rulings are settled and providers that were down are asked again. */
-const TICK_MS = 1_000;
 const USAGE = `assay gateway [options]
 
 Serves the OpenAI-compatible API in front of a committee of providers.
@@ -98,12 +97,14 @@ export async function runGateway(argv: readonly string[], env: Env): Promise<num
   const destination = pino.destination({ dest: 2, sync: true });
   const log = createLog({ clock: systemClock, level: config.logLevel, destination });
   try {
-    const stopped = stopSignal();
+    const signals = stopSignal(systemClock);
     const gateway = await startGateway(config, log);
     process.stdout.write(`assay gateway ${gateway.url}/v1 signing as ${gateway.address}\n`);
     if (config.apiKey === null) process.stdout.write(`${keyLine(gateway.apiKey)}\n`);
     for (const url of gateway.missing) process.stderr.write(`assay gateway: ${url} does not answer yet\n`);
-    await stopped;
+    await signals.first;
+    // What a second signal cuts short is durable: the next start closes it.
+    void signals.second.then(() => process.exit(EXIT_FAILED));
     await gateway.stop();
     return EXIT_OK;
   } catch (error) {
@@ -153,7 +154,12 @@ export async function startGateway(
     const missing = await gateway.admit(wanted, config);
     const server = await listen(gateway.app.fetch, { ...config, clock: systemClock });
     opened.push(() => server.close());
-    const ticking = tickUntilStopped(gateway, wanted, missing, config, log);
+    // Those who ask meanwhile are told to come again; who is still answered then gets a clean error.
+    opened.push(async () => {
+      await gateway.drain(config.drainMs);
+      await gateway.stop();
+    });
+    const ticking = tickUntilStopped(systemClock, gateway, wanted, missing, config, log);
     opened.push(() => ticking.abort());
     return {
       url: server.url,
@@ -260,50 +266,4 @@ async function loadModel(folder: string, config: GatewayConfig): Promise<ModelEn
     text,
     price: { inputNanoPerMtok: config.inputNanoPerMtok, outputNanoPerMtok: config.outputNanoPerMtok },
   };
-}
-
-/** Those of the configuration, and those that operators have admitted since. */
-async function wantedProviders(config: GatewayConfig, store: Store): Promise<Wanted> {
-  const configured: Wanted = [
-    ...config.providers.map((url) => ({ url, role: 'member' as const })),
-    { url: config.referee, role: 'referee' as const },
-  ];
-  const admitted = await store.read(listAdmissions);
-  return [...configured, ...admitted.filter(({ url }) => !configured.some((known) => known.url === url))];
-}
-
-type Wanted = readonly { readonly url: string; readonly role: 'member' | 'referee' }[];
-
-/** Settles what has become final; admits providers that were not there at the start. */
-function tickUntilStopped(
-  gateway: Gateway,
-  wanted: Wanted,
-  missingAtStart: readonly string[],
-  config: GatewayConfig,
-  log: Log,
-): AbortController {
-  const stop = new AbortController();
-  let missing = [...missingAtStart];
-  const loop = async () => {
-    for (;;) {
-      await systemClock.sleep(TICK_MS, stop.signal);
-      try {
-        await gateway.tick();
-        const again = wanted.filter(({ url }) => missing.includes(url));
-        if (again.length > 0) missing = await gateway.admit(again, config);
-      } catch (error) {
-        log.error('tick_failed', errorFields(error));
-      }
-    }
-  };
-  loop().catch(() => undefined);
-  return stop;
-}
-
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    // `on`, not `once`: a second signal must not cut the draining short.
-    process.on('SIGTERM', () => resolve());
-    process.on('SIGINT', () => resolve());
-  });
 }

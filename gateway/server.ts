@@ -3,8 +3,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { serve } from '@hono/node-server';
 import type { Clock } from '#protocol/env';
 
-/** How long running requests may go on after a signal. */
-const DRAIN_MS = 5_000;
+/** How long clients may take to read what they were sent, once nothing runs any more. */
+const LINGER_MS = 1_000;
 
 export interface ListenOptions {
   readonly host: string;
@@ -37,7 +37,7 @@ export async function listen(
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const late = new AbortController();
-      await Promise.race([closed, clock.sleep(DRAIN_MS, late.signal).catch(() => undefined)]);
+      await Promise.race([closed, clock.sleep(LINGER_MS, late.signal).catch(() => undefined)]);
       late.abort();
       if ('closeAllConnections' in server) server.closeAllConnections();
     },

@@ -42,6 +42,7 @@ export interface ProviderConfig {
   readonly gatewayAddresses: readonly Address[];
   readonly concurrency: number;
   readonly queue: number;
+  readonly drainMs: number;
   readonly logLevel: LogLevel;
   /** OTLP/HTTP receiver of traces; null records none. */
   readonly otlpEndpoint: string | null;
@@ -145,6 +146,13 @@ export const PROVIDER_SETTINGS: Settings<ProviderConfig> = {
     help: 'jobs that wait',
     fallback: DEFAULT_LIMITS.waitingMax,
     parse: integer(0, 4096),
+  },
+  // Docker kills 10 s after its first signal.
+  drainMs: {
+    env: 'ASSAY_PROVIDER_DRAIN_MS',
+    help: 'for open jobs after a signal, in milliseconds',
+    fallback: 8_000,
+    parse: integer(0, 3_600_000),
   },
   logLevel: {
     env: 'ASSAY_PROVIDER_LOG_LEVEL',

@@ -18,11 +18,10 @@ import { DEFAULT_LIMITS } from './deps.ts';
 import { readOrMakeKey } from './key-file.ts';
 import { loadModel } from './load-model.ts';
 import { createLog, errorFields, type Log } from './log.ts';
+import { stopSignal } from './stop-signal.ts';
 import { providerMigrationsFolder } from './store/migrations.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 
-/** How long open jobs may go on after a signal; an orchestrator's own patience is 10 s or more. */
-const DRAIN_MS = 5_000;
 const DRAIN_STEP_MS = 25;
 const USAGE = `assay provider [options]
 
@@ -116,7 +115,7 @@ async function serveUntilStopped(
     limits: { ...DEFAULT_LIMITS, runningMax: config.concurrency, waitingMax: config.queue },
   });
   const server = serve({ fetch: provider.app.fetch, hostname: config.host, port: config.port });
-  const stopped = stopSignal(switches.has('exit-with-parent'));
+  const stopped = stopRequest(switches.has('exit-with-parent'));
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('listening', resolve);
@@ -127,8 +126,10 @@ async function serveUntilStopped(
     if (switches.has('ready-json')) {
       process.stdout.write(`${JSON.stringify({ ready: true, port, address: signer.address })}\n`);
     }
-    log.info('provider_stopping', { signal: await stopped });
-    await drain(provider);
+    log.info('provider_stopping', { signal: await stopped.first });
+    // What is signed was durable before, so nothing is lost by ending at once.
+    void stopped.second.then(() => process.exit(EXIT_FAILED));
+    await drain(provider, config.drainMs);
   } finally {
     provider.close();
     server.close();
@@ -141,30 +142,29 @@ async function serveUntilStopped(
 }
 
 /** Lets open jobs come to their end, for a while. */
-async function drain(provider: Provider): Promise<void> {
+async function drain(provider: Provider, drainMs: number): Promise<void> {
   provider.drain();
-  for (let waitedMs = 0; provider.openCount() > 0 && waitedMs < DRAIN_MS; waitedMs += DRAIN_STEP_MS) {
+  for (let waitedMs = 0; provider.openCount() > 0 && waitedMs < drainMs; waitedMs += DRAIN_STEP_MS) {
     await clock.sleep(DRAIN_STEP_MS);
   }
 }
 
-/** Resolves with what asked this process to stop. */
-function stopSignal(exitWithParent: boolean): Promise<string> {
-  return new Promise((resolve) => {
-    const stop = (reason: string) => {
-      // An open pipe would keep this process alive after everything else has ended.
-      if (exitWithParent) process.stdin.destroy();
-      resolve(reason);
-    };
-    // `on`, not `once`: a second signal must not cut the draining short.
-    process.on('SIGTERM', () => stop('SIGTERM'));
-    process.on('SIGINT', () => stop('SIGINT'));
-    if (!exitWithParent) return;
+/** What asks this process to stop: a signal, or its parent's end. */
+function stopRequest(exitWithParent: boolean): { first: Promise<string>; second: Promise<string> } {
+  const signals = stopSignal(clock);
+  if (!exitWithParent) return signals;
+  const parentExit = new Promise<string>((resolve) => {
     // The pipe closes however the parent ends, a kill -9 included.
-    process.stdin.once('end', () => stop('parent_exit'));
-    process.stdin.once('error', () => stop('parent_exit'));
+    process.stdin.once('end', () => resolve('parent_exit'));
+    process.stdin.once('error', () => resolve('parent_exit'));
     process.stdin.resume();
   });
+  const first = Promise.race([signals.first, parentExit]).then((reason) => {
+    // An open pipe would keep this process alive after everything else has ended.
+    process.stdin.destroy();
+    return reason;
+  });
+  return { first, second: signals.second };
 }
 
 /** The usual reasons not to start, in plain words. */

@@ -95,7 +95,12 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     const { store, clock, log } = deps;
     const journal = new StoreJournal({ store, clock, log, requestId, choice, shape });
     const run = new Attempt(
-      { ...deps, journal, pacing, progress: (wave) => journal.progress(wave, request.stream ? 'durable' : 'committed') },
+      {
+        ...deps,
+        journal,
+        pacing,
+        progress: (wave) => journal.progress(wave, request.stream ? 'durable' : 'committed'),
+      },
       { ...shared, plan },
     );
     return { plan, journal, attempt: run };
