@@ -13,7 +13,7 @@ export class Drain {
   }
 
   /** The pipeline, counted; it refuses what begins after the draining has. */
-  over(pipeline: AnswerPipeline): AnswerPipeline {
+  over<P extends AnswerPipeline>(pipeline: P): P {
     return { ...pipeline, answer: (request) => this.#answer(pipeline, request) };
   }
 
