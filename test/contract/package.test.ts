@@ -65,6 +65,7 @@ test('the tarball holds what a user needs, and nothing else', () => {
     /^migrations\/(provider-)?sqlite\/(\d{4}_[a-z0-9_-]+\.sql|meta\/(\d{4}_snapshot|_journal)\.json)$/,
     /^contracts\/protocol\/[A-Za-z-]+\.md$/,
     /^(README|CHANGELOG|SECURITY)\.md$/,
+    /^(gateway|provider)\/ops\/[A-Za-z.-]+$/,
     /^package\.json$/,
   ];
   expect(paths.filter((file) => !wanted.some((pattern) => pattern.test(file)))).toEqual([]);
