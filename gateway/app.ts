@@ -13,7 +13,7 @@ import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { AnswerPipeline } from './openai/answer.ts';
 import type { ChatRules } from './openai/chat-request.ts';
-import { chatCompletions } from './openai/chat-route.ts';
+import { chatCompletions, textCompletions } from './openai/chat-route.ts';
 import { KEEP_ALIVE_MS } from './openai/chat-stream.ts';
 import type { IdempotencyDesk } from './openai/idempotency.ts';
 import { listModels, retrieveModel } from './openai/models-route.ts';
@@ -81,6 +81,7 @@ export function createApp(deps: AppDeps): GatewayApp {
   };
   const limits = limitKeys(new KeyLimiter(deps.clock, deps.keyRates ?? KEY_RATES_DEFAULT));
   app.post('/v1/chat/completions', auth, ...limits, chatCompletions(chat));
+  app.post('/v1/completions', auth, ...limits, textCompletions(chat));
   if (deps.quote) {
     const quotes = Object.assign(chat, { quote: deps.quote });
     app.get('/v1/quote', auth, ...limits, getQuote(quotes));

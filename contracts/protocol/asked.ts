@@ -1,7 +1,8 @@
 /** Reads a client's saved request as the gateway reads it, for comparison with what was attested (SPEC.md §10.4). */
-import { logprobsOfBody, parseChatBody } from './chat-body.ts';
+import { type ChatBody, logprobsOfBody, parseChatBody, type SamplingFields } from './chat-body.ts';
 import { samplingOfBody } from './chat-sampling.ts';
 import { turnsOfMessages } from './chat-turns.ts';
+import { echoOf, idsOfPrompt, parseCompletionBody, promptOfBody } from './completion-body.ts';
 import { utf8 } from './hash.ts';
 import { parseJsonBody } from './json-body.ts';
 import { type Policy, policyOfBody, policyOfSuffix } from './policy.ts';
@@ -9,34 +10,64 @@ import type { TextModel } from './text.ts';
 import { toolOptions, toolsOfBody } from './tools.ts';
 import type { AskedRequest } from './verify-answer.ts';
 
+/** The part of a model's text side that is needed. */
+export type AskingText = Pick<TextModel, 'encodeChat' | 'encodePrompt' | 'decode'>;
+
 /**
- * @param body text of the JSON body of `POST /v1/chat/completions`.
+ * @param body text of the JSON body of `POST /v1/chat/completions`, or of `POST /v1/completions`: only those have no messages.
  * @param text the model's text side; without it the prompt is not rendered.
  * @param clientNonce value of the `Assay-Nonce` header, null when none was sent, undefined when that is not known.
  * @throws {ProtocolError} with the code that a gateway would have answered
  */
-export function readChatRequest(
-  body: string,
-  text: Pick<TextModel, 'encodeChat'> | null,
-  clientNonce?: string | null,
-): AskedRequest {
+export function readRequest(body: string, text: AskingText | null, clientNonce?: string | null): AskedRequest {
   const json = parseJsonBody(utf8(body));
+  const isChat = json.fields.prompt === undefined || json.fields.messages !== undefined;
+  return isChat ? chatRequest(json, text, clientNonce) : completionRequest(json, text, clientNonce);
+}
+
+type Json = ReturnType<typeof parseJsonBody>;
+
+function chatRequest(json: Json, text: AskingText | null, clientNonce: string | null | undefined): AskedRequest {
   const chat = parseChatBody(json.fields);
   const tools = toolsOfBody(json.fields);
-  const asksPolicy = chat.verification !== undefined && chat.verification !== null;
+  return {
+    ...sharedOf(json, chat, clientNonce),
+    maxTokens: chat.max_completion_tokens ?? chat.max_tokens ?? null,
+    logprobs: logprobsOfBody(chat),
+    echo: '',
+    toolNames: tools.map((tool) => tool.function.name),
+    promptIds: text === null ? null : text.encodeChat(turnsOfMessages(chat.messages), toolOptions(tools)),
+  };
+}
+
+function completionRequest(json: Json, text: AskingText | null, clientNonce: string | null | undefined): AskedRequest {
+  const body = parseCompletionBody(json.fields);
+  const prompt = promptOfBody(body);
+  return {
+    ...sharedOf(json, body, clientNonce),
+    maxTokens: body.max_tokens ?? null,
+    logprobs: body.logprobs ?? null,
+    toolNames: [],
+    echo: text === null ? null : echoOf(body, prompt, text),
+    promptIds: text === null ? null : idsOfPrompt(prompt, text),
+  };
+}
+
+function sharedOf(
+  json: Json,
+  body: SamplingFields & Pick<ChatBody, 'model' | 'n' | 'verification'>,
+  clientNonce: string | null | undefined,
+) {
+  const asksPolicy = body.verification !== undefined && body.verification !== null;
   return {
     bodyHash: json.hash,
     clientNonce,
-    model: chat.model,
-    sampling: samplingOfBody(chat),
+    model: body.model,
+    sampling: samplingOfBody(body),
     seed: json.seed,
-    maxTokens: chat.max_completion_tokens ?? chat.max_tokens ?? null,
-    logprobs: logprobsOfBody(chat),
-    policy: asksPolicy ? policyOfBody(chat.verification) : null,
-    suffixPolicy: suffixPolicyOf(chat.model),
-    promptIds: text === null ? null : text.encodeChat(turnsOfMessages(chat.messages), toolOptions(tools)),
-    toolNames: tools.map((tool) => tool.function.name),
-    choices: chat.n ?? 1,
+    choices: body.n ?? 1,
+    policy: asksPolicy ? policyOfBody(body.verification) : null,
+    suffixPolicy: suffixPolicyOf(body.model),
   };
 }
 

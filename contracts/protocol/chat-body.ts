@@ -1,5 +1,5 @@
 /**
- * The chat-completions body as far as it decides the answer (SPEC.md, "Chat body"): gateway and offline verifier read it by
+ * The chat-completions body as far as it decides the answer (SPEC.md, "Bodies"): gateway and offline verifier read it by
  * the same rules, so that a prompt or a temperature that the client did not send shows.
  */
 import { z } from 'zod';
@@ -52,10 +52,9 @@ const penaltySchema = z.number().min(-PENALTY_MAX).max(PENALTY_MAX).nullish();
 const tokenCountSchema = z.int().min(1).nullish();
 const tokenKey = /^(0|[1-9][0-9]{0,9})$/;
 
-/** Body of `POST /v1/chat/completions`; unknown fields pass and are ignored, as OpenAI's schema allows them. */
-export const chatBodySchema = z.looseObject({
+/** What chat and text completions share. */
+export const generationFields = {
   model: z.string().min(1).max(MODEL_ID_LENGTH_MAX),
-  messages: z.array(messageSchema).min(1),
   temperature: z.number().min(0).max(TEMPERATURE_MAX).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
   // -1 is how vLLM's clients switch it off.
@@ -75,8 +74,6 @@ export const chatBodySchema = z.looseObject({
   n: z.int().min(1).max(CHOICES_MAX).nullish(),
   max_tokens: tokenCountSchema,
   max_completion_tokens: tokenCountSchema,
-  logprobs: z.boolean().nullish(),
-  top_logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z
     .looseObject({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() })
@@ -84,9 +81,22 @@ export const chatBodySchema = z.looseObject({
   user: z.string().nullish(),
   metadata: z.record(z.string(), z.unknown()).nullish(),
   verification: z.unknown().optional(),
+};
+
+/** Body of `POST /v1/chat/completions`; unknown fields pass and are ignored, as OpenAI's schema allows them. */
+export const chatBodySchema = z.looseObject({
+  ...generationFields,
+  messages: z.array(messageSchema).min(1),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(TOP_LOGPROBS_MAX).nullish(),
 });
 
 export type ChatBody = z.infer<typeof chatBodySchema>;
+/** The fields that decide how tokens are chosen. */
+export type SamplingFields = Pick<
+  ChatBody,
+  'temperature' | 'top_p' | 'top_k' | 'presence_penalty' | 'frequency_penalty' | 'logit_bias' | 'stop'
+>;
 export type ChatBodyMessage = ChatBody['messages'][number];
 
 /**
@@ -94,7 +104,12 @@ export type ChatBodyMessage = ChatBody['messages'][number];
  * @throws {ProtocolError} `invalid_request`; it names the field and never quotes its value
  */
 export function parseChatBody(fields: Readonly<Record<string, unknown>>): ChatBody {
-  const parsed = chatBodySchema.safeParse(fields);
+  return parseBody(chatBodySchema, fields);
+}
+
+/** The same for any body. @throws {ProtocolError} `invalid_request` */
+export function parseBody<T>(schema: z.ZodType<T>, fields: Readonly<Record<string, unknown>>): T {
+  const parsed = schema.safeParse(fields);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const param = paramOfPath(issue.path);

@@ -1,5 +1,5 @@
-/** From OpenAI's sampling fields to the protocol's (SPEC.md, "Chat body"). */
-import type { ChatBody } from './chat-body.ts';
+/** From OpenAI's sampling fields to the protocol's (SPEC.md, "Bodies"). */
+import type { SamplingFields } from './chat-body.ts';
 import { ProtocolError } from './errors.ts';
 import { type Sampling, samplingSchema } from './sampling.ts';
 
@@ -7,7 +7,7 @@ import { type Sampling, samplingSchema } from './sampling.ts';
 const TEMPERATURE_DEFAULT = 1;
 
 /** @throws {ProtocolError} `invalid_request` when a stop string is not well-formed Unicode */
-export function samplingOfBody(body: ChatBody): Sampling {
+export function samplingOfBody(body: SamplingFields): Sampling {
   const topP = body.top_p ?? 1;
   const topK = Math.max(0, body.top_k ?? 0);
   const stop = body.stop ?? [];

@@ -1,5 +1,5 @@
 /**
- * From OpenAI's messages to the turns that a chat template renders (SPEC.md, "Chat body").
+ * From OpenAI's messages to the turns that a chat template renders (SPEC.md, "Bodies").
  *
  * - `developer` is rendered as `system`, which is what models without that role were trained on.
  * - Text parts are joined with a line break, as vLLM and llama.cpp do.

@@ -18,9 +18,12 @@ export interface ContentToolCall {
 
 export interface ContentChoice {
   readonly index: number;
-  readonly role: 'assistant';
-  /** Absent, null or empty where the choice is made of tool calls alone; the three are the same then. */
+  /** Of a chat answer. */
+  readonly role?: 'assistant';
+  /** Of a chat answer; absent, null or empty where the choice is made of tool calls alone: the three are the same then. */
   readonly content?: string | null;
+  /** Of a text completion, an echoed prompt included. */
+  readonly text?: string;
   readonly tool_calls?: readonly ContentToolCall[];
   readonly finish_reason: string;
 }
@@ -39,8 +42,9 @@ export interface ResponseContent {
 }
 
 /**
- * SHA-256 of the RFC 8785 form of `{model, choices:[{index, role, content, tool_calls, finish_reason}], usage}`.
- * Null and absent are the same, an empty list of tool calls is absent, an empty text beside tool calls is too, choices count in the order of their index, and
+ * SHA-256 of the RFC 8785 form of `{model, choices:[{index, role, content, tool_calls, finish_reason}], usage}`; of a text
+ * completion, choices are `{index, text, finish_reason}`. Null and absent are the same, an empty list of tool calls is absent,
+ * an empty text beside tool calls is too, choices count in the order of their index, and
  * fields that are not named here do not count.
  * @throws {NotCanonicalError} when a text is not well-formed Unicode
  */
@@ -51,6 +55,7 @@ export function contentHash(content: ResponseContent): Hash {
       index: choice.index,
       role: choice.role,
       content: choice.tool_calls?.length ? choice.content || undefined : (choice.content ?? undefined),
+      text: choice.text,
       tool_calls: choice.tool_calls?.length ? choice.tool_calls.map(coveredToolCall) : undefined,
       finish_reason: choice.finish_reason,
     }));
@@ -64,12 +69,12 @@ function coveredToolCall(call: ContentToolCall): ContentToolCall {
 }
 
 const countSchema = z.int().min(0);
-const usageSchema = z.object({
+export const usageSchema = z.object({
   prompt_tokens: countSchema,
   completion_tokens: countSchema,
   total_tokens: countSchema,
 });
-const indexSchema = z
+export const indexSchema = z
   .int()
   .min(0)
   .max(CHOICES_MAX - 1);
@@ -81,7 +86,7 @@ const toolCallSchema = z.object({
 /** Fields that the hash does not cover and that a client would show: present, they make the answer another one. */
 const uncovered = { refusal: z.null().optional(), function_call: z.null().optional(), audio: z.null().optional() };
 /** Usage stands in `assay` where the client did not ask for it in the stream itself. */
-const assaySchema = z.looseObject({ usage: usageSchema.nullish() });
+export const assaySchema = z.looseObject({ usage: usageSchema.nullish() });
 
 const completionSchema = z.object({
   model: z.string(),

@@ -119,3 +119,39 @@ export class LogprobSpeller {
     return { token: new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes), bytes: [...bytes] };
   }
 }
+
+/** `choices[].logprobs` of a chat answer. */
+export function chatLogprobs(tokens: readonly SpelledLogprobs[]): object {
+  return { content: tokens, refusal: null };
+}
+
+/**
+ * `choices[].logprobs` of a text completion. The map of a token always has the token itself.
+ * @param offset where the first token begins in the text, in Unicode code points
+ */
+export function completionLogprobs(tokens: readonly SpelledLogprobs[], offset: number): object {
+  let at = offset;
+  const offsets = tokens.map(({ token }) => {
+    const start = at;
+    at += codePoints(token);
+    return start;
+  });
+  return {
+    tokens: tokens.map(({ token }) => token),
+    token_logprobs: tokens.map(({ logprob }) => logprob),
+    top_logprobs: tokens.map((entry) =>
+      Object.fromEntries([...entry.top_logprobs, entry].map((other) => [keyOf(other), other.logprob])),
+    ),
+    text_offset: offsets,
+  };
+}
+
+export function codePoints(text: string): number {
+  return [...text].length;
+}
+
+/** Tokens that are no whole text would all read the same. */
+function keyOf({ token, bytes }: SpelledToken): string {
+  if (bytes === null || (token !== '' && !token.includes('\ufffd'))) return token;
+  return `bytes:${bytes.map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`;
+}

@@ -23,6 +23,8 @@ export interface AskedRequest {
   readonly seed: bigint | null;
   /** Null where the client names no maximum. */
   readonly maxTokens: number | null;
+  /** Text that the answer begins with before the model's own: an echoed prompt; null without the tokenizer. */
+  readonly echo: string | null;
   /** Alternatives with log-probabilities a token; null where it wants none. */
   readonly logprobs: number | null;
   /** Null where the body does not say; header, key or gateway may have said then. */
@@ -143,7 +145,7 @@ export function checkAnswerText(
   index: number,
   content: ResponseContent | null,
   text: VerifierText | null,
-  toolNames: readonly string[] | null,
+  asked: Pick<AskedRequest, 'toolNames' | 'echo'> | null,
 ): VerifyItem {
   if (text === null) return notChecked('answer-text', 'no tokenizer given');
   const claim = servedClaim(statement);
@@ -155,10 +157,17 @@ export function checkAnswerText(
   const ends = outputIds.findIndex((id) => text.eosIds.includes(id));
   let problem: string | null = null;
   const calls = shown.tool_calls ?? [];
-  const read = readAnswer(final.text, toolNames ?? calls.map((call) => call.function.name), statement.requestId, index);
-  if (read.content !== (shown.content ?? '')) problem = 'the served tokens spell another text';
+  const names = asked?.toolNames ?? calls.map((call) => call.function.name);
+  const read = readAnswer(final.text, names, statement.requestId, index);
+  const echo = asked?.echo ?? null;
+  const said = shown.text ?? shown.content ?? '';
+  const own = echo === null ? ownText(shown, read.content) : said.slice(echo.length);
+  if (read.content !== own || !said.startsWith(echo ?? '')) problem = 'the served tokens spell another text';
   else if (canonicalJson(read.toolCalls) !== canonicalJson(calls)) problem = 'the served tokens call other tools';
   else if (finishOf() !== FINISH_KINDS[claim.finish]) problem = 'the served tokens end in another way';
+  if (problem === null && own !== said && echo === null) {
+    return notChecked('answer-text', 'it begins with more than the tokens; the request says whether that is an echo');
+  }
   return finding('answer-text', problem, `${outputIds.length} tokens spelled out`);
 
   function finishOf(): FinishKind | null {
@@ -166,6 +175,12 @@ export function checkAnswerText(
     if (ends >= 0) return ends === outputIds.length - 1 && last !== undefined ? 'stop' : null;
     return 'length';
   }
+}
+
+/** Without the request: a text completion may begin with its prompt, a chat answer with nothing. */
+function ownText({ text, content }: ContentChoice, spelled: string): string {
+  if (text === undefined) return content ?? '';
+  return text.endsWith(spelled) ? spelled : text;
 }
 
 /** The items that compare the attested request with the client's own body. */

@@ -5,7 +5,7 @@ import type { Statement } from './attestation.ts';
 import { canonicalJson, NotCanonicalError } from './canonical.ts';
 import { choicesOf } from './choices.ts';
 import type { ResponseContent } from './content.ts';
-import { LogprobSpeller, type TokenSpelling } from './logprob-text.ts';
+import { chatLogprobs, completionLogprobs, LogprobSpeller, type TokenSpelling } from './logprob-text.ts';
 import { logprobOf, logprobSalt, type ShownLogprobs, shownLogprobsHash, type TokenLogprobs } from './logprobs.ts';
 import { outputHash } from './request.ts';
 import { servedFinish } from './verify-answer.ts';
@@ -29,6 +29,8 @@ const zShown = z.looseObject({
     z.looseObject({ logprob: z.number(), top_logprobs: z.array(z.looseObject({ logprob: z.number() })) }),
   ),
 });
+
+const zShownText = z.looseObject({ token_logprobs: z.array(z.number()) });
 
 /** Null where the answer has none, none are attested, and none were asked for. */
 export function checkLogprobs(statement: Statement, check: LogprobsCheck): VerifyItem | null {
@@ -99,13 +101,23 @@ function shownProblem(
   tokens: readonly TokenLogprobs[],
   { text, content: answer }: LogprobsCheck,
 ): string | null {
+  const choice = answer?.choices.find((other) => other.index === index);
   if (text !== null) {
-    const said = answer?.choices.find((choice) => choice.index === index)?.content ?? '';
+    const said = choice?.text ?? choice?.content ?? '';
+    const stopped = servedFinish(statement) === 'stop_string';
     const speller = new LogprobSpeller(text);
     speller.push(statement.outputIds, tokens);
-    const content = speller.finish(said.length, servedFinish(statement) === 'stop_string');
-    const same = canonicalJson(logprobs) === canonicalJson({ content, refusal: null });
-    return same ? null : 'they are spelled otherwise than they were sealed';
+    // An echoed prompt comes without any, so here the text begins with the model's own.
+    const spelled = speller.finish(said.length, stopped);
+    const form = choice?.text === undefined ? chatLogprobs(spelled) : completionLogprobs(spelled, 0);
+    return canonicalJson(logprobs) === canonicalJson(form) ? null : 'they are spelled otherwise than they were sealed';
+  }
+  if (choice?.text !== undefined) {
+    const parsed = zShownText.safeParse(logprobs);
+    if (!parsed.success) return 'they have not the shape of log-probabilities';
+    const given = parsed.data.token_logprobs;
+    const same = given.length <= tokens.length && given.every((value, at) => value === logprobOf(tokens[at]![0]));
+    return same ? null : 'the numbers are not the sealed ones';
   }
   const parsed = zShown.safeParse(logprobs);
   if (!parsed.success) return 'they have not the shape of log-probabilities';

@@ -3,6 +3,7 @@ import { type AssayMember, zAssayMember } from './assay-member.ts';
 import { contentOfChunks, contentOfCompletion, type ResponseContent } from './content.ts';
 import type { ShownLogprobs } from './logprobs.ts';
 import { logprobsOfChunks, logprobsOfCompletion } from './shown-logprobs.ts';
+import { contentOfText, contentOfTextChunks } from './text-content.ts';
 
 /** A saved answer as the checks need it. */
 export interface SavedResponse {
@@ -79,7 +80,7 @@ function ofCompletion(headers: Map<string, string>, body: unknown): SavedRespons
   return {
     headers,
     id: textOrNull(id),
-    content: contentOfCompletion(body),
+    content: contentOfCompletion(body) ?? contentOfText(body),
     logprobs: logprobsOfCompletion(body),
     assay: assayOf(assay),
   };
@@ -92,7 +93,7 @@ function ofChunks(headers: Map<string, string>, chunks: readonly unknown[]): Sav
   return {
     headers,
     id: textOrNull(id),
-    content: contentOfChunks(chunks),
+    content: contentOfChunks(chunks) ?? contentOfTextChunks(chunks),
     logprobs: logprobsOfChunks(chunks),
     assay: assayOf(assay),
   };

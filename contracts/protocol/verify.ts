@@ -49,7 +49,7 @@ export interface TrustedKeys {
 export interface VerifyInput {
   /** Saved JSON body, `curl -i` output, or event stream. */
   readonly response: string;
-  /** The client's own request, read by `readChatRequest`. */
+  /** The client's own request, read by `readRequest`. */
   readonly asked?: AskedRequest | null | undefined;
   /** The model's tokenizer side. */
   readonly text?: VerifierText | null | undefined;
@@ -126,7 +126,7 @@ function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened 
     ...checkAsked(statement, input.asked ?? null),
     checkModelDigest(statement, input.modelDigest ?? null),
     ...eachChoice(choices, (choice, index) =>
-      checkAnswerText(choice, index, saved.content, input.text ?? null, input.asked?.toolNames ?? null),
+      checkAnswerText(choice, index, saved.content, input.text ?? null, input.asked ?? null),
     ),
   ];
 }

@@ -2,7 +2,7 @@
  * A `fetch` for any OpenAI SDK that verifies every answer before the program may rely on it, and fails closed (SPEC.md §10.4).
  * Nothing in here is Node-only: it runs wherever `fetch`, streams and TextDecoder do.
  */
-import { readChatRequest } from './asked.ts';
+import { readRequest } from './asked.ts';
 import type { Domain } from './eip712.ts';
 import type { Address, Hash } from './hash.ts';
 import type { LogKeys } from './log.ts';
@@ -67,7 +67,7 @@ export function createVerifyingFetch(options: VerifyingFetchOptions): Fetch {
 }
 
 function isCompletion(request: Request): boolean {
-  return request.method === 'POST' && new URL(request.url).pathname.endsWith('/chat/completions');
+  return request.method === 'POST' && new URL(request.url).pathname.endsWith('/completions');
 }
 
 /** @throws {VerificationError} */
@@ -75,7 +75,7 @@ function checkAnswer(response: string, body: string, nonce: string | null, optio
   const { model } = options;
   const { items, verdict } = verifyResponse({
     response,
-    asked: readChatRequest(body, model?.text ?? null, nonce),
+    asked: readRequest(body, model?.text ?? null, nonce),
     text: model?.text ?? null,
     modelDigest: model?.digest ?? null,
     trusted: { gatewayAddress: options.gatewayAddress, domain: options.domain, logKeys: options.logKeys },

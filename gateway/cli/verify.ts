@@ -1,6 +1,6 @@
 /** `assay verify`: checks a saved answer offline, item by item (SPEC.md §10.4). */
 import { readFile } from 'node:fs/promises';
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK, parseCommandLine } from '#protocol/command-line';
 import { ProtocolError } from '#protocol/errors';
 import type { Address, Hash } from '#protocol/hash';
@@ -113,7 +113,7 @@ async function readTextModel(folder: string): Promise<{ text: TextModel; digest:
 
 function askedOf(body: string, text: TextModel | null, nonce: string | null) {
   try {
-    return readChatRequest(body, text, nonce);
+    return readRequest(body, text, nonce);
   } catch (error) {
     if (error instanceof ProtocolError) throw new Error(`the request is not one that a gateway accepts: ${error.code}`);
     throw error;

@@ -1,14 +1,17 @@
 /** The text of an answer as its tokens come in, by the same rule as provider and verifier (SPEC.md, "Text"). */
 import { ProtocolError } from '#protocol/errors';
-import { LogprobSpeller, type SpelledLogprobs } from '#protocol/logprob-text';
+import { codePoints, LogprobSpeller, type SpelledLogprobs } from '#protocol/logprob-text';
 import type { ShownLogprobs } from '#protocol/logprobs';
 import type { AnswerEvent, AnswerRequest, FinishKind } from './answer.ts';
+import type { AnswerForm } from './answer-form.ts';
 
 /** What became certain at one step. */
 export interface AnswerPart {
   readonly text: string;
   /** Entries of the tokens whose text is certain; null where none were asked for. */
   readonly logprobs: readonly SpelledLogprobs[] | null;
+  /** Where the first of them begins in the text, in Unicode code points. */
+  readonly offset: number;
 }
 
 /** The texts of an answer's choices by index, each on its own. */
@@ -21,10 +24,12 @@ export function answerTexts(
 /** All entries as they stand in the answer, for the attestation; null where none were asked for. */
 export function shownLogprobs(
   texts: readonly AnswerText[],
-  render: (text: AnswerText) => object | null,
+  form: Pick<AnswerForm, 'logprobs'>,
 ): readonly ShownLogprobs[] | null {
-  const shown = texts.map((text, index) => ({ index, logprobs: render(text) }));
-  return shown.every(({ logprobs }) => logprobs === null) ? null : shown;
+  const shown = texts.flatMap(({ spelled }, index) =>
+    spelled === null ? [] : [{ index, logprobs: form.logprobs(spelled, 0) }],
+  );
+  return shown.length === 0 ? null : shown;
 }
 
 /** Detokenises one choice. */
@@ -32,6 +37,7 @@ export class AnswerText {
   readonly #detokenizer: ReturnType<AnswerRequest['model']['text']['createDetokenizer']>;
   readonly #speller: LogprobSpeller | null;
   readonly #spelled: SpelledLogprobs[] = [];
+  #spelledLength = 0;
   #text = '';
   #hasStopped = false;
 
@@ -80,7 +86,11 @@ export class AnswerText {
   }
 
   #part(text: string, logprobs: readonly SpelledLogprobs[] | null): AnswerPart {
-    if (logprobs !== null) this.#spelled.push(...logprobs);
-    return { text, logprobs };
+    const offset = this.#spelledLength;
+    for (const entry of logprobs ?? []) {
+      this.#spelled.push(entry);
+      this.#spelledLength += codePoints(entry.token);
+    }
+    return { text, logprobs, offset };
   }
 }

@@ -7,7 +7,7 @@ import type { Policy } from '#protocol/policy';
 import type { Sampling } from '#protocol/sampling';
 import type { TextModel } from '#protocol/text';
 
-export type { ResponseContent } from '#protocol/content';
+export type { ContentChoice, ResponseContent } from '#protocol/content';
 
 /** A served model. */
 export interface ModelEntry {

@@ -1,5 +1,5 @@
 /** From a request body to what the committee is asked: model, policy, prompt, sampling (DESIGN §4, steps 1 and 2). */
-import { logprobsOfBody, parseChatBody } from '#protocol/chat-body';
+import { type ChatBody, logprobsOfBody, parseChatBody, type SamplingFields } from '#protocol/chat-body';
 import { samplingOfBody } from '#protocol/chat-sampling';
 import { ProtocolError } from '#protocol/errors';
 import { parseJsonBody } from '#protocol/json-body';
@@ -7,11 +7,13 @@ import { type Policy, policyOfSuffix, resolvePolicy } from '#protocol/policy';
 import { type ChatTool, toolsOfBody } from '#protocol/tools';
 import type { ApiKey } from '../keys.ts';
 import type { AnswerRequest, ModelEntry, ModelRegistry } from './answer.ts';
+import type { AnswerForm } from './answer-form.ts';
 import { choicesOfBody } from './choices.ts';
 import { type ChatLimits, NONCE_LENGTH_MAX } from './limits.ts';
 import { maxTokensOfBody } from './max-tokens.ts';
 import { promptOfMessages } from './prompt.ts';
-import { refuseUnserved } from './unserved.ts';
+import { CHAT_FORM } from './render.ts';
+import { refuseUnserved, UNSERVED_IN_CHAT } from './unserved.ts';
 
 /** What parsing needs from the gateway. */
 export interface ChatRules {
@@ -33,26 +35,20 @@ export interface ChatCall {
   readonly signal: AbortSignal;
 }
 
-export interface ChatRequest {
+/** A request of any kind, and in what form it is answered. */
+export interface ParsedRequest {
   readonly answer: AnswerRequest;
   readonly includeUsage: boolean;
+  readonly form: AnswerForm;
 }
 
 /** @throws {ProtocolError} codes of the client's request, with `param` */
-export function parseChatRequest(call: ChatCall, rules: ChatRules): ChatRequest {
+export function parseChatRequest(call: ChatCall, rules: ChatRules): ParsedRequest {
   const json = parseJsonBody(call.bytes);
-  refuseUnserved(json.fields);
+  refuseUnserved(json.fields, UNSERVED_IN_CHAT);
   const body = parseChatBody(json.fields);
-  const { model, suffix } = findModel(body.model, rules.models);
-  const policy = resolvePolicy({
-    body: body.verification,
-    header: call.policyHeader,
-    suffix,
-    key: call.apiKey.policy,
-    gateway: rules.policyDefault,
-  });
-  const sampling = samplingOfBody(body);
-  const clientNonce = parseNonce(call.nonceHeader);
+  const asked = askedOf(body, call, rules);
+  const { model } = asked;
   const tools = servedTools(json.fields, model);
   const promptIds = promptOfMessages(model.text, body.messages, tools, rules.limits);
   const maxTokens = maxTokensOfBody(body, {
@@ -65,26 +61,43 @@ export function parseChatRequest(call: ChatCall, rules: ChatRules): ChatRequest 
     // They join to the text that the model wrote, which is not what is shown where a call was read out of it.
     throw new ProtocolError('unsupported_parameter', 'logprobs beside tools are not served.', { param: 'logprobs' });
   }
-  const choices = choicesOfBody(body, maxTokens, rules.limits);
   return {
+    form: CHAT_FORM,
     includeUsage: body.stream_options?.include_usage ?? false,
     answer: {
-      requestId: call.requestId,
-      keyId: call.apiKey.keyId,
-      model,
+      ...asked,
       promptIds,
-      sampling,
       seed: json.seed,
       maxTokens,
-      choices,
-      toolNames: tools.map((tool) => tool.function.name),
-      policy,
+      choices: choicesOfBody(body, maxTokens, rules.limits),
       bodyHash: json.hash,
-      clientNonce,
-      stream: body.stream ?? false,
+      toolNames: tools.map((tool) => tool.function.name),
       logprobs,
-      signal: call.signal,
     },
+  };
+}
+
+type SharedBody = SamplingFields & Pick<ChatBody, 'model' | 'verification' | 'stream'>;
+
+/** What all kinds of request say in the same way. @throws {ProtocolError} */
+export function askedOf(body: SharedBody, call: ChatCall, rules: ChatRules) {
+  const { model, suffix } = findModel(body.model, rules.models);
+  const policy = resolvePolicy({
+    body: body.verification,
+    header: call.policyHeader,
+    suffix,
+    key: call.apiKey.policy,
+    gateway: rules.policyDefault,
+  });
+  return {
+    requestId: call.requestId,
+    keyId: call.apiKey.keyId,
+    model,
+    policy,
+    sampling: samplingOfBody(body),
+    clientNonce: parseNonce(call.nonceHeader),
+    stream: body.stream ?? false,
+    signal: call.signal,
   };
 }
 

@@ -1,17 +1,18 @@
-/** `POST /v1/chat/completions`. */
+/** `POST /v1/chat/completions` and `POST /v1/completions`: the same but for how a request is read and an answer is shown. */
 import type { Hash } from '#protocol/hash';
 import { errorEnvelope } from '../errors.ts';
 import { readBody } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
 import { errorFields, type Log } from '../log.ts';
 import type { AnswerEvent, AnswerKeep, AnswerPipeline, AnswerRequest, KeyedCall } from './answer.ts';
+import { type AnswerForm, type AnswerHead, contentOf, outputTokensOf } from './answer-form.ts';
 import { answerTexts, shownLogprobs } from './answer-text.ts';
-import { type ChatRequest, type ChatRules, parseChatRequest } from './chat-request.ts';
+import { type ChatCall, type ChatRules, type ParsedRequest, parseChatRequest } from './chat-request.ts';
 import { streamFrames } from './chat-stream.ts';
+import { parseCompletionRequest } from './completion-request.ts';
 import { dataFrame } from './frames.ts';
 import { openedHeaders } from './headers.ts';
 import { keyedCall, type MadeAnswer } from './idempotency.ts';
-import { type AnswerHead, chatLogprobs, completionBody, completionId, contentOf, outputTokensOf } from './render.ts';
 import { ownAssay } from './seal.ts';
 import { type Making, type ServeDeps, serveAnswer } from './serve-answer.ts';
 import { ShownChoice } from './shown-choice.ts';
@@ -25,11 +26,22 @@ export interface ChatDeps extends ChatRules, ServeDeps {
 type Opened = Extract<AnswerEvent, { type: 'opened' }>;
 type Final = Extract<AnswerEvent, { type: 'final' }>;
 
-/** The handler; it runs behind `requireKey`. */
-export function chatCompletions(deps: ChatDeps): (c: GatewayContext) => Promise<Response> {
+type Handler = (c: GatewayContext) => Promise<Response>;
+
+/** The handler of chat completions; it runs behind `requireKey`. */
+export function chatCompletions(deps: ChatDeps): Handler {
+  return answering(deps, parseChatRequest);
+}
+
+/** The handler of text completions; it runs behind `requireKey`. */
+export function textCompletions(deps: ChatDeps): Handler {
+  return answering(deps, parseCompletionRequest);
+}
+
+function answering(deps: ChatDeps, parse: (call: ChatCall, rules: ChatRules) => ParsedRequest): Handler {
   return async (c) => {
     const bytes = await readBody(c.req.raw, deps.limits.bodyBytesMax);
-    const parsed = parseChatRequest(
+    const parsed = parse(
       {
         requestId: c.get('requestId'),
         apiKey: c.get('apiKey'),
@@ -56,12 +68,12 @@ export function keyedCallOf(c: GatewayContext, bodyHash: Hash, nowMs: number): K
 async function makeAnswer(
   c: GatewayContext,
   deps: ChatDeps,
-  { answer, includeUsage, making, keyed }: ChatRequest & { making: Making; keyed: KeyedCall | null },
+  { answer, form, includeUsage, making, keyed }: ParsedRequest & { making: Making; keyed: KeyedCall | null },
 ): Promise<MadeAnswer> {
   const { signal, keeper } = making;
   const request: AnswerRequest = { ...answer, signal, ...(keyed ? { keyed } : {}) };
   const head: AnswerHead = {
-    id: completionId(request.requestId),
+    id: `${form.idPrefix}${request.requestId.replace(/^req_/, '')}`,
     created: Math.floor(deps.clock.nowMs() / 1000),
     model: request.model.id,
   };
@@ -70,11 +82,12 @@ async function makeAnswer(
   const opened = await openedOf(events, signal);
   const rest: AsyncIterable<AnswerEvent> = { [Symbol.asyncIterator]: () => events };
   const keep = keeper ? (unfinished: UnfinishedAnswer) => keeper(request.requestId, unfinished) : undefined;
-  const answering: Answering = { head, request, opened, rest, keep };
-  return request.stream ? streamedAnswer(c, deps, { ...answering, includeUsage }) : plainAnswer(c, answering);
+  const shared: Answering = { form, head, request, opened, rest, keep };
+  return request.stream ? streamedAnswer(c, deps, { ...shared, includeUsage }) : plainAnswer(c, shared);
 }
 
 interface Answering {
+  readonly form: AnswerForm;
   readonly head: AnswerHead;
   readonly request: AnswerRequest;
   readonly opened: Opened;
@@ -90,7 +103,10 @@ async function openedOf(events: AsyncIterator<AnswerEvent>, signal: AbortSignal)
   return first.value;
 }
 
-async function plainAnswer(c: GatewayContext, { head, request, opened, rest, keep }: Answering): Promise<MadeAnswer> {
+async function plainAnswer(
+  c: GatewayContext,
+  { form, head, request, opened, rest, keep }: Answering,
+): Promise<MadeAnswer> {
   const texts = answerTexts(request);
   for await (const event of rest) {
     if (event.type === 'tokens') texts[event.choice]!.push(event);
@@ -98,14 +114,14 @@ async function plainAnswer(c: GatewayContext, { head, request, opened, rest, kee
     for (const [choice, { finish }] of event.choices.entries()) texts[choice]!.finish(finish);
     observeFinal(c, request, event);
     const choices = texts.map(({ text }, index) => wholeChoice(request, index, text));
-    const content = contentOf(head, choices, event.choices, request.promptIds.length);
-    const shown = shownLogprobs(texts, ({ spelled }) => chatLogprobs(spelled));
+    const content = contentOf(form, head, choices, event.choices, request.promptIds.length);
+    const shown = shownLogprobs(texts, form);
     const headers = {
       ...openedHeaders(request.requestId, opened),
       'content-type': 'application/json',
       'cache-control': 'no-store',
     };
-    const tail = [completionBody(head, content, ownAssay(event), shown)];
+    const tail = [form.body(head, content, ownAssay(event), shown)];
     const unfinished = { form: 'json', headers, frames: [], tail } as const;
     const whole = finishAnswer(unfinished, await event.seal(content, shown, await keep?.(unfinished)));
     return { headers: whole.headers, body: whole.frames.join('') };
@@ -123,7 +139,7 @@ function wholeChoice(request: AnswerRequest, index: number, text: string): Shown
 function streamedAnswer(
   c: GatewayContext,
   deps: ChatDeps,
-  { head, request, opened, rest, keep, includeUsage }: Answering & { includeUsage: boolean },
+  { form, head, request, opened, rest, keep, includeUsage }: Answering & { includeUsage: boolean },
 ): MadeAnswer {
   const observation = c.get('observation');
   observation.deferred = true;
@@ -135,6 +151,7 @@ function streamedAnswer(
     'x-accel-buffering': 'no',
   };
   const frames = streamFrames(rest, {
+    form,
     head,
     headers,
     request,

@@ -1,9 +1,9 @@
 /** The stream of an answer: server-sent events exactly as OpenAI frames them (reference: WHATWG HTML §9.2). */
 import { after, type Clock } from '#protocol/env';
 import type { AnswerEvent, AnswerKeep, AnswerRequest } from './answer.ts';
+import { type AnswerForm, type AnswerHead, contentOf } from './answer-form.ts';
 import { type AnswerPart, answerTexts, shownLogprobs } from './answer-text.ts';
 import { dataFrame, KEEP_ALIVE_FRAME } from './frames.ts';
-import { type AnswerHead, chatLogprobs, chunkBuilder, contentOf } from './render.ts';
 import { ownAssay } from './seal.ts';
 import { type ChoiceDelta, ShownChoice } from './shown-choice.ts';
 import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
@@ -12,6 +12,7 @@ import { finishAnswer, type UnfinishedAnswer } from './unfinished-answer.ts';
 export const KEEP_ALIVE_MS = 25_000;
 
 export interface StreamOptions {
+  readonly form: AnswerForm;
   readonly head: AnswerHead;
   readonly request: AnswerRequest;
   readonly includeUsage: boolean;
@@ -29,20 +30,21 @@ export interface StreamOptions {
  */
 export async function* streamFrames(
   events: AsyncIterable<AnswerEvent>,
-  { head, headers, request, includeUsage, keep, onFirstText, onFinal }: StreamOptions,
+  { form, head, headers, request, includeUsage, keep, onFirstText, onFinal }: StreamOptions,
 ): AsyncGenerator<string, void, undefined> {
-  const chunks = chunkBuilder(head, includeUsage);
+  const chunks = form.chunks(head, includeUsage);
   const texts = answerTexts(request);
   const choices = texts.map((_, choice) => new ShownChoice(request, choice));
   let hasBegun = false;
-  const framesOf = (choice: number, deltas: readonly ChoiceDelta[], { logprobs }: AnswerPart): string[] => {
+  const framesOf = (choice: number, deltas: readonly ChoiceDelta[], { logprobs, offset }: AnswerPart): string[] => {
     if (!hasBegun && deltas.length > 0) onFirstText();
     hasBegun ||= deltas.length > 0;
     // A token that completes no character has its log-probabilities all the same.
     const shown = deltas.length === 0 && (logprobs ?? []).length > 0 ? [{ content: '' }] : deltas;
-    return shown.map((delta, at) => dataFrame(chunks.piece(choice, delta, at === 0 ? chatLogprobs(logprobs) : null)));
+    const spelled = logprobs && form.logprobs(logprobs, offset);
+    return shown.map((delta, at) => dataFrame(chunks.piece(choice, delta, at === 0 ? spelled : null)));
   };
-  for (const choice of texts.keys()) yield dataFrame(chunks.role(choice));
+  for (const choice of texts.keys()) yield* chunks.opening(choice).map(dataFrame);
   for await (const event of events) {
     if (event.type === 'opened') continue;
     if (event.type === 'tokens') {
@@ -55,8 +57,8 @@ export async function* streamFrames(
       yield* framesOf(choice, [...choices[choice]!.push(part.text), ...choices[choice]!.end()], part);
     }
     onFinal(event);
-    const content = contentOf(head, choices, event.choices, request.promptIds.length);
-    const shown = shownLogprobs(texts, ({ spelled }) => chatLogprobs(spelled));
+    const content = contentOf(form, head, choices, event.choices, request.promptIds.length);
+    const shown = shownLogprobs(texts, form);
     const unfinished = { form: 'events', headers, frames: [], tail: chunks.last(content, ownAssay(event)) } as const;
     yield* finishAnswer(unfinished, await event.seal(content, shown, await keep?.(unfinished))).frames;
     return;

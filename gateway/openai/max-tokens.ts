@@ -1,5 +1,6 @@
 /** How many tokens an answer may take. */
 import type { ChatBody } from '#protocol/chat-body';
+import type { CompletionBody } from '#protocol/completion-body';
 import { ProtocolError } from '#protocol/errors';
 
 /** OpenAI's two names for the maximum. */
@@ -10,21 +11,43 @@ type Asked = Partial<Pick<ChatBody, 'max_tokens' | 'max_completion_tokens'>>;
  * @param maxTokensDefault where the client names no maximum; capped by what the context has left.
  * @throws {ProtocolError} `context_length_exceeded`, in OpenAI's words
  */
-export function maxTokensOfBody(
-  body: Asked,
-  context: { promptTokens: number; contextMax: number; maxTokensDefault: number },
+export function maxTokensOfBody(body: Asked, context: TokenContext): number {
+  return maxTokensOf(askedMaximum(body), context, 'messages');
+}
+
+/** OpenAI's default for text completions. */
+const COMPLETION_TOKENS_DEFAULT = 16;
+
+/** The same for a text completion. @throws {ProtocolError} `context_length_exceeded` */
+export function maxTokensOfCompletion(
+  { max_tokens: tokens }: Pick<CompletionBody, 'max_tokens'>,
+  context: Omit<TokenContext, 'maxTokensDefault'>,
+): number {
+  const asked = tokens == null ? null : { tokens, param: 'max_tokens' };
+  return maxTokensOf(asked, { ...context, maxTokensDefault: COMPLETION_TOKENS_DEFAULT }, 'prompt');
+}
+
+interface TokenContext {
+  readonly promptTokens: number;
+  readonly contextMax: number;
+  readonly maxTokensDefault: number;
+}
+
+function maxTokensOf(
+  asked: { tokens: number; param: string } | null,
+  context: TokenContext,
+  prompt: 'messages' | 'prompt',
 ): number {
   const { promptTokens, contextMax } = context;
   const left = contextMax - promptTokens;
   const limit = `This model's maximum context length is ${contextMax} tokens.`;
   if (left < 1) {
-    throw tooLong(`${limit} However, your messages resulted in ${promptTokens} tokens.`, 'messages', context);
+    throw tooLong(`${limit} However, your ${prompt} resulted in ${promptTokens} tokens.`, prompt, context);
   }
-  const asked = askedMaximum(body);
   if (asked === null) return Math.min(left, context.maxTokensDefault);
   if (asked.tokens > left) {
     const total = promptTokens + asked.tokens;
-    const parts = `${promptTokens} in the messages, ${asked.tokens} in the completion`;
+    const parts = `${promptTokens} in the ${prompt}, ${asked.tokens} in the completion`;
     throw tooLong(`${limit} However, you requested ${total} tokens (${parts}).`, asked.param, context);
   }
   return asked.tokens;

@@ -9,7 +9,7 @@ const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.l
 const never = (): boolean => false;
 
 /** Each field with the values that ask for nothing. Null and absent always do. */
-const UNSERVED: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+export const UNSERVED_IN_CHAT: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
   ['functions', isEmptyList],
   ['function_call', isOneOf('none', 'auto')],
   ['response_format', (value: unknown) => typeof value === 'object' && (value as { type?: unknown }).type === 'text'],
@@ -24,9 +24,15 @@ const UNSERVED: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
   ['store', isOneOf(false)],
 ]);
 
+/** The same for text completions. */
+export const UNSERVED_IN_COMPLETIONS: typeof UNSERVED_IN_CHAT = new Map([
+  ['suffix', isOneOf('')],
+  ['best_of', isOneOf(1)],
+]);
+
 /** @throws {ProtocolError} `unsupported_parameter` with the field's name */
-export function refuseUnserved(fields: Readonly<Record<string, unknown>>): void {
-  for (const [param, asksNothing] of UNSERVED) {
+export function refuseUnserved(fields: Readonly<Record<string, unknown>>, unserved: typeof UNSERVED_IN_CHAT): void {
+  for (const [param, asksNothing] of unserved) {
     const value = fields[param];
     if (value === undefined || value === null || asksNothing(value)) continue;
     throw new ProtocolError('unsupported_parameter', `Unsupported value: '${param}' is not served with this value.`, {

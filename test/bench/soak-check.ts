@@ -1,5 +1,5 @@
 /** What every answer of an honest network must show: each line returned is something wrong with it. */
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import { parseAttestation } from '#protocol/attestation';
 import { readModel } from '#protocol/model-folder';
 import { recoverNative } from '#protocol/signer-native';
@@ -32,7 +32,7 @@ export async function createChecker(modelFolder: string, trusted: TrustedKeys): 
   return (request, answer) => {
     const nothing = { chargedNano: 0n, outputTokens: 0 };
     if (answer.status !== 200) return { ...nothing, problems: [`status ${answer.status}`] };
-    const asked = readChatRequest(request.body, text, null);
+    const asked = readRequest(request.body, text, null);
     const { items } = verifyResponse({
       response: answer.text,
       asked,

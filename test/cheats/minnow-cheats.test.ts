@@ -1,6 +1,6 @@
 /** Every cheat once with a real model over real HTTP: what the client got, what was recorded, ruled and paid. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import { verifyResponse } from '#protocol/verify';
 import { disputesOfRequest } from '../../gateway/store/disputes-repo.ts';
 import type { CheatName } from '../fixtures/cheats.ts';
@@ -35,7 +35,7 @@ function bodyOf(question: string, sampled: boolean, policy: object = {}) {
 
 /** What an honest machine answers. */
 async function honestText({ requestText, statement }: HttpAnswer): Promise<string> {
-  const asked = readChatRequest(requestText, minnows.model.text, null);
+  const asked = readRequest(requestText, minnows.model.text, null);
   const { sampling } = asked;
   const ids: number[] = [];
   const seed = BigInt(statement.request.seed);
@@ -59,7 +59,7 @@ async function askSeated(network: HttpNetwork, addresses: readonly string[], sam
 function failedItems(network: HttpNetwork, answer: HttpAnswer): string[] {
   const { items } = verifyResponse({
     response: answer.saved,
-    asked: readChatRequest(answer.requestText, minnows.model.text, null),
+    asked: readRequest(answer.requestText, minnows.model.text, null),
     text: minnows.model.text,
     modelDigest: minnows.model.digest,
     trusted: { gatewayAddress: network.gatewaySigner.address },

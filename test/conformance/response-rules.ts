@@ -89,20 +89,24 @@ function streamProblems(schemas: OfficialSchemas, name: string, text: string): s
   const failed = chunks.findIndex((chunk) => chunk !== undefined && 'error' in chunk);
   if (failed >= 0 && failed !== payloads.length - 1) problems.push('something follows an error');
   for (const [at, chunk] of chunks.entries()) {
-    const problem = schemas.problemOf(at === failed ? 'ErrorResponse' : name, withReason(name, chunk));
+    const problem = schemas.problemOf(at === failed ? 'ErrorResponse' : name, asPlain(name, chunk));
     if (problem !== null) problems.push(problem);
   }
   const whole = chunks.filter((chunk, at): chunk is Chunk => chunk !== undefined && at !== failed);
   return [...problems, ...chunkProblems(name, whole, done >= 0)];
 }
 
-/** The schema of text completions is that of the plain answer; in a stream the reason is null until the last chunk. */
-function withReason(name: string, chunk: Chunk | undefined): unknown {
+/**
+ * The schema of text completions is that of the plain answer; in a stream the reason is null until the last chunk, and so is the
+ * usage, as the description of `stream_options` says.
+ */
+function asPlain(name: string, chunk: Chunk | undefined): unknown {
   if (name !== 'CreateCompletionResponse' || chunk?.choices === undefined) return chunk;
   const choices = chunk.choices.map((choice) =>
     choice.finish_reason === null ? { ...choice, finish_reason: 'stop' } : choice,
   );
-  return { ...chunk, choices };
+  const { usage, ...rest } = chunk;
+  return { ...rest, ...(usage === null ? {} : { usage }), choices };
 }
 
 function chunkProblems(name: string, chunks: readonly Chunk[], isComplete: boolean): string[] {

@@ -1,5 +1,5 @@
 /** What an auditor reads: saved answers, attestations, checkpoints, dispute bundles, and the small parsers underneath. */
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import { parseAttestation, sealOf } from '#protocol/attestation';
 import { canonicalJson } from '#protocol/canonical';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
@@ -136,7 +136,7 @@ function bundle({ run }: Recorded): Target['run'] {
 
 function asked(input: Uint8Array): Fate {
   try {
-    readChatRequest(textOf(input), TOY_MODEL.text, null);
+    readRequest(textOf(input), TOY_MODEL.text, null);
     return 'accepted';
   } catch (error) {
     return cleanError(error);

@@ -1,7 +1,7 @@
 /** Several choices of one answer over real sockets with minnow: made apart, attested together, and attacked (SPEC.md §4.4, §10). */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import { parseAttestation } from '#protocol/attestation';
 import { choicesOf } from '#protocol/choices';
 import { choiceSeed } from '#protocol/request';
@@ -50,7 +50,7 @@ afterAll(async () => {
 
 function check(response: string, requestText: string) {
   const { text, digest } = minnows.model;
-  const asked = readChatRequest(requestText, text, null);
+  const asked = readRequest(requestText, text, null);
   return verifyResponse({ response, asked, text, modelDigest: digest, recover: recoverNative });
 }
 

@@ -1,6 +1,6 @@
 /** Log-probabilities of a real committee: sealed, compared, attested, verified offline; and who lies about them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import { recoverNative } from '#protocol/signer-native';
 import { verifyResponse } from '#protocol/verify';
 import type { Fetch } from '../../gateway/round/provider-client.ts';
@@ -48,7 +48,7 @@ interface Body {
 
 function itemOf(response: string, request: string | null, withText = true) {
   const text = withText ? minnows.model.text : null;
-  const asked = request === null ? null : readChatRequest(request, text);
+  const asked = request === null ? null : readRequest(request, text);
   const result = verifyResponse({ response, asked, text, recover: recoverNative });
   return { ...result, item: result.items.find(({ name }) => name === 'logprobs') };
 }

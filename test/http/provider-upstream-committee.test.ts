@@ -1,6 +1,6 @@
 /** Committees of onnxruntime and upstream providers: they agree at T = 0; above it the draw passes upstreams over, provably. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import { recoverNative } from '#protocol/signer-native';
 import { verifyResponse } from '#protocol/verify';
 import { SAMPLER_MISSING } from '../../gateway/committee/capability-skips.ts';
@@ -49,7 +49,7 @@ async function start(options: HttpNetworkOptions): Promise<HttpNetwork> {
 
 function check({ saved, requestText }: HttpAnswer) {
   const { text, digest } = minnows.model;
-  const asked = readChatRequest(requestText, text, null);
+  const asked = readRequest(requestText, text, null);
   const result = verifyResponse({ response: saved, asked, text, modelDigest: digest, recover: recoverNative });
   return { ok: result.ok, failed: result.items.filter(({ status }) => status === 'failed') };
 }

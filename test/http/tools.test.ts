@@ -1,7 +1,7 @@
 /** Tool calls over real sockets: told by the template, sealed and compared as tokens, read back, verified offline. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import { contentOfCompletion, type ResponseContent } from '#protocol/content';
 import { verifyResponse } from '#protocol/verify';
 import { checkAnswerText } from '#protocol/verify-answer';
@@ -100,7 +100,7 @@ describe('an answer that calls tools', () => {
 
 describe('the offline verifier', () => {
   const itemsOf = (response: string, body: string | null) => {
-    const request = body === null ? null : readChatRequest(body, text, null);
+    const request = body === null ? null : readRequest(body, text, null);
     const { items } = verifyResponse({ response, asked: request, text, modelDigest: digest });
     return new Map(items.map(({ name, status }) => [name, status]));
   };
@@ -151,7 +151,7 @@ describe('the offline verifier', () => {
     const shown = (change: object) => ({ ...content, choices: [{ ...choice!, ...change }] });
     const names = ['weather', 'time'];
     const statusOf = (answer: ResponseContent, known: string[] | null) =>
-      checkAnswerText(statement, 0, answer, text, known).status;
+      checkAnswerText(statement, 0, answer, text, known && { toolNames: known, echo: '' }).status;
     expect(statusOf(content, names)).toBe('proved');
     const swapped = choice!.tool_calls!.map((call) => ({ ...call, function: { ...call.function, arguments: '{}' } }));
     expect(statusOf(shown({ tool_calls: swapped }), names)).toBe('failed');

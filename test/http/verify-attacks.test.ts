@@ -1,6 +1,6 @@
 /** Attacks on a saved answer: by whoever carries it, and by a gateway that signs and logs its own forgery (SPEC.md §10.4). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import type { StatementWire } from '#protocol/attestation';
 import { recoverNative } from '#protocol/signer-native';
 import { type ItemName, verifyResponse } from '#protocol/verify';
@@ -65,7 +65,7 @@ function check(response: string, requestText: string, options: { blind?: boolean
   const { text, digest } = minnows.model;
   return verifyResponse({
     response,
-    asked: options.blind ? null : readChatRequest(requestText, text, null),
+    asked: options.blind ? null : readRequest(requestText, text, null),
     text: options.blind ? null : text,
     modelDigest: options.blind ? null : digest,
     recover: recoverNative,

@@ -1,5 +1,5 @@
 /** SAFETY: whatever fails and whoever lies, nothing wrong is accepted and nobody honest pays for it. */
-import { readChatRequest } from '#protocol/asked';
+import { readRequest } from '#protocol/asked';
 import type { Statement } from '#protocol/attestation';
 import { choicesOf } from '#protocol/choices';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
@@ -44,7 +44,7 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
   }
   const { items } = verifyResponse({
     response: answer.text,
-    asked: readChatRequest(answer.requestText, TOY_MODEL.text, null),
+    asked: readRequest(answer.requestText, TOY_MODEL.text, null),
     text: TOY_MODEL.text,
     modelDigest: TOY_MODEL.digest,
     trusted: {
@@ -62,7 +62,7 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
 
 /** Compares with an honest machine that is none of the network's. */
 async function differsFromHonest(run: Run, answer: Answer, { request, outputIds }: Statement): Promise<string | null> {
-  const asked = readChatRequest(answer.requestText, TOY_MODEL.text, null);
+  const asked = readRequest(answer.requestText, TOY_MODEL.text, null);
   const { sampling } = asked;
   const promptIds = asked.promptIds!;
   const seed = BigInt(request.seed);

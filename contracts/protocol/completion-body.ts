@@ -1,0 +1,66 @@
+/** The body of `POST /v1/completions` as far as it decides the answer (SPEC.md §4.1); gateway and verifier read it alike. */
+import { z } from 'zod';
+import { generationFields, parseBody } from './chat-body.ts';
+import { ProtocolError } from './errors.ts';
+import { TOKENS_MAX } from './schema.ts';
+import type { TextModel } from './text.ts';
+
+/** Most alternatives a token that this endpoint of OpenAI's has. */
+const COMPLETION_LOGPROBS_MAX = 5;
+
+const idsSchema = z.array(z.int().min(0)).min(1).max(TOKENS_MAX);
+
+const { metadata: _, max_completion_tokens: __, ...fields } = generationFields;
+const completionBodySchema = z.looseObject({
+  ...fields,
+  prompt: z
+    .union([z.string(), z.array(z.string()).min(1), idsSchema, z.array(idsSchema).min(1)], {
+      error: 'expected a string, token ids, or a list of either',
+    })
+    .nullable(),
+  echo: z.boolean().nullish(),
+  logprobs: z.int().min(0).max(COMPLETION_LOGPROBS_MAX).nullish(),
+});
+
+export type CompletionBody = z.infer<typeof completionBodySchema>;
+
+/**
+ * Checks the shape of a body.
+ * @throws {ProtocolError} `invalid_request`, or `unsupported_parameter` for log-probabilities of an echoed prompt
+ */
+export function parseCompletionBody(given: Readonly<Record<string, unknown>>): CompletionBody {
+  const body = parseBody(completionBodySchema, given);
+  if (body.echo === true && typeof body.logprobs === 'number') {
+    const message = 'Log-probabilities of an echoed prompt are not served.';
+    throw new ProtocolError('unsupported_parameter', message, { param: 'logprobs' });
+  }
+  return body;
+}
+
+/** The one prompt of a body: its text, or its token ids. @throws {ProtocolError} `unsupported_parameter` for several */
+export function promptOfBody({ prompt }: Pick<CompletionBody, 'prompt'>): string | readonly number[] {
+  if (prompt === null) return '';
+  if (typeof prompt === 'string') return prompt;
+  const [first] = prompt;
+  if (typeof first === 'number') return prompt as number[];
+  if (prompt.length === 1) return first as string | number[];
+  throw new ProtocolError('unsupported_parameter', 'One prompt a request is served.', { param: 'prompt' });
+}
+
+/** The prompt's token ids: a text after the model's start token, if it has one; ids as they are. */
+export function idsOfPrompt(
+  prompt: string | readonly number[],
+  text: Pick<TextModel, 'encodePrompt'>,
+): readonly number[] {
+  return typeof prompt === 'string' ? text.encodePrompt(prompt) : prompt;
+}
+
+/** What stands before the model's own text: the prompt where it is echoed, else nothing. */
+export function echoOf(
+  { echo }: Pick<CompletionBody, 'echo'>,
+  prompt: string | readonly number[],
+  text: Pick<TextModel, 'decode'>,
+): string {
+  if (echo !== true) return '';
+  return typeof prompt === 'string' ? prompt : text.decode(prompt);
+}
