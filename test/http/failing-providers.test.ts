@@ -6,7 +6,7 @@ import { getRequestListener } from '@hono/node-server';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { Provider } from '../../provider/app.ts';
-import { HandClock } from '../fixtures/hand-clock.ts';
+import { HandClock, untilHolds } from '../fixtures/hand-clock.ts';
 import {
   API_KEY,
   booksOf,
@@ -96,7 +96,7 @@ async function startNetwork(fault: Fault, honest: number, hasReferee: boolean) {
         body: JSON.stringify({ model: 'toy', stream, max_tokens: 8, messages: [{ role: 'user', content: 'Well?' }] }),
       }),
     );
-  return { store, ask };
+  return { clock, store, ask };
 }
 
 describe.each(Object.keys(FAULTS))('a member that %s', (name) => {
@@ -120,4 +120,17 @@ describe.each(Object.keys(FAULTS))('a member that %s', (name) => {
     expect(charged.map(({ chargedNano }) => chargedNano)).toEqual([0n]);
     expect(await booksOf(store)).toEqual([]);
   });
+});
+
+test('a member that takes its order and never answers is passed over at its deadline, and not before', async () => {
+  let hanging = 0;
+  const { clock, store, ask } = await startNetwork(() => hanging++, 4, true);
+  const asking = Promise.resolve(ask(false));
+  // Only the one that hangs is still waited for.
+  const isLast = () => clock.waiting((ms) => ms === LIMITS.connectTimeoutMs) === 1;
+  await untilHolds(() => hanging === 1 && isLast());
+  clock.pass(LIMITS.connectTimeoutMs);
+  const response = await asking;
+  expect(await response.text()).toContain('"verdict":"agreed"');
+  expect(await booksOf(store)).toEqual([]);
 });
