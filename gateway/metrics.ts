@@ -16,8 +16,12 @@ const GEN_AI = {
   type: 'gen_ai_token_type',
 };
 
+/** OpenTelemetry's names of what a model is asked for. */
+export type GenAiOperation = 'chat' | 'text_completion';
+
 /** One request to a model, as OpenTelemetry's GenAI conventions measure it. */
 export interface GenAiSample {
+  readonly operation: GenAiOperation;
   readonly model: string;
   readonly durationMs: number;
   /** Code of the error that ended it; empty where it was answered. */
@@ -153,8 +157,8 @@ function genAiMetrics(registers: Registry[]): Metrics['genAi'] {
     buckets: TOKEN_BUCKETS,
     registers,
   });
-  return ({ model, durationMs, errorType, firstTokenMs, promptTokens, outputTokens }) => {
-    const base = { [GEN_AI.operation]: 'chat', [GEN_AI.model]: model };
+  return ({ operation, model, durationMs, errorType, firstTokenMs, promptTokens, outputTokens }) => {
+    const base = { [GEN_AI.operation]: operation, [GEN_AI.model]: model };
     durations.observe({ ...base, [GEN_AI.error]: errorType }, durationMs / 1000);
     if (outputTokens === null) return;
     usage.observe({ ...base, [GEN_AI.type]: 'input' }, promptTokens);

@@ -3,7 +3,7 @@ import { matchedRoutes } from 'hono/route';
 import type { Clock, Rng } from '#protocol/env';
 import { TRACEPARENT } from '#protocol/trace-context';
 import type { Log } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
+import type { GenAiOperation, Metrics } from '../metrics.ts';
 import type { RequestTraces } from '../trace/request-traces.ts';
 import type { GatewayContext, GatewayMiddleware, Observation } from './context.ts';
 
@@ -39,7 +39,7 @@ export function observe(deps: ObserveDeps): GatewayMiddleware {
     const observation: Observation = {};
     let recorded = false;
     const isTraced = deps.traces !== undefined && c.req.method === 'POST' && TRACED.test(c.req.path);
-    const traceId = isTraced ? deps.traces!.begin(requestId, c.req.header(TRACEPARENT)) : null;
+    const traceId = isTraced ? deps.traces!.begin(requestId, operationOf(c), c.req.header(TRACEPARENT)) : null;
     c.set('requestId', requestId);
     c.set('arrivedMs', arrivedMs);
     c.set('observation', observation);
@@ -69,6 +69,7 @@ function record(
   metrics.request({ route, status, mode, verdict: seen.verdict ?? '', durationMs: known.durationMs });
   if (seen.model !== undefined) {
     metrics.genAi({
+      operation: operationOf(c),
       model: seen.model,
       durationMs: known.durationMs,
       errorType: seen.code ?? '',
@@ -84,6 +85,10 @@ function record(
   const event = { ...ids, ...(traceId === null ? {} : { traceId }), ...fields, method: c.req.method, route, status };
   if (status >= 500) log.warn('request', event);
   else log.info('request', event);
+}
+
+function operationOf(c: GatewayContext): GenAiOperation {
+  return c.req.path === '/v1/completions' ? 'text_completion' : 'chat';
 }
 
 /** Pattern of the matched route; paths of clients would give metrics unbounded labels. */

@@ -12,6 +12,7 @@ import {
   traceparentOf,
 } from '#protocol/trace-context';
 import type { Observation } from '../http/context.ts';
+import type { GenAiOperation } from '../metrics.ts';
 import type { Reply, ReplyBody, ReplyFetch } from '../round/reply.ts';
 
 /** One request's place in its trace. */
@@ -36,15 +37,15 @@ export class RequestTraces {
   }
 
   /** Begins a request's trace. @returns the trace's id, for the log; null where there is none */
-  begin(requestId: string, header: string | undefined): string | null {
+  begin(requestId: string, operation: GenAiOperation, header: string | undefined): string | null {
     if (this.#traces === null && header === undefined) return null;
     const parent = parseTraceparent(header);
     const attributes = {
-      'gen_ai.operation.name': 'chat',
+      'gen_ai.operation.name': operation,
       'gen_ai.provider.name': 'assay',
       'assay.request.id': requestId,
     };
-    const span = this.#traces?.start('chat', { kind: 'server', parent, attributes }) ?? null;
+    const span = this.#traces?.start(operation, { kind: 'server', parent, attributes }) ?? null;
     const context = span?.context ?? parent;
     if (context === null) return null;
     this.#byRequest.set(requestId, { context, span });
