@@ -1,0 +1,65 @@
+/** The margin of a token at the border of top-k and top-p, for any logits: never above the plain one, and 0 for one's own token. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { MARGIN_CLIP, margin } from '#protocol/evidence';
+import { chooseToken, evidenceFor } from '#protocol/sampler';
+import { GREEDY, type Sampling } from '#protocol/sampling';
+import { tokenMargin } from '../../gateway/judge/border.ts';
+import type { Tolerances } from '../../gateway/judge/classes.ts';
+
+const NO_COUNTS = new Map<number, number>();
+const float = (min: number, max: number) => fc.double({ min, max, noNaN: true });
+const someLogits = fc.array(float(-12, 12), { minLength: 2, maxLength: 40 }).map((values) => Float32Array.from(values));
+const someSampling = fc
+  .record({ temperature: fc.oneof(fc.constant(0), float(0.1, 2)), topP: float(0.05, 1), topK: fc.nat(12) })
+  .map((change): Sampling => ({ ...GREEDY, ...change }));
+const someTolerances = float(0, 0.1).map((tie): Tolerances => ({ tie, border: tie, reject: 5 * tie, gross: 1 }));
+const someOrder = fc.record({
+  sampling: someSampling,
+  seed: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  position: fc.nat(1000),
+});
+
+test('what an honest run takes has no margin in its own eyes', () => {
+  const property = fc.property(someLogits, someOrder, fc.option(someTolerances), (logits, order, tolerances) => {
+    const { evidence } = chooseToken(logits, { ...order, outputCounts: NO_COUNTS });
+    expect(tokenMargin(evidence, order, tolerances)).toEqual({ margin: 0, atClip: false });
+  });
+  fc.assert(property, { seed: 21, numRuns: 400 });
+});
+
+test('tolerance only ever lowers a margin, and no margin is outside 0 to the clip', () => {
+  const property = fc.property(
+    someLogits,
+    someOrder,
+    someTolerances,
+    fc.nat(39),
+    (logits, order, tolerances, token) => {
+      const claimed = token % logits.length;
+      const evidence = evidenceFor(logits, { ...order, outputCounts: NO_COUNTS }, claimed);
+      const plain = tokenMargin(evidence, order, null).margin;
+      const judged = tokenMargin(evidence, order, tolerances);
+      expect(judged.margin).toBeLessThanOrEqual(plain);
+      expect(judged.margin).toBeGreaterThanOrEqual(0);
+      expect(judged.atClip).toBe(judged.margin === MARGIN_CLIP);
+    },
+  );
+  fc.assert(property, { seed: 22, numRuns: 600 });
+});
+
+test('a wider border never makes a margin larger', () => {
+  const property = fc.property(
+    someLogits,
+    someOrder,
+    fc.nat(39),
+    float(0, 0.2),
+    float(0, 0.2),
+    (logits, order, token, a, b) => {
+      const evidence = evidenceFor(logits, { ...order, outputCounts: NO_COUNTS }, token % logits.length);
+      const options = { temperature: order.sampling.temperature, seed: order.seed, position: order.position };
+      const at = (borderTolerance: number) => margin(evidence, { ...options, borderTolerance }).margin;
+      expect(at(Math.max(a, b))).toBeLessThanOrEqual(at(Math.min(a, b)));
+    },
+  );
+  fc.assert(property, { seed: 23, numRuns: 400 });
+});
