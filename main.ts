@@ -17,6 +17,8 @@ const USAGE = `usage: assay <command> [options]
   keygen     make a private key or an API key
   migrate    bring databases up to date
   admin      operate a running gateway
+  backup     copy a gateway's database while it runs
+  restore    let a gateway go on over a copy
   fsck       check a gateway's database against itself
 
 assay <command> --help tells more; assay --version prints the version.
@@ -103,6 +105,10 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return migrate(args);
     case 'admin':
       return (await import('./gateway/cli/admin.ts')).runAdmin(args, { ...io, env: process.env, fetch });
+    case 'backup':
+      return (await import('./gateway/cli/backup.ts')).runBackup(args, io);
+    case 'restore':
+      return (await import('./gateway/cli/restore.ts')).runRestore(args, { ...io, fetch: (url) => fetch(url) });
     case 'fsck':
       return (await import('./gateway/cli/fsck.ts')).runFsck(args, io);
     case '--version':

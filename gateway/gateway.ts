@@ -11,6 +11,7 @@ import { PolicyDefault } from './admin/policy-default.ts';
 import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
+import type { HeadMark } from './attest/signed-head.ts';
 import { type KeyVault, SigningKeys } from './attest/signing-keys.ts';
 import { Breakers } from './committee/breakers.ts';
 import { Deadlines } from './committee/deadlines.ts';
@@ -62,6 +63,8 @@ export interface GatewayDeps {
   readonly signer: Signer;
   readonly vault?: KeyVault;
   readonly logSigner: LogSigner;
+  /** Is told of every checkpoint before its signature leaves. */
+  readonly headMark?: HeadMark;
   readonly box: SecretBox;
   readonly recover: Recover;
   readonly domain: Domain;
@@ -111,7 +114,7 @@ export class Gateway {
     const { store, clock, rng, domain, limits } = deps;
     const client = createProviderClient(deps.fetch);
     const background = (work: Promise<void>) => this.#keep(work);
-    this.logKeeper = new LogKeeper({ store, signer: deps.logSigner, domain, clock });
+    this.logKeeper = new LogKeeper({ store, signer: deps.logSigner, domain, clock, head: deps.headMark });
     this.breakers = new Breakers({
       store,
       log: this.logKeeper,
@@ -236,6 +239,12 @@ export class Gateway {
     await this.#receipts.start();
     this.#ready = true;
     this.#keep(this.desk.work(this.#stop.signal));
+  }
+
+  /** For a database that waits to be restored: what is public can be read, nothing is recovered, signed or accepted. */
+  async startHeld(): Promise<void> {
+    await this.logKeeper.startHeld();
+    await this.registry.load();
   }
 
   /** Adds a key with a funded account unless it is there. */

@@ -17,10 +17,13 @@ import { createTextModel } from '#protocol/text';
 import type { Traces } from '#protocol/trace-context';
 import { readAdminKey } from './admin/admin-key.ts';
 import { logSignerOf } from './attest/log-signer.ts';
+import type { SignedHeadFile } from './attest/signed-head.ts';
 import { createSecretBox } from './committee/secret-box.ts';
 import { ENV_PREFIX, GATEWAY_SETTINGS, type GatewayConfig, redactedConfig } from './config.ts';
+import { limitsOf } from './config-limits.ts';
+import { HOLD_TEXT, openData } from './data-folder.ts';
 import type { DeskMove } from './dispute/desk.ts';
-import { Gateway, type GatewayLimits } from './gateway.ts';
+import { Gateway } from './gateway.ts';
 import { fileVault, readOrMakeKey } from './key-file.ts';
 import { hashApiKey, keyIdOf, newApiKey } from './keys.ts';
 import { type BooksProblem, checkBooks } from './ledger/check-books.ts';
@@ -36,9 +39,9 @@ import { lockFolder } from './store/folder-lock.ts';
 import type { Store } from './store/handle.ts';
 import { listApiKeys } from './store/keys-repo.ts';
 import { readBooks } from './store/ledger-repo.ts';
-import { openStore } from './store/open-store.ts';
 import { leaveAll } from './store/providers-repo.ts';
-import { tickUntilStopped, wantedProviders } from './tick.ts';
+import { type HoldReason, storedOrigin } from './store/standing.ts';
+import { tickUntilStopped, type Wanted, wantedProviders } from './tick.ts';
 
 const USAGE = `assay gateway [options]
 
@@ -68,6 +71,8 @@ export interface RunningGateway {
   readonly apiKey: string | null;
   /** URLs of providers that could not be admitted yet. */
   readonly missing: readonly string[];
+  /** Why it reads and does not write; null while all is well. */
+  readonly hold: HoldReason | null;
   /** What is wrong with the books; empty when they balance. */
   checkBooks(): Promise<readonly BooksProblem[]>;
   stop(): Promise<void>;
@@ -100,7 +105,8 @@ export async function runGateway(argv: readonly string[], env: Env): Promise<num
     const signals = stopSignal(systemClock);
     const gateway = await startGateway(config, log);
     process.stdout.write(`assay gateway ${gateway.url}/v1 signing as ${gateway.address}\n`);
-    if (config.apiKey === null) process.stdout.write(`${keyLine(gateway.apiKey)}\n`);
+    if (gateway.hold !== null) process.stderr.write(`assay gateway: ${HOLD_TEXT[gateway.hold]}\n`);
+    else if (config.apiKey === null) process.stdout.write(`${keyLine(gateway.apiKey)}\n`);
     for (const url of gateway.missing) process.stderr.write(`assay gateway: ${url} does not answer yet\n`);
     await signals.first;
     // What a second signal cuts short is durable: the next start closes it.
@@ -133,8 +139,11 @@ export async function startGateway(
   try {
     const lock = lockFolder(config.dataFolder);
     opened.push(() => lock.release());
-    const store = openStore({ file: path.join(config.dataFolder, 'assay.sqlite'), guardsNesting: false });
-    opened.push(() => store.close());
+    const { store, headMark, hold } = await openData(config.dataFolder, systemClock.nowMs(), log);
+    opened.push(
+      () => headMark.close(),
+      () => store.close(),
+    );
     const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 });
     opened.push(() => agent.close());
     const master = readOrMakeKey(config.keyFile, systemRng);
@@ -144,14 +153,9 @@ export async function startGateway(
         ? null
         : (await import('./trace/otel.ts')).openOtlpTraces(config.otlpEndpoint, 'assay-gateway');
     if (traces !== null) opened.push(() => traces.close());
-    const { gateway } = await makeGateway(config, { store, agent, master, log, onDisputeMove, traces });
+    const { gateway } = await makeGateway(config, { store, headMark, agent, master, log, onDisputeMove, traces });
     opened.push(() => gateway.stop());
-    // Who does not answer now is not drawn until it does.
-    await store.withTx((tx) => leaveAll(tx, systemClock.nowMs()));
-    await gateway.start();
-    const apiKey = await grantFirstKey(gateway, store, config);
-    const wanted = await wantedProviders(config, store);
-    const missing = await gateway.admit(wanted, config);
+    const { apiKey, missing, wanted } = hold === null ? await begin(gateway, store, config) : await beginHeld(gateway);
     const server = await listen(gateway.app.fetch, { ...config, clock: systemClock });
     opened.push(() => server.close());
     // Those who ask meanwhile are told to come again; who is still answered then gets a clean error.
@@ -159,13 +163,16 @@ export async function startGateway(
       await gateway.drain(config.drainMs);
       await gateway.stop();
     });
-    const ticking = tickUntilStopped(systemClock, gateway, wanted, missing, config, log);
-    opened.push(() => ticking.abort());
+    if (hold === null) {
+      const ticking = tickUntilStopped(systemClock, gateway, wanted, missing, config, log);
+      opened.push(() => ticking.abort());
+    }
     return {
       url: server.url,
       address: gateway.signingKeys.active.address,
       apiKey,
       missing,
+      hold,
       checkBooks: () => store.withTx(async (tx) => checkBooks(await readBooks(tx))),
       stop,
     };
@@ -175,8 +182,29 @@ export async function startGateway(
   }
 }
 
+interface Begun {
+  readonly apiKey: string | null;
+  readonly wanted: Wanted;
+  readonly missing: readonly string[];
+}
+
+async function begin(gateway: Gateway, store: Store, config: GatewayConfig): Promise<Begun> {
+  // Who does not answer now is not drawn until it does.
+  await store.withTx((tx) => leaveAll(tx, systemClock.nowMs()));
+  await gateway.start();
+  const apiKey = await grantFirstKey(gateway, store, config);
+  const wanted = await wantedProviders(config, store);
+  return { apiKey, wanted, missing: await gateway.admit(wanted, config) };
+}
+
+async function beginHeld(gateway: Gateway): Promise<Begun> {
+  await gateway.startHeld();
+  return { apiKey: null, wanted: [], missing: [] };
+}
+
 interface GatewayParts {
   readonly store: Store;
+  readonly headMark: SignedHeadFile;
   readonly agent: Agent;
   readonly master: Uint8Array;
   readonly log: Log;
@@ -186,7 +214,7 @@ interface GatewayParts {
 
 async function makeGateway(
   config: GatewayConfig,
-  { store, agent, master, log, onDisputeMove, traces }: GatewayParts,
+  { store, headMark, agent, master, log, onDisputeMove, traces }: GatewayParts,
 ): Promise<{ gateway: Gateway }> {
   const signer = nativeSigner(master);
   const registry = new Registry();
@@ -201,7 +229,8 @@ async function makeGateway(
       stakeNano: config.stakeNano,
       allowedProviders: config.allowedProviders,
     },
-    logSigner: logSignerOf(config.logOrigin, master, signer),
+    logSigner: logSignerOf((await store.read(storedOrigin)) ?? config.logOrigin, master, signer),
+    headMark,
     box: createSecretBox(master, systemRng),
     recover: recoverNative,
     domain: LOCAL_DOMAIN,
@@ -231,27 +260,6 @@ async function grantFirstKey(gateway: Gateway, store: Store, config: GatewayConf
   const keyHash = hashApiKey(apiKey);
   await gateway.grantKey({ keyId: keyIdOf(keyHash), keyHash, label: 'first', fundsNano: config.clientNano });
   return apiKey;
-}
-
-function limitsOf(config: GatewayConfig): GatewayLimits {
-  return {
-    roundTimeoutMs: config.roundTimeoutMs,
-    connectTimeoutMs: Math.min(10_000, config.roundTimeoutMs),
-    claimTimeoutMs: Math.min(10_000, config.roundTimeoutMs),
-    scoreTimeoutMs: config.roundTimeoutMs,
-    manifestTimeoutMs: 5_000,
-    sealLeastMs: Math.min(config.sealLeastMs, config.roundTimeoutMs),
-    extraSeatsMax: config.extraSeatsMax,
-    requestMs: config.requestTimeoutMs,
-    jobMs: config.jobTimeoutMs,
-    retentionMs: config.retentionMs,
-    // 8 tokens are a first sentence's start; doubling keeps the rounds of a long answer few.
-    streamChunks: [8, 16, 32, 64],
-    appealMs: config.appealMs,
-    epochSize: 4096,
-    // One provider's weight is at most ten first stakes: a whale cannot fill every committee.
-    stakeCapNano: config.stakeNano * 10n,
-  };
 }
 
 async function loadModel(folder: string, config: GatewayConfig): Promise<ModelEntry> {

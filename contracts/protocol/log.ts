@@ -10,6 +10,8 @@ import type { Recover } from './signer.ts';
 import { digests } from './typed.ts';
 
 const zId = zText(128);
+/** Sizes of logs, as notes carry them. */
+const zU53 = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** Entries of the log: ids and hashes only, never content. */
 export const zLogEntry = z.discriminatedUnion('type', [
@@ -53,6 +55,14 @@ export const zLogEntry = z.discriminatedUnion('type', [
     keyId: zId,
     use: z.enum(['gateway', 'log', 'referee']),
     value: zText(130),
+    atMs: zTimeMs,
+  }),
+  z.strictObject({
+    type: z.literal('origin'),
+    origin: zId,
+    previous: zId,
+    previousSize: zU53,
+    previousRoot: zHash,
     atMs: zTimeMs,
   }),
 ]);

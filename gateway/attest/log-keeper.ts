@@ -14,12 +14,15 @@ import {
   recordCheckpoint,
   setCheckpointNote,
 } from '../store/log-repo.ts';
+import type { HeadMark } from './signed-head.ts';
 
 export interface LogKeeperDeps {
   readonly store: Store;
   readonly signer: LogSigner;
   readonly domain: Domain;
   readonly clock: Clock;
+  /** Is told of every checkpoint before its signature leaves. */
+  readonly head?: HeadMark | undefined;
 }
 
 /** A checkpoint that is written down: no other root can ever be signed for its size. */
@@ -68,6 +71,12 @@ export class LogKeeper {
     else this.#latest = await this.#finish(latest);
   }
 
+  /** Takes what was signed before, and signs nothing: for a database that waits to be restored. */
+  async startHeld(): Promise<void> {
+    const latest = await this.#deps.store.read(latestCheckpoint);
+    if (latest?.note) this.#latest = { size: latest.size, root: latest.root, note: latest.note };
+  }
+
   /** Appends inside the caller's transaction. @returns the entry's index */
   async append(tx: Tx, entry: LogEntry): Promise<number> {
     return appendLog(tx, [leafOf(entry)]);
@@ -94,6 +103,7 @@ export class LogKeeper {
   sign(recorded: RecordedCheckpoint): SignedCheckpoint {
     const note = signCheckpoint(this.#deps.domain, this.#deps.signer, recorded);
     const signed = { ...recorded, note };
+    this.#deps.head?.signed(recorded);
     if (!this.#latest || this.#latest.size < signed.size) this.#latest = signed;
     return signed;
   }

@@ -95,6 +95,12 @@ export async function unsignedAttestations(handle: Handle): Promise<readonly Att
     .orderBy(asc(attestations.logIndex))) as AttestationRow[];
 }
 
+/** Forgets receipts, which name a log's origin; each is made again when it is asked for. */
+export async function forgetReceipts(tx: Tx): Promise<void> {
+  const { attestations } = tx.tables;
+  await tx.db.update(attestations).set({ receiptJson: null }).where(isNotNull(attestations.receiptJson));
+}
+
 /** Forgets statements, which hold token ids, whose retention is over; hash and log index stay. */
 export async function forgetExpiredAttestations(tx: Tx, nowMs: number): Promise<void> {
   const { attestations } = tx.tables;

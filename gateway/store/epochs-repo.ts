@@ -81,6 +81,12 @@ export async function takeDraw(tx: Tx, epoch: number, requestId: string): Promis
   return drawIndex;
 }
 
+/** Leaves the rest of an epoch's keys unused. */
+export async function closeEpoch(tx: Tx, epoch: Epoch): Promise<void> {
+  const left = await drawsLeft(tx, epoch);
+  if (left > 0) await takeNumbers(tx, drawCounter(epoch.epoch), left);
+}
+
 /** Marks a request's draw as aborted. */
 export async function abortDraw(tx: Tx, requestId: string): Promise<void> {
   const { draws } = tx.tables;

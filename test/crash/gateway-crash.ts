@@ -27,10 +27,11 @@ const MODEL_ID = 'light';
 const ORIGIN = 'crash.example/log';
 const API_KEY = 'sk-assay-crash-harness';
 /** Clients at one time. */
-const CONCURRENCY = 4;
+const CONCURRENCY = 3;
 /** Learned from then on; the share that each new measurement has. */
-const PACE_GUESS: Pace = { startMs: 800, answerMs: 300 };
+const PACE_GUESS: Pace = { startMs: 800, answerMs: 1_000 };
 const PACE_SHARE = 0.2;
+const SLOWER = 1.25;
 /** The last life of a folder is not killed: all disputes must come to their end. */
 const SETTLE_PATIENCE_MS = 30_000;
 
@@ -217,6 +218,7 @@ class Folder {
 
   async #load(url: string, rng: SeededRng, point: KillPoint, gateway: GatewayProcess): Promise<void> {
     const stop = new AbortController();
+    const before = this.#counts.answered;
     this.#saw = point.kind === 'event' ? killAfter(point, () => gateway.kill()) : () => {};
     const patience = point.kind === 'time' ? point.afterMs : PATIENCE_ANSWERS * this.#pace.answerMs;
     const timer = setTimeout(() => gateway.kill(), patience);
@@ -240,6 +242,8 @@ class Folder {
     );
     clearTimeout(timer);
     this.#saw = () => {};
+    // A life without an answer teaches nothing but that answers take longer here.
+    if (point.kind === 'time' && this.#counts.answered === before) this.#pace.answerMs *= SLOWER;
   }
 
   async #check(when: string, recovered: boolean): Promise<void> {
