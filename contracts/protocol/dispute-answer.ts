@@ -10,7 +10,7 @@ import { type DisputeMove, digests } from './typed.ts';
 
 /** Kind and place of the move: after the ruling that it answers. */
 export const ANSWER_KIND = 'answered';
-const ANSWER_SEQUENCE = 4;
+export const ANSWER_SEQUENCE = 4;
 
 /** Body of `POST /v1/provider/disputes/{id}/answer`. */
 export const zDisputeAnswer = z.strictObject({

@@ -5,6 +5,7 @@ import {
   type StatementWire,
   sealOf,
   statementHash,
+  wavesOf,
   zReceipt,
   zStatement,
 } from '#protocol/attestation';
@@ -72,7 +73,7 @@ function readStatement(text: string): StatementWire | null {
 }
 
 function checkRoots(statement: StatementWire, { roots }: Context): Damage[] {
-  return statement.waves.flatMap(({ roundId, roots: shown }) =>
+  return wavesOf(statement).flatMap(({ roundId, roots: shown }) =>
     shown.flatMap((root, index) => {
       const place = `${roundId}/${index}`;
       return roots.get(place) === root ? [] : [damage('round_wrong', place, `answer ${statement.requestId}`)];
