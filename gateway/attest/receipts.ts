@@ -60,8 +60,8 @@ export class ReceiptDesk {
     const stored = () =>
       store.withTx(async (tx) => {
         await setCheckpointNote(tx, checkpoint.size, checkpoint.note);
+        // The receipt itself is most of what an answer would write, and is made again when somebody asks for it.
         await setCompactAttestation(tx, requestId, compact);
-        await setReceipt(tx, requestId, canonicalJson(receipt));
       });
     return { receipt, stored };
   }
@@ -73,7 +73,12 @@ export class ReceiptDesk {
     const statement = JSON.parse(row.statementJson) as StatementWire;
     const { overturnedBy, overturnedAtMs } = row;
     const stored = row.receiptJson === null ? null : (JSON.parse(row.receiptJson) as Receipt);
-    return { receipt: stored ?? (await this.#sealAgain(statement)), statement, overturnedBy, overturnedAtMs };
+    return {
+      receipt: stored ?? (await this.#sealAgain(statement, row.compact)),
+      statement,
+      overturnedBy,
+      overturnedAtMs,
+    };
   }
 
   /** The `assay` member of an answer. */
@@ -91,10 +96,10 @@ export class ReceiptDesk {
     });
   }
 
-  /** For an answer whose receipt a crash kept from being stored. */
-  async #sealAgain(statement: StatementWire): Promise<Receipt> {
+  /** The receipt under the newest checkpoint, kept from now on; signed again where a crash kept the signature from being stored. */
+  async #sealAgain(statement: StatementWire, signed: string | null): Promise<Receipt> {
     const { log, store } = this.#deps;
-    const compact = await this.#sign(statement.requestId, statement);
+    const compact = signed ?? (await this.#sign(statement.requestId, statement));
     const receipt = await this.#receiptOf(compact, statement, await log.covering(statement.logIndex));
     await store.withTx((tx) => setReceipt(tx, statement.requestId, canonicalJson(receipt)));
     return receipt;

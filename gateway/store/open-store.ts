@@ -9,6 +9,11 @@ import { type Flush, WalSync } from './wal-sync.ts';
 /** The driver waits in the event loop's own thread, so not long: 2 s outlasts a backup's or an fsck's short lock. */
 const BUSY_TIMEOUT_MS = 2_000;
 
+/** A checkpoint blocks the event loop and writes every changed page once: 16 MiB of log hold the busiest pages many times over. */
+const CHECKPOINT_PAGES = 4096;
+/** The inner pages of every index, so that a lookup reads from memory; SQLite's own 2 MB are the size of a day's requests. */
+const CACHE_KIB = 16 * 1024;
+
 export interface StoreOptions {
   /** A path; `:memory:` is refused, since readers have a connection of their own. */
   readonly file: string;
@@ -59,11 +64,13 @@ function connect(options: StoreOptions, readonly: boolean): Database.Database {
   // Every integer comes back as bigint: money above 2^53 would lose nano without a word.
   sqlite.defaultSafeIntegers(true);
   sqlite.pragma('foreign_keys = ON');
+  sqlite.pragma(`cache_size = -${CACHE_KIB}`);
   if (!readonly) {
     sqlite.pragma('journal_mode = WAL');
     // NORMAL orders log and database file, so that no power failure can damage them; that a commit is on the disk before anybody
     // hears of it is seen to by WalSync, which does it beside the event loop and once for many.
     sqlite.pragma(`synchronous = ${options.fsync === false ? 'OFF' : 'NORMAL'}`);
+    sqlite.pragma(`wal_autocheckpoint = ${options.pagesMax === undefined ? CHECKPOINT_PAGES : 1000}`);
     if (options.pagesMax !== undefined) sqlite.pragma(`max_page_count = ${options.pagesMax}`);
   }
   return sqlite;
