@@ -32,6 +32,7 @@ import type { ModelEntry } from './openai/answer.ts';
 import { CHAT_LIMITS_DEFAULT, type ChatLimits } from './openai/limits.ts';
 import type { PipelineLimits } from './round/accept.ts';
 import { abortedEntry } from './round/conclude.ts';
+import { linkAbort } from './round/deadline.ts';
 import { Drain } from './round/drain.ts';
 import { createPipeline } from './round/pipeline.ts';
 import { createProviderClient } from './round/provider-client.ts';
@@ -104,7 +105,7 @@ export class Gateway {
   readonly #announcer: KeyAnnouncer;
   readonly #deps: GatewayDeps;
   readonly #receipts: ReceiptDesk;
-  readonly #stop = new AbortController();
+  readonly #stop = linkAbort([]);
   readonly #running = new Set<Promise<void>>();
   readonly #drain = new Drain();
   #ready = false;

@@ -8,7 +8,7 @@ import { logRange, logSize } from '../../gateway/store/log-repo.ts';
 import { createGateway, type GatewayParts, startGateway } from '../fixtures/network.ts';
 import type { Door } from './client.ts';
 import { Life } from './life.ts';
-import type { GatewayCrash } from './scenario.ts';
+import { FAULTS_END_MS, type GatewayCrash } from './scenario.ts';
 
 /** What the database held when a life had ended: nothing of it may ever be taken back. */
 export interface Remains {
@@ -16,6 +16,8 @@ export interface Remains {
   readonly checkpoints: readonly { readonly size: number; readonly root: string; readonly note: string | null }[];
 }
 
+/** Between ticks: a second in the program; longer here, since most of them find nothing to do. */
+const TICK_MS = 15_000;
 /** Between lives where nobody has said how long. */
 const DOWN_MS = 1_000;
 /** Ten minutes of virtual time: longer than any planned downtime. */
@@ -51,6 +53,16 @@ export class GatewayHost implements Door {
     this.#gateway = await startGateway(this.#mortal(life), urls);
     this.life = life;
     this.#arm(life);
+    void this.#tickUntilFaultsEnd();
+  }
+
+  /** What the program does on a timer, from life to life; a life that dies in it takes its tick along. */
+  async #tickUntilFaultsEnd(): Promise<void> {
+    while (this.#clock.nowMs() < FAULTS_END_MS) {
+      await this.#clock.sleep(TICK_MS);
+      // A failing database is nothing that a tick could mend: the next one comes.
+      void this.#gateway?.tick().catch(() => undefined);
+    }
   }
 
   async handle(request: Request): Promise<Response> {

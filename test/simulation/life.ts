@@ -19,8 +19,8 @@ export class Life {
   #crashAt: number | null = null;
 
   constructor() {
-    // One listener for each open connection.
-    setMaxListeners(0, this.#cut.signal);
+    // One listener for each open connection; 0 for any number makes Node 20's getMaxListeners throw.
+    setMaxListeners(10_000, this.#cut.signal);
   }
 
   get alive(): boolean {

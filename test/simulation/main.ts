@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- [--seeds N] [--first S] [--kind usual|swarm|both] [--workers W] [--out FILE] | --seed S --kind K`:
+ * `npm run sim -- [--seeds N] [--first S] [--kind usual|swarm|both] [--workers W] [--minutes M] [--out FILE] | --seed S --kind K`:
  * runs seeds and prints those that break a rule.
  */
 import { fork } from 'node:child_process';
@@ -17,6 +17,8 @@ const { values } = parseArgs({
     kind: { type: 'string', default: 'both' },
     workers: { type: 'string', default: '1' },
     out: { type: 'string' },
+    // Ends after so many minutes, with the seeds that were run by then.
+    minutes: { type: 'string' },
     // Of a worker: it runs every `of`-th seed, beginning with the `part`-th.
     part: { type: 'string' },
   },
@@ -24,7 +26,7 @@ const { values } = parseArgs({
 
 function usage(): never {
   process.stderr.write(
-    'usage: npm run sim -- [--seeds N] [--first S] [--kind usual|swarm|both] [--workers W] [--out FILE] | --seed S --kind K\n',
+    'usage: npm run sim -- [--seeds N] [--first S] [--kind usual|swarm|both] [--workers W] [--minutes M] [--out FILE] | --seed S --kind K\n',
   );
   process.exit(2);
 }
@@ -42,6 +44,7 @@ process.on('unhandledRejection', (reason) => {
 
 const kinds: readonly ScenarioKind[] =
   values.kind === 'both' ? ['usual', 'swarm'] : isKind(values.kind) ? [values.kind] : usage();
+const minutes = values.minutes === undefined ? undefined : whole(values.minutes);
 const [count, first, workers] = [whole(values.seeds), whole(values.first), Math.max(1, whole(values.workers))];
 
 async function replay(seed: number, kind: ScenarioKind): Promise<void> {
@@ -54,6 +57,7 @@ async function replay(seed: number, kind: ScenarioKind): Promise<void> {
 function runWorker(part: number): Promise<Tally> {
   return new Promise((resolve, reject) => {
     const args = ['--seeds', `${count}`, '--first', `${first}`, '--kind', values.kind, '--workers', `${workers}`];
+    if (minutes !== undefined) args.push('--minutes', `${minutes}`);
     const child = fork(new URL(import.meta.url), [...args, '--part', `${part}`], { execArgv: process.execArgv });
     let tally: Tally | null = null;
     child.on('message', (message) => {
@@ -67,7 +71,7 @@ async function runAll(): Promise<void> {
   const startedAt = new Date();
   const tallies =
     workers === 1
-      ? [await runSlice({ first, count, step: 1, offset: 0, kinds })]
+      ? [await runSlice({ first, count, step: 1, offset: 0, kinds, minutes })]
       : await Promise.all(Array.from({ length: workers }, (_, part) => runWorker(part)));
   const tally = tallies.reduce(addTally, emptyTally());
   const outcomes = Object.fromEntries(Object.entries(tally.outcomes).sort(([, a], [, b]) => b - a));
@@ -94,7 +98,7 @@ async function runAll(): Promise<void> {
 if (values.seed !== undefined) {
   await replay(whole(values.seed), isKind(values.kind) ? values.kind : 'usual');
 } else if (values.part !== undefined) {
-  const slice = { first, count, step: workers, offset: whole(values.part), kinds };
+  const slice = { first, count, step: workers, offset: whole(values.part), kinds, minutes };
   process.send!(await runSlice(slice));
   process.disconnect();
 } else await runAll();

@@ -10,6 +10,8 @@ export interface Slice {
   readonly offset: number;
   /** In turn: a seed is of one kind. */
   readonly kinds: readonly ScenarioKind[];
+  /** Begins no further seed after so many minutes; without, all are run. */
+  readonly minutes?: number | undefined;
 }
 
 export interface Failure {
@@ -52,10 +54,11 @@ export function addTally(a: Tally, b: Tally): Tally {
 }
 
 /** Runs seeds and prints each that breaks a rule as soon as it has. */
-export async function runSlice({ first, count, step, offset, kinds }: Slice): Promise<Tally> {
+export async function runSlice({ first, count, step, offset, kinds, minutes }: Slice): Promise<Tally> {
+  const endsAt = performance.now() + (minutes ?? Number.POSITIVE_INFINITY) * 60_000;
   let tally = emptyTally();
   let warmMib = heapMib();
-  for (let i = offset; i < count; i += step) {
+  for (let i = offset; i < count && performance.now() < endsAt; i += step) {
     const seed = first + i;
     const kind = kinds[seed % kinds.length]!;
     tally = addTally(tally, await runOne(seed, kind));
