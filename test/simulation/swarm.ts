@@ -30,6 +30,7 @@ const PROBE_SEATS = 3;
 export function swarmOf(seed: number): Scenario {
   const base = scenarioOf(seed);
   const rng = new SeededRng(`swarm ${seed}`);
+  const features = rng.branch('features');
   const on = new Set<Kind>(KINDS.filter(() => rng.chance(0.4)));
   const machines = base.machines.map((plan) => hardened(plan, on, rng));
   const usable = machines.filter(({ skewMs }) => Math.abs(skewMs ?? 0) < 25_000).length;
@@ -37,13 +38,20 @@ export function swarmOf(seed: number): Scenario {
     ...base,
     machines,
     requests: base.requests.map((plan, i) =>
-      on.has('retry') ? { ...plan, idempotencyKey: `key-${seed}-${i}` } : plan,
+      featured(on.has('retry') ? { ...plan, idempotencyKey: `key-${seed}-${i}` } : plan, features),
     ),
     faults: faultsOf(base, on, rng),
     ...(on.has('gateway_crash') ? { gatewayCrashes: crashesOf(rng) } : {}),
     ...(rng.chance(0.15) ? { gatewayLie: rng.pick(['ask_twice', 'replay_orders'] as const) } : {}),
     ...(usable >= PROBE_SEATS && machines.length - usable <= PROBE_SEATS ? { probe: probeOf(seed) } : {}),
   };
+}
+
+/** Several choices of one answer, and log-probabilities: what is sealed and settled for each of them apart. */
+function featured(plan: RequestPlan, rng: SeededRng): RequestPlan {
+  const choices = rng.chance(0.15) ? { n: rng.pick([2, 3]) } : {};
+  const logprobs = rng.chance(0.15) ? { logprobs: true, top_logprobs: rng.pick([0, 2, 20]) } : {};
+  return { ...plan, body: { ...plan.body, ...choices, ...logprobs } };
 }
 
 function hardened(plan: MachinePlan, on: ReadonlySet<Kind>, rng: SeededRng): MachinePlan {
