@@ -23,6 +23,7 @@ import { type DisputeBundle, type DisputeBundleWire, scoreEvidenceOf, zDisputeBu
 import { type Court, evidencePositions, type Finding, findingOf, proofNeeded } from './finding.ts';
 import { signMove } from './moves.ts';
 import { overturns } from './overturn.ts';
+import { rightOf } from './right.ts';
 
 /** One lost connection must not let the accused go; three in a row are an outage, and the dispute is abandoned. */
 const REFEREE_TRIES = 3;
@@ -229,14 +230,10 @@ export class DisputeDesk {
       // The timer and the end of a request may both come for the same money.
       if (found.state !== 'ruled') return { row: found, ending: { outcome: 'too_early' as const } };
       const accused = await jobById(tx, found.jobId);
-      // Who was right in another choice was not lied about in this one.
       const all = await jobsOfRequest(tx, found.requestId);
-      const jobs = all.filter((job) => job.choice === accused?.choice);
-      const standing = jobs.filter((job) => job.standing === 'counted' || job.standing === 'equivalent');
-      const right = standing.filter((job) => job.role !== 'referee' && job.provider !== found.provider);
-      const judges = jobs.filter((job) => job.role === 'referee');
+      const judges = all.filter((job) => job.role === 'referee' && job.choice === accused?.choice);
       const end = await settleRuledDispute(tx, disputeId, {
-        right: [...new Set(right.map((job) => job.provider))],
+        right: rightOf(all, accused),
         judges: [...new Set(judges.map((job) => job.provider))],
         split: DEFAULT_SPLIT,
         move: settled.move,

@@ -14,6 +14,7 @@ import { fromHex, type Hash } from '#protocol/hash';
 import { logLeaf } from '#protocol/log';
 import { verifyInclusion } from '#protocol/merkle';
 import { digests } from '#protocol/typed';
+import { answeredAs } from '../ledger/settle.ts';
 import type { WholeDatabase } from '../store/whole-database.ts';
 import type { CheckedLog, FsckKeys } from './check-log.ts';
 import { type Damage, damage } from './damage.ts';
@@ -59,7 +60,7 @@ function checkOne(row: Row, context: Context): Damage[] {
   if (statement.requestId !== requestId || statement.logIndex !== logIndex) return wrong('about another request');
   if (statement.contentHash !== row.contentHash) return wrong('content hash');
   if (BigInt(statement.price.chargedNano) !== request.chargedNano) return wrong('price');
-  if (statement.verdict !== request.verdict) return wrong('verdict');
+  if (answeredAs(statement.verdict) !== request.verdict) return wrong('verdict');
   return [...checkRoots(statement, context), ...checkSeal(row, statement, context), ...checkReceipt(row, context)];
 }
 

@@ -1,6 +1,5 @@
 /** Holding and settling one request: who pays and is paid for every outcome (SPEC.md §Money, "Outcomes"). */
-import type { Standing } from '#protocol/verdict';
-import { VERDICTS } from '#protocol/verdict';
+import { type Standing, VERDICTS, type Verdict } from '#protocol/verdict';
 import type { AccountId } from './accounts.ts';
 import {
   clientAccount,
@@ -20,6 +19,15 @@ import { makeTransfer } from './transfer.ts';
 /** How a request ended, as far as money goes: a verdict, or one of the three ends that have none. */
 export const SETTLED_VERDICTS = [...VERDICTS, 'best_effort', 'failed', 'disconnected'] as const;
 export type SettledVerdict = (typeof SETTLED_VERDICTS)[number];
+/** Ends with an answer. */
+export type AnsweredVerdict = Exclude<SettledVerdict, 'inconclusive' | 'failed' | 'disconnected'>;
+/** Ends without one. */
+export type UnansweredVerdict = Exclude<SettledVerdict, AnsweredVerdict>;
+
+/** The row of an answer: one that nobody could settle was asked for as `best_effort`, and is paid like any other. */
+export function answeredAs(verdict: Verdict): AnsweredVerdict {
+  return verdict === 'inconclusive' ? 'best_effort' : verdict;
+}
 
 export const JOB_ROLES = ['member', 'scorer', 'referee'] as const;
 export type JobRole = (typeof JOB_ROLES)[number];

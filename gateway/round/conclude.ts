@@ -8,8 +8,9 @@ import { type ShownLogprobs, shownLogprobsHash } from '#protocol/logprobs';
 import type { Standing, Verdict } from '#protocol/verdict';
 import { leafOf } from '../attest/log-keeper.ts';
 import { type AttemptRecord, buildStatement } from '../attest/statement.ts';
+import { answeredAs, type UnansweredVerdict } from '../ledger/settle.ts';
 import type { AnswerKeep, AnswerRequest, SealedAnswer } from '../openai/answer.ts';
-import { type AnsweredVerdict, failRequest, settleRequest, type UnansweredVerdict } from '../store/close-request.ts';
+import { failRequest, settleRequest } from '../store/close-request.ts';
 import type { Tx } from '../store/handle.ts';
 import { type JobStep, recordSteps } from '../store/record-work.ts';
 import { type RequestRow, setSealedAnswer } from '../store/requests-repo.ts';
@@ -17,6 +18,8 @@ import type { PipelineDeps, Running } from './accept.ts';
 import { accusedIn, argue, openDisputes, outcomeOf } from './accuse.ts';
 import type { AttemptResult } from './attempt.ts';
 import type { Choice } from './choices.ts';
+import { scorerStandings } from './scorer-standing.ts';
+import { voteOf } from './scoring.ts';
 
 /** Settles, logs and signs, in this order: nothing is signed before it is durable. */
 export async function seal(
@@ -58,8 +61,8 @@ export async function seal(
     let text = '';
     await settleRequest(tx, {
       requestId: plan.requestId,
-      verdict: verdict as AnsweredVerdict,
-      standings: standingsOf(choices),
+      verdict: answeredAs(verdict),
+      standings: standingsOf(choices, results),
       nowMs: issuedAtMs,
       record: (logIndex, settlement) => {
         const { chargedNano } = settlement;
@@ -172,7 +175,7 @@ export async function fail(deps: PipelineDeps, running: Running, error: unknown)
     await failRequest(tx, {
       requestId: request.requestId,
       verdict: verdictOf(code),
-      standings: standingsOf(choices),
+      standings: standingsOf(choices, []),
       errorCode: code,
       nowMs: atMs,
       leaf: (row) => leafOf(abortedEntry(row, code, atMs)),
@@ -196,13 +199,13 @@ export function abortedEntry(row: RequestRow, code: string, atMs: number): LogEn
   return { type: 'aborted', requestId, epoch, drawIndex, code, atMs };
 }
 
-function standingsOf(choices: readonly Choice[]): Map<string, Standing> {
-  const attempts = choices.map((choice) => choice.attempt);
-  const members = attempts.flatMap(({ wave }) =>
-    wave.members.map((member) => [member.jobId, member.standing] as const),
+/** @param results none where the request ends without an answer */
+function standingsOf(choices: readonly Choice[], results: readonly AttemptResult[]): Map<string, Standing> {
+  return new Map(
+    choices.flatMap(({ attempt: { wave, scores } }, at): [string, Standing][] => {
+      const verdict = results[at]?.verdict ?? 'inconclusive';
+      const members = wave.members.map(({ jobId, standing }): [string, Standing] => [jobId, standing]);
+      return [...members, ...scorerStandings(wave.members, scores.map(voteOf), verdict !== 'inconclusive')];
+    }),
   );
-  const scorers = attempts.flatMap(({ scores }) =>
-    scores.map((score) => [score.reply.score.jobId, 'counted'] as const),
-  );
-  return new Map<string, Standing>([...members, ...scorers]);
 }

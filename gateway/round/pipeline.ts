@@ -81,8 +81,10 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
     seal: async (content, logprobs, keep) => {
       const sealed = await seal(deps, running, results, { content, logprobs, verdict, unverified }, keep);
       for (const [choice, { plan, attempt }] of running.choices.entries()) {
-        const { served } = results[choice]!;
-        deps.background(hearWitnesses(deps, { plan, attempt, served, choice, policy: running.request.policy }));
+        const { served, verdict } = results[choice]!;
+        deps.background(
+          hearWitnesses(deps, { plan, attempt, served, verdict, choice, policy: running.request.policy }),
+        );
       }
       return sealed;
     },

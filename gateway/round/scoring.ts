@@ -11,6 +11,7 @@ import { DeadlineError, within } from './deadline.ts';
 import type { SealedMember } from './member.ts';
 import { type AttemptPlan, scoreOrder, scoreTicket } from './plan.ts';
 import { ProviderFailure } from './provider-failure.ts';
+import type { ScorerVote } from './scorer-standing.ts';
 import type { WaveDeps } from './wave.ts';
 
 /** One score of one member's transcript, with what the judge makes of it. */
@@ -94,6 +95,11 @@ export async function takeScore(
       judgement,
     }
   );
+}
+
+/** The vote of a score, for its standing at the end. */
+export function voteOf({ tokens, reply, judgement }: TakenScore): ScorerVote {
+  return { jobId: reply.score.jobId, tokens, vote: judgement.vote };
 }
 
 /** A member's transcript as a target. */

@@ -1,5 +1,6 @@
 /** Members that missed a round are heard after the release; one that disagrees opens a dispute (DESIGN §4, spec-judge.md §7.9). */
 import type { Policy } from '#protocol/policy';
+import type { Verdict } from '#protocol/verdict';
 import { patientPacing } from '../committee/deadlines.ts';
 import type { Seat } from '../committee/seat.ts';
 import { updateJob } from '../store/jobs-repo.ts';
@@ -11,7 +12,8 @@ import { settleSplit } from './escalate.ts';
 import { LateJournal } from './late-journal.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
-import { type ScoringDeps, type TakenScore, targetOf } from './scoring.ts';
+import { scorerStandings } from './scorer-standing.ts';
+import { type ScoringDeps, type TakenScore, targetOf, voteOf } from './scoring.ts';
 import { Wave, type WaveDeps } from './wave.ts';
 
 /** An answer that was released while some of its members were still to be heard. */
@@ -19,6 +21,8 @@ export interface Answered {
   readonly plan: AttemptPlan;
   readonly attempt: Attempt;
   readonly served: SealedMember;
+  /** Of the choice. */
+  readonly verdict: Verdict;
   readonly policy: Policy;
   /** Index of the choice. */
   readonly choice: number;
@@ -26,6 +30,9 @@ export interface Answered {
 
 interface Heard extends Answered {
   readonly journal: LateJournal;
+  /** What was heard so far, of witnesses that were right or wrong. */
+  readonly transcripts: SealedMember[];
+  readonly scores: TakenScore[];
 }
 
 type LateDeps = WaveDeps & ScoringDeps;
@@ -38,7 +45,7 @@ export async function hearWitnesses(deps: PipelineDeps, answer: Answered): Promi
   const { attempt } = answer;
   const late = attempt.wave.members.filter((member) => member.standing === 'late');
   if (late.length === 0) return;
-  const heard: Heard = { ...answer, journal: journalOf(deps, answer) };
+  const heard: Heard = { ...answer, journal: journalOf(deps, answer), transcripts: [], scores: [] };
   const { journal } = heard;
   // Nobody waits for it any more: it has as long as a whole job for its one chunk.
   const { jobMs } = deps.pipeline;
@@ -82,19 +89,23 @@ async function hear(
   await journal.payFor(wave, [], 'witness');
   if (witness === null) return [];
   const problem = memberShapeProblem(witness, attempt.order.rules);
-  if (problem !== null) return accuse(deps, heard, [], { plan, accused: [accusation(witness, `shape:${problem}`)] });
+  if (problem !== null) {
+    return accuse(deps, heard, [], { plan, accused: [accusation(witness, `shape:${problem}`)], witness });
+  }
   const groups = groupsOf([served, witness]);
   if (groups.length === 1) return [];
   if ((await clustersOf(lateDeps, plan, groups, deps.stopping)).length === 1) return [];
   const { rejected, scores } = await judge(lateDeps, heard, plan, witness, deps.stopping);
-  await journal.payFor(null, scores, 'counted');
+  // Who of them was right is known once somebody is accused.
+  await journal.payFor(null, scores, 'witness');
   if (rejected.includes(0)) {
-    await deps.store.withTx((tx) => updateJob(tx, witness.jobId, { standing: 'counted' }));
+    witness.standing = rejected.includes(1) ? 'witness' : 'counted';
+    await deps.store.withTx((tx) => updateJob(tx, witness.jobId, { standing: witness.standing }));
     const accused = behind(heard).map((member) => accusation(member, 'rejected_after_witness'));
-    return accuse(deps, heard, scores, { plan: heard.plan, accused });
+    return accuse(deps, heard, scores, { plan: heard.plan, accused, witness });
   }
   const accused = rejected.includes(1) ? [accusation(witness, 'rejected_by_scorers')] : [];
-  return accuse(deps, heard, scores, { plan, accused });
+  return accuse(deps, heard, scores, { plan, accused, witness });
 }
 
 /** The whole transcript of the witness under its own seal, or null. */
@@ -143,18 +154,34 @@ function accusation(member: SealedMember, reason: string): Accusation {
   return { member, fault: 'wrong_output', reason, contradiction: null };
 }
 
-/** Opens the disputes; who is accused no longer counts among those who were right. */
+interface Charge {
+  readonly plan: AttemptPlan;
+  readonly accused: readonly Accusation[];
+  readonly witness: SealedMember;
+}
+
+/** Opens the disputes; who is accused, and the scorers who had taken its side, no longer count among those who were right. */
 async function accuse(
   deps: PipelineDeps,
-  { served }: Heard,
+  heard: Heard,
   scores: readonly TakenScore[],
-  { plan, accused }: { readonly plan: AttemptPlan; readonly accused: readonly Accusation[] },
+  { plan, accused, witness }: Charge,
 ): Promise<readonly Accusation[]> {
+  const { served, attempt, verdict } = heard;
+  for (const { member } of accused) member.standing = 'rejected';
+  if (accused.length > 0) heard.transcripts.push(witness);
+  heard.scores.push(...scores);
+  const standings = scorerStandings(
+    [...attempt.wave.members, ...heard.transcripts],
+    [...attempt.scores, ...heard.scores].map(voteOf),
+    verdict !== 'inconclusive',
+  );
   await deps.store.withTx(async (tx) => {
     for (const one of accused) {
       await openDisputeAbout(tx, deps, { plan, scores }, one, served);
       await updateJob(tx, one.member.jobId, { standing: 'rejected' });
     }
+    for (const [jobId, standing] of standings) await updateJob(tx, jobId, { standing });
   });
   return accused;
 }

@@ -3,7 +3,7 @@
 import type { ErrorCode } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Standing } from '#protocol/verdict';
-import type { Outcome, SettledVerdict, Settlement } from '../ledger/settle.ts';
+import type { AnsweredVerdict, Outcome, SettledVerdict, Settlement, UnansweredVerdict } from '../ledger/settle.ts';
 import { settle } from '../ledger/settle.ts';
 import { insertAttestation } from './attestations-repo.ts';
 import { disputesOfRequest, updateDispute } from './disputes-repo.ts';
@@ -17,11 +17,6 @@ import type { LogLeaf } from './log-repo.ts';
 import { appendLog, logSize } from './log-repo.ts';
 import type { RequestRow } from './requests-repo.ts';
 import { openRequest, updateRequest } from './requests-repo.ts';
-
-/** Ends with an answer. */
-export type AnsweredVerdict = Exclude<SettledVerdict, 'inconclusive' | 'failed' | 'disconnected'>;
-/** Ends without one. */
-export type UnansweredVerdict = Exclude<SettledVerdict, AnsweredVerdict>;
 
 /** What the caller makes of the settlement before it becomes durable: the log's entry, and the statement to sign afterwards. */
 export interface AnswerRecord {

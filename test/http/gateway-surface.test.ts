@@ -2,6 +2,7 @@
 import OpenAI from 'openai';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { requestById } from '../../gateway/store/requests-repo.ts';
 import { API_KEY, booksOf, STAKE_NANO } from '../fixtures/network.ts';
 import { type HttpNetwork, loadMinnows, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
 
@@ -117,6 +118,9 @@ describe('with liars in the committee', () => {
       const best = await ask({ verification: { mode: 'quorum', n: 5, on_inconclusive: 'best_effort' } });
       expect(best.status).toBe(200);
       expect(best.body.assay.verdict).toBe('inconclusive');
+      const row = await liars.store.read((handle) => requestById(handle, best.headers['assay-id']!));
+      expect(row).toMatchObject({ verdict: 'best_effort' });
+      expect(row!.chargedNano).toBeGreaterThan(0n);
       const honest = liars.members[0]!.address;
       const { body } = await request(liars.url).get('/v1/providers');
       const stake = (body.data as { id: string; stake_nano: string }[]).find(({ id }) => id === honest)!.stake_nano;

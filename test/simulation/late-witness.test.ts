@@ -5,9 +5,11 @@ import type { Gateway, GatewayLimits } from '../../gateway/gateway.ts';
 import { clientAccount, earningsAccount } from '../../gateway/ledger/accounts.ts';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
-import { balanceNano } from '../../gateway/store/ledger-repo.ts';
+import { jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
+import { balanceNano, transferById } from '../../gateway/store/ledger-repo.ts';
 import { logRange } from '../../gateway/store/log-repo.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
+import { lyingScorer } from '../fixtures/cheats-engine.ts';
 import {
   API_KEY,
   booksOf,
@@ -63,6 +65,7 @@ const stuckOnce = (engine: Engine, clock: VirtualClock) => stuck(engine, clock, 
 async function startWorld(
   drawn: Readonly<Record<string, (clock: VirtualClock) => Engine>>,
   limits: Partial<GatewayLimits> = {},
+  firstScorer = toyMachine(),
 ): Promise<World> {
   const clock = new VirtualClock();
   const rng = new SeededRng('witness');
@@ -79,7 +82,9 @@ async function startWorld(
     return { url: `http://${name}`, role };
   };
   const members = Object.entries(drawn).map(([name, engine]) => plug(name, engine(clock)));
-  const others = ['scorer-a', 'scorer-b', 'referee'].map((name) => plug(name, toyMachine()));
+  const others = ['scorer-a', 'scorer-b', 'referee'].map((name) =>
+    plug(name, name === 'scorer-a' ? firstScorer : toyMachine()),
+  );
   const { store, remove } = await temporaryStore(false);
   const gateway = await clock.run(
     startGateway({ ...world, store, signer, model: TOY_MODEL, fetch: wire.fetch, limits }, members),
@@ -197,6 +202,48 @@ describe('a witness', () => {
     const { body } = await world.ask();
     await clock.run(gateway.settled());
     expect(await world.get(`/v1/attestations/${body.assay.id}`)).toMatchObject({ status: 'standing' });
+    expect(await booksOf(store)).toEqual([]);
+  });
+});
+
+describe('a scorer that takes the liars’ side', () => {
+  const sharersOf = async (store: Store): Promise<string[]> => {
+    const [dispute] = await store.read((handle) => listDisputes(handle, { limit: 1, state: 'settled' }));
+    const transfer = await store.read((handle) => transferById(handle, `dispute:${dispute!.disputeId}`));
+    const accounts = transfer!.postings.map(({ account }) => account);
+    return accounts.filter((account) => account.startsWith('earnings:')).sort();
+  };
+
+  test('is paid for its score and gets nothing of the slash; those who were right do', async () => {
+    const world = await startWorld({ a: honest, b: honest, liar: cheap }, {}, lyingScorer(honest(), cheap()));
+    const { store, gateway, clock, addressOf } = world;
+    const { body } = await world.ask();
+    expect(body.assay.verdict).toBe('agreed');
+    await clock.run(gateway.settled());
+    await clock.run(gateway.tick());
+    expect(await rulings(store)).toEqual({ [addressOf('liar')]: 'upheld' });
+    const jobs = await store.read((handle) => jobsOfRequest(handle, body.assay.id));
+    const scored = jobs.filter(({ provider, role }) => provider === addressOf('scorer-a') && role === 'scorer');
+    expect(scored.length).toBeGreaterThan(0);
+    expect(scored.map(({ standing }) => standing)).not.toContain('counted');
+    expect(scored.every(({ earnedNano }) => earnedNano > 0n)).toBe(true);
+    const right = ['a', 'b', 'scorer-b'].map((name) => earningsAccount(addressOf(name)));
+    expect(await sharersOf(store)).toEqual(right.sort());
+    expect(await booksOf(store)).toEqual([]);
+  });
+
+  test('and whose side had won until a witness was heard, gets nothing of their slash', async () => {
+    const late = (clock: VirtualClock) => stuckOnce(honest(), clock);
+    const world = await startWorld({ 'liar-a': cheap, 'liar-b': cheap, late }, {}, lyingScorer(honest(), cheap()));
+    const { store, gateway, clock, addressOf } = world;
+    const { body } = await world.ask();
+    await clock.run(gateway.settled());
+    await clock.run(gateway.tick());
+    expect(await rulings(store)).toEqual({ [addressOf('liar-a')]: 'upheld', [addressOf('liar-b')]: 'upheld' });
+    const jobs = await store.read((handle) => jobsOfRequest(handle, body.assay.id));
+    expect(jobs.some(({ provider }) => provider === addressOf('scorer-a'))).toBe(true);
+    const right = ['late', 'scorer-b'].map((name) => earningsAccount(addressOf(name)));
+    expect(await sharersOf(store)).toEqual(right.sort());
     expect(await booksOf(store)).toEqual([]);
   });
 });

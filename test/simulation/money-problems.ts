@@ -1,13 +1,24 @@
 /** Money: the books balance, nobody pays above the quote, nothing on failure, and one charge at most for one key. */
 import { eq } from 'drizzle-orm';
 import { clientAccount } from '../../gateway/ledger/accounts.ts';
+import { jobPrice } from '../../gateway/ledger/price.ts';
+import { type JobRow, jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
 import { balanceNano } from '../../gateway/store/ledger-repo.ts';
 import { booksOf, FUNDS_NANO } from '../fixtures/network.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Run } from './simulation.ts';
+import { TOY_MODEL } from './toy-machine.ts';
 
 /** Verdicts of requests that a client pays nothing for. */
 const FREE = ['failed', 'inconclusive'];
+
+/** What a client owes for an answer, best effort included: the revealed work of the drawn members, up to the quote. */
+function dueOf(jobs: readonly JobRow[], quoteNano: bigint): bigint {
+  const drawn = jobs.filter(({ role, wave }) => role === 'member' && wave === 0);
+  const paid = drawn.filter(({ standing }) => ['counted', 'equivalent', 'rejected'].includes(standing ?? ''));
+  const due = paid.reduce((sum, job) => sum + jobPrice(TOY_MODEL.price, job).chargeNano, 0n);
+  return due < quoteNano ? due : quoteNano;
+}
 
 /** Every violation, in words. */
 export async function moneyProblems(run: Run): Promise<string[]> {
@@ -34,12 +45,18 @@ export async function moneyProblems(run: Run): Promise<string[]> {
     for (const answer of run.tries) {
       const outcome = outcomeOf(answer);
       if (outcome.kind !== 'answered') continue;
-      const { requestId, price } = outcome.statement;
+      const { requestId, price, verdict } = outcome.statement;
       answered.add(requestId);
       const row = byId.get(requestId);
       if (row?.state !== 'settled') problems.push(`money: ${requestId} was answered and is ${row?.state ?? 'unknown'}`);
       if (row && row.chargedNano !== BigInt(price.chargedNano))
         problems.push(`money: ${requestId} cost another amount than it says`);
+      if (row && row.verdict !== (verdict === 'inconclusive' ? 'best_effort' : verdict)) {
+        problems.push(`money: ${requestId} was answered as ${verdict} and paid as ${row.verdict}`);
+      }
+      const dueNano = row ? dueOf(await jobsOfRequest(handle, requestId), row.quoteNano) : 0n;
+      if (row && row.chargedNano !== dueNano)
+        problems.push(`money: ${requestId} cost ${row.chargedNano}, not ${dueNano}`);
     }
     const broken = run.tries.filter(({ end }) => end !== 'answered').length;
     // Settled, and yet nobody holds the answer: only where the connection broke.

@@ -2,8 +2,8 @@
 import type { ErrorCode } from '#protocol/errors';
 import { ProtocolError } from '#protocol/errors';
 import type { Standing } from '#protocol/verdict';
+import type { AnsweredVerdict, UnansweredVerdict } from '../../gateway/ledger/settle.ts';
 import { acceptRequest } from '../../gateway/store/accept-request.ts';
-import type { AnsweredVerdict, UnansweredVerdict } from '../../gateway/store/close-request.ts';
 import { failRequest, settleRequest } from '../../gateway/store/close-request.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import { balancesNano, readBooks } from '../../gateway/store/ledger-repo.ts';
