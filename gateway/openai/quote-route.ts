@@ -94,6 +94,8 @@ function quotedCounts(c: GatewayContext, rules: ChatRules, fields: Readonly<Reco
     maxTokens,
     choices: choicesOfBody(counts, maxTokens, rules.limits),
     logprobs: null,
+    stream: false,
+    clientNonce: null,
     sampling: {
       temperature: temperature ?? 1,
       topP: 1,

@@ -1,12 +1,12 @@
 /** Accepting a request: money held, draw taken, everything about the attempt fixed (DESIGN §4.1-4.3). */
-import { admittedOrder, seatsFrom } from '#protocol/draw';
+import { admittedOrder, type Snapshot, seatsFrom } from '#protocol/draw';
 import { ProtocolError } from '#protocol/errors';
 import { type Address, toHex } from '#protocol/hash';
 import { policyCanonicalJson } from '#protocol/policy';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
 import type { Breakers } from '../committee/breakers.ts';
-import type { CapabilitySkips } from '../committee/capability-skips.ts';
+import type { CandidateSkip, CapabilitySkips } from '../committee/capability-skips.ts';
 import type { Deadlines } from '../committee/deadlines.ts';
 import type { EpochKeeper, OpenEpoch } from '../committee/epochs.ts';
 import { passedOver } from '../committee/passed-over.ts';
@@ -17,9 +17,12 @@ import type { AnswerRequest } from '../openai/answer.ts';
 import { acceptRequest } from '../store/accept-request.ts';
 import type { Store } from '../store/handle.ts';
 import { Attempt, type AttemptDeps } from './attempt.ts';
+import { unavailable } from './attempt-errors.ts';
 import { type Choice, plansOf } from './choices.ts';
 import { type LinkedAbort, requestLife } from './deadline.ts';
+import { ableEntries, admittedEntries, operatorsOf } from './eligible.ts';
 import { type Offer, offerOf } from './offer.ts';
+import { refuseOversized } from './oversize.ts';
 import type { AttemptPlan } from './plan.ts';
 import { StoreJournal } from './store-journal.ts';
 
@@ -68,13 +71,16 @@ export interface Running {
   closed: boolean;
 }
 
-/** @throws {ProtocolError} max_cost_exceeded, insufficient_quota, reserve_empty, committee_unavailable */
+/** @throws {ProtocolError} invalid_request, max_cost_exceeded, insufficient_quota, reserve_empty, committee_unavailable */
 export async function accept(deps: PipelineDeps, request: AnswerRequest): Promise<Running> {
   const { model, policy, requestId, bodyHash } = request;
   const offer = offerOf({ ...request, promptTokens: request.promptIds.length });
   const { shape } = offer;
   // Before any money is held: what fails from there on has a hold to release.
   const unable = await deps.skips.of(model.digest, request);
+  const { snapshot } = await deps.epochs.current();
+  refuseUnseatable(deps, snapshot, request, unable);
+  refuseOversized(deps, snapshot, request, [...unable, ...deps.breakers.skips()]);
   const { epoch, attempt, drawIndex } = await hold(deps, request, offer);
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
   const candidates = candidatesOf(deps, epoch, draw.order, request);
@@ -107,6 +113,22 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   });
   const seats = candidates.slice(0, policy.n).map(({ address }) => address);
   return { request, choices, epoch, drawIndex, draw, seats, quoteNano: offer.quoteNano, life, closed: false };
+}
+
+/**
+ * A policy that cannot fill its seats now is refused before anything is held or drawn; whoever leaves after that is found
+ * out by the attempt, which is logged.
+ * @throws {ProtocolError} committee_unavailable
+ */
+function refuseUnseatable(
+  { registry }: PipelineDeps,
+  snapshot: Snapshot,
+  { model, policy }: AnswerRequest,
+  unable: readonly CandidateSkip[],
+): void {
+  const admitted = admittedEntries(snapshot, model.digest, policy);
+  const operators = operatorsOf(ableEntries(registry, admitted, model.digest, unable));
+  if (operators < policy.n) throw unavailable(operators, policy.n, operators);
 }
 
 /** Hold, cover and draw in one transaction; an epoch that ran out in between is renewed once. */

@@ -1,5 +1,5 @@
 /** What a policy costs, buys and finds, before it is bought (DESIGN §9): by the functions that hold, draw and seat. */
-import { isEntryAdmitted, type SnapshotEntry } from '#protocol/draw';
+import type { SnapshotEntry } from '#protocol/draw';
 import type { Address, Hash } from '#protocol/hash';
 import { type Policy, policyOfBody } from '#protocol/policy';
 import { passedOver } from '../committee/passed-over.ts';
@@ -9,11 +9,14 @@ import { jobPrice, quoteNano } from '../ledger/price.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
 import { balanceNano } from '../store/ledger-repo.ts';
 import type { PipelineDeps } from './accept.ts';
+import { ableEntries, admittedEntries } from './eligible.ts';
 import { offerOf } from './offer.ts';
+import { refuseOversized } from './oversize.ts';
 import { securityOf } from './security.ts';
 
 /** A request as far as its quote goes. */
-export interface QuotedRequest extends Pick<AnswerRequest, 'model' | 'sampling' | 'logprobs' | 'choices' | 'policy'> {
+export interface QuotedRequest
+  extends Pick<AnswerRequest, 'model' | 'sampling' | 'logprobs' | 'choices' | 'policy' | 'stream' | 'clientNonce'> {
   readonly promptTokens: number;
   readonly maxTokens: number;
 }
@@ -33,16 +36,15 @@ export interface QuoteFacts {
   readonly isCovered: boolean;
 }
 
-/** @throws {ProtocolError} max_cost_exceeded, insufficient_quota */
+/** @throws {ProtocolError} invalid_request, max_cost_exceeded, insufficient_quota */
 export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Promise<QuoteFacts> {
   const { model, policy } = request;
   const { shape, quoteNano: quote, coverNano: cover } = offerOf(request);
   const epoch = await deps.epochs.current();
   const unable = await deps.skips.of(model.digest, request);
-  const admitted = epoch.snapshot.entries.filter(
-    (entry) => entry.modelDigests.includes(model.digest) && isEntryAdmitted(entry, model.digest, policy.filter),
-  );
-  const seats = seatsOf(deps, admitted, model.digest);
+  refuseOversized(deps, epoch.snapshot, request, [...unable, ...deps.breakers.skips()]);
+  const admitted = admittedEntries(epoch.snapshot, model.digest, policy);
+  const seats = seatsOf(deps, ableEntries(deps.registry, admitted, model.digest, unable), model.digest);
   const out = new Set(passedOver(seats, unable, deps.breakers.skips(), policy.n).map(({ provider }) => provider));
   const eligible = seats.filter(({ address }) => !out.has(address));
   const reserveNano = await deps.store.read((handle) => balanceNano(handle, RESERVE));
@@ -70,7 +72,7 @@ function quorumOf(policy: Policy): number {
   return policy.mode === 'quorum' ? policy.n : policyOfBody('quorum').n;
 }
 
-/** One seat an operator, the one with the least stake; who has left since the epoch began is not there. */
+/** One seat an operator, the one with the least stake. */
 function seatsOf(deps: PipelineDeps, entries: readonly SnapshotEntry[], digest: Hash): Seat[] {
   const byStake = [...entries].sort((a, b) => (BigInt(a.stakeNano) < BigInt(b.stakeNano) ? -1 : 1));
   const perOperator = new Map<string, Seat>();

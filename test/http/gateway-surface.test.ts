@@ -2,7 +2,10 @@
 import OpenAI from 'openai';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { requestById } from '../../gateway/store/requests-repo.ts';
+import { clientAccount } from '../../gateway/ledger/accounts.ts';
+import { balanceNano } from '../../gateway/store/ledger-repo.ts';
+import { logSize } from '../../gateway/store/log-repo.ts';
+import { requestById, requestsOfKey } from '../../gateway/store/requests-repo.ts';
 import { API_KEY, booksOf, STAKE_NANO } from '../fixtures/network.ts';
 import { type HttpNetwork, loadMinnows, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
 
@@ -65,7 +68,17 @@ describe('a policy', () => {
   });
 
   test('that the registry cannot seat is refused at once, uncharged, and not worth a retry', async () => {
+    const record = () =>
+      network.store.read(async (handle) => [
+        await logSize(handle),
+        await requestsOfKey(handle, 'key-test', 100),
+        await balanceNano(handle, clientAccount('key-test')),
+      ]);
+    await network.gateway.settled();
+    const before = await record();
     const { status, body, headers } = await post({ verification: { mode: 'quorum', n: 7 } });
+    // Nothing was held, drawn or logged for it.
+    expect(await record()).toEqual(before);
     expect(status).toBe(503);
     expect(body.error.code).toBe('committee_unavailable');
     expect(headers['x-should-retry']).toBe('false');

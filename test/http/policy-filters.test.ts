@@ -1,6 +1,7 @@
 /** What a client may spend and who may see its request: over HTTP, in the attestation, and against a gateway that does not care. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verifyResponse } from '#protocol/verify';
+import { logSize } from '../../gateway/store/log-repo.ts';
 import { requestsOfKey } from '../../gateway/store/requests-repo.ts';
 import { forgeAnswer } from '../fixtures/forged-answer.ts';
 import { API_KEY, booksOf } from '../fixtures/network.ts';
@@ -87,7 +88,12 @@ test('lists of classes and a header say the same', async () => {
 });
 
 test('a policy that leaves too few providers is a 503 that is not to be repeated', async () => {
+  const record = () =>
+    network.store.read(async (handle) => [await logSize(handle), await requestsOfKey(handle, 'key-test', 100)]);
+  await network.gateway.settled();
+  const before = await record();
   const refused = await send({ n: 3, allow_regions: ['us'] });
+  expect(await record()).toEqual(before);
   expect(refused.status).toBe(503);
   expect(refused.error).toMatchObject({ code: 'committee_unavailable' });
   expect(refused.headers.get('x-should-retry')).toBe('false');
