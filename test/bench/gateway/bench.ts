@@ -79,7 +79,8 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-async function startMocks(children: Child[]): Promise<string[]> {
+/** Starts the mock providers: members first, then the referee. @returns their URLs */
+export async function startMocks(children: Child[]): Promise<string[]> {
   const { modelDigest } = await readModel(folderReader(MODEL));
   const mocks = [...MEMBERS.map((name) => [name, 'member']), ['referee', 'referee']].map(([name, role]) =>
     startSource('mock-main.ts', [name!, role!, modelDigest, MODEL_ID]),
@@ -120,10 +121,17 @@ async function startRows(
 }
 
 /** The built program as it is deployed: database on disk, every transaction durable, log of every request. */
-async function startGateway(folder: string, mocks: readonly string[], children: Child[], nodeArgs: readonly string[]) {
+export async function startGateway(
+  folder: string,
+  mocks: readonly string[],
+  children: Child[],
+  nodeArgs: readonly string[],
+  env: Record<string, string> = {},
+) {
   const data = path.join(folder, 'gateway');
   const gateway = startNode([...nodeArgs, path.join(ROOT, 'dist/main.js'), 'gateway'], {
     env: {
+      ...env,
       ASSAY_GATEWAY_PORT: '0',
       ASSAY_GATEWAY_DATA_FOLDER: data,
       ASSAY_GATEWAY_KEY_FILE: path.join(data, 'key'),
@@ -146,21 +154,7 @@ async function measure(
   mocks: readonly string[],
   { seconds }: BenchOptions,
 ): Promise<Cell> {
-  const load: Load = {
-    url: `${row.url}/v1/chat/completions`,
-    headers: row.headers,
-    fields: {
-      model: MODEL_ID,
-      messages: [{ role: 'user', content: 'What is the capital of Norway?' }],
-      temperature: 0,
-      max_tokens: kind === 'stream' ? STREAM_TOKENS : PLAIN_TOKENS,
-      stream: kind === 'stream',
-      ...row.fields,
-    },
-    concurrency,
-    warmupSeconds: WARMUP_SECONDS,
-    seconds,
-  };
+  const load = { ...loadFor(row, kind), concurrency, seconds };
   await takeHolds(mocks);
   const generator = startSource('load-main.ts', [JSON.stringify(load)]);
   await lineOf(generator);
@@ -169,7 +163,7 @@ async function measure(
   await lineOf(generator);
   const after = row.pid === null ? null : cpuNs(row.pid);
   const wallSeconds = (performance.now() - begunAt) / 1000;
-  const { samples, failures } = JSON.parse(await lineOf(generator)) as LoadResult;
+  const { samples, total, failures } = JSON.parse(await lineOf(generator)) as LoadResult;
   await generator.stop();
   if (failures.length > 0) throw new Error(`${row.name} did not answer: ${failures[0]} ${row.log()}`);
   const { joined, ...figures } = figuresOf(samples, await takeHolds(mocks));
@@ -181,6 +175,7 @@ async function measure(
     kind,
     concurrency,
     requests: samples.length,
+    total,
     requestsPerSecond: samples.length / wallSeconds,
     ...figures,
     firstAfterSealP50Ms: streams ? figures.firstAfterSealP50Ms : null,
@@ -188,6 +183,27 @@ async function measure(
     cpuUs: before === null || after === null ? null : (after - before) / 1000 / samples.length,
     rssMib: row.pid === null ? null : rssMib(row.pid),
     loadAverage: loadavg()[0]!,
+  };
+}
+
+/** Requests of one kind to our gateway, for whoever measures something else. */
+export function loadOf(url: string, kind: Cell['kind'], verification: object): Omit<Load, 'concurrency' | 'seconds'> {
+  return loadFor({ url, headers: { authorization: `Bearer ${API_KEY}` }, fields: { verification } }, kind);
+}
+
+function loadFor({ url, headers, fields }: Pick<Row, 'url' | 'headers' | 'fields'>, kind: Cell['kind']) {
+  return {
+    url: `${url}/v1/chat/completions`,
+    headers,
+    fields: {
+      model: MODEL_ID,
+      messages: [{ role: 'user', content: 'What is the capital of Norway?' }],
+      temperature: 0,
+      max_tokens: kind === 'stream' ? STREAM_TOKENS : PLAIN_TOKENS,
+      stream: kind === 'stream',
+      ...fields,
+    },
+    warmupSeconds: WARMUP_SECONDS,
   };
 }
 

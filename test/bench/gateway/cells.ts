@@ -8,6 +8,8 @@ export interface Cell {
   readonly kind: 'plain' | 'stream';
   readonly concurrency: number;
   readonly requests: number;
+  /** With those of the warm-up. */
+  readonly total: number;
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;

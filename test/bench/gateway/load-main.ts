@@ -12,12 +12,17 @@ export interface Load {
   readonly concurrency: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
+  /** False counts only: for runs whose samples would not fit into memory. */
+  readonly keepsSamples?: boolean;
 }
 
 /** One answer: [key, sent, first text, done], times in nanoseconds. The key finds what the mocks noted about it. */
 export type Sample = readonly [key: string, sentAtNs: number, firstAtNs: number, doneAtNs: number];
 
 export interface LoadResult {
+  /** Answers of the measured time, and all with those of the warm-up. */
+  readonly count: number;
+  readonly total: number;
   readonly samples: readonly Sample[];
   readonly failures: readonly string[];
 }
@@ -32,14 +37,16 @@ const head = `POST ${url.pathname} HTTP/1.1\r\n${lines.map(([name, value]) => `$
 const samples: Sample[] = [];
 const texts: string[] = [];
 const failures: string[] = [];
-let count = 0;
+let asked = 0;
+let answered = 0;
 
 const clients = await Promise.all(Array.from({ length: load.concurrency }, () => RawClient.open(url)));
 await sendFor(load.warmupSeconds, () => undefined);
 process.stdout.write('begin\n');
 await sendFor(load.seconds, (key, answer) => {
   if (answer.status !== 200 || answer.text.includes('"error":{')) failures.push(answer.text.slice(0, 500));
-  else if (samples.length < SAMPLES_MAX) {
+  else answered += 1;
+  if (failures.length === 0 && load.keepsSamples !== false && samples.length < SAMPLES_MAX) {
     samples.push([key, answer.sentAtNs, answer.firstAtNs, answer.doneAtNs]);
     texts.push(attestationIn(answer.text));
   }
@@ -47,7 +54,7 @@ await sendFor(load.seconds, (key, answer) => {
 process.stdout.write('end\n');
 for (const client of clients) client.close();
 const keyed = samples.map(([key, ...times], i): Sample => [roundIdIn(texts[i]!) ?? key, ...times]);
-const result: LoadResult = { samples: keyed, failures: failures.slice(0, 5) };
+const result: LoadResult = { count: answered, total: asked, samples: keyed, failures: failures.slice(0, 5) };
 process.stdout.write(`${JSON.stringify(result)}\n`);
 
 async function sendFor(
@@ -58,7 +65,7 @@ async function sendFor(
   await Promise.all(
     clients.map(async (client) => {
       while (performance.now() < endMs) {
-        const key = `r${count++}`;
+        const key = `r${asked++}`;
         const body = JSON.stringify({ ...load.fields, user: key });
         take(key, await client.send(`${head}content-length: ${body.length}\r\n\r\n${body}`));
       }

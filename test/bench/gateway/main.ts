@@ -1,12 +1,12 @@
 /** `npm run bench:gateway -- [--seconds 2] [--c 1,32] [--kinds plain,stream] [--rows a,b] [--out file.json] [--cpu-prof folder]` */
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { ROOT } from '../../contract/program.ts';
 import { runBench } from './bench.ts';
 import { type Cell, tableOf } from './cells.ts';
+import { type CpuProfile, profileText } from './profile.ts';
+import { provenance } from './provenance.ts';
 
 const { values } = parseArgs({
   options: {
@@ -30,26 +30,21 @@ const { cells, absent } = await runBench({
   nodeArgs: profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${path.resolve(profileFolder)}`] : [],
   progress: (line) => console.log(line),
 });
-const [cpu] = cpus();
-const result = {
-  date: new Date().toISOString(),
-  commit:
-    git('rev-parse', '--short', 'HEAD') +
-    (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : ' with changes'),
-  machine: `${cpus().length} x ${cpu?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`,
-  seconds: Number(values.seconds),
-  absent,
-  cells,
-};
+const result = { ...provenance(), seconds: Number(values.seconds), absent, cells };
 if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 1)}\n`);
 console.log(`\n${result.date}, commit ${result.commit}, ${result.machine}\n`);
 console.log(tableOf(cells));
 for (const row of absent) console.log(`\nnot measured: ${row}`);
+if (profileFolder) console.log(`\n${summaryIn(profileFolder)}`);
 
-function git(...args: string[]): string {
-  try {
-    return execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
-  } catch {
-    return 'unknown';
-  }
+/** The newest profile of the folder, over all requests that the gateway had. */
+function summaryIn(folder: string): string {
+  const file = readdirSync(folder)
+    .filter((name) => name.endsWith('.cpuprofile'))
+    .sort()
+    .at(-1);
+  const ours = cells.filter(({ row }) => row === 'single' || row === 'quorum n=3');
+  const requests = ours.reduce((sum, { total }) => sum + total, 0);
+  if (!file || requests === 0) return 'no profile of the gateway was written';
+  return profileText(JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as CpuProfile, requests);
 }
