@@ -1,6 +1,7 @@
 /** Serves an answer to one client: its own, or under an idempotency key one that is shared or was made before. */
 import type { Clock } from '#protocol/env';
 import { ProtocolError } from '#protocol/errors';
+import { clientLeft } from '../http/client-left.ts';
 import type { GatewayContext } from '../http/context.ts';
 import type { KeyedCall } from './answer.ts';
 import { bodyOfFrames } from './chat-stream.ts';
@@ -48,16 +49,12 @@ async function serveOwn(
   deps: ServeDeps,
   make: (making: Making) => Promise<MadeAnswer>,
 ): Promise<Response> {
-  const left = new AbortController();
-  const onLeft = () => left.abort(new ProtocolError('client_closed', 'The client has left.'));
   // The request's own signal covers plain answers; a stream's `cancel` covers the rest.
-  const { signal } = c.req.raw;
-  if (signal.aborted) onLeft();
-  else signal.addEventListener('abort', onLeft, { once: true });
-  const { headers, body } = await make({ signal: left.signal, keeper: null });
+  const { controller, release } = clientLeft(c.req.raw);
+  const { headers, body } = await make({ signal: controller.signal, keeper: null }).finally(release);
   if (typeof body === 'string') return new Response(body, { headers });
   return streamed(c, deps, headers, body, () => {
-    onLeft();
+    controller.abort(new ProtocolError('client_closed', 'The client has left.'));
     c.get('observation').code ??= 'client_closed';
     c.get('ended')();
   });

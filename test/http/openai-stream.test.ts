@@ -1,4 +1,5 @@
 /** Streams: framing, usage, text at token borders, failures, clients that leave. */
+import { getEventListeners } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
 import request from 'supertest';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -212,3 +213,19 @@ test('a stream is counted once, when it ends', async () => {
     }),
   ]);
 });
+
+test.each([true, false])(
+  'an answered request has no listener left that would keep it in memory (stream %s)',
+  async (isStream) => {
+    const client = new AbortController();
+    const asked = new Request('http://gateway.test/v1/chat/completions', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'minnow-5m', messages, stream: isStream }),
+      signal: client.signal,
+    });
+    const answer = await served.fetch(asked);
+    await answer.text();
+    expect(getEventListeners(asked.signal, 'abort')).toHaveLength(0);
+  },
+);
