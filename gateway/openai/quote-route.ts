@@ -10,6 +10,7 @@ import type { GatewayContext } from '../http/context.ts';
 import type { QuotedRequest, QuoteFacts } from '../round/quote.ts';
 import { type ChatRules, findModel, parseChatRequest } from './chat-request.ts';
 import { choicesOfBody } from './choices.ts';
+import { parseCompletionRequest } from './completion-request.ts';
 import { maxTokensOfBody } from './max-tokens.ts';
 
 export interface QuoteDeps extends ChatRules {
@@ -26,13 +27,14 @@ const zCounts = z.strictObject({
   verification: z.unknown().optional(),
 });
 
-/** A whole chat body, quoted as it would be served, or counts. @throws {ProtocolError} as the chat route, for what it refuses */
+/** A whole body of either route, quoted as it would be served, or counts. @throws {ProtocolError} as that route, for what it refuses */
 export function postQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Response> {
   return async (c) => {
     const bytes = await readBody(c.req.raw, deps.limits.bodyBytesMax);
     const { fields } = parseJsonBody(bytes);
-    if (!('messages' in fields)) return show(c, deps, quotedCounts(c, deps, fields));
-    const { answer } = parseChatRequest(
+    const parse = parserOf(fields);
+    if (parse === null) return show(c, deps, quotedCounts(c, deps, fields));
+    const { answer } = parse(
       {
         requestId: c.get('requestId'),
         apiKey: c.get('apiKey'),
@@ -45,6 +47,12 @@ export function postQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Respo
     );
     return show(c, deps, { ...answer, promptTokens: answer.promptIds.length });
   };
+}
+
+/** By the field that only one kind of body has. */
+function parserOf(fields: Readonly<Record<string, unknown>>) {
+  if ('messages' in fields) return parseChatRequest;
+  return 'prompt' in fields ? parseCompletionRequest : null;
 }
 
 /** The counts as a query, the policy in its text form. */
@@ -70,7 +78,7 @@ function quotedCounts(c: GatewayContext, rules: ChatRules, fields: Readonly<Reco
     const param = issue?.code === 'unrecognized_keys' ? issue.keys[0]! : String(issue?.path[0] ?? 'body');
     throw new ProtocolError(
       'invalid_request',
-      'Quotes are for a chat body, or for model, prompt_tokens, max_tokens and n.',
+      'Quotes are for a whole body, or for model, prompt_tokens, max_tokens and n.',
       {
         param: param.slice(0, 64),
       },
