@@ -4,6 +4,7 @@ import { ProtocolError } from '#protocol/errors';
 import { utf8 } from '#protocol/hash';
 import { parseJsonBody } from '#protocol/json-body';
 import { policyJson, policyText, resolvePolicy } from '#protocol/policy';
+import { GREEDY } from '#protocol/sampling';
 import { TOKENS_MAX } from '#protocol/schema';
 import { readBody } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
@@ -104,15 +105,7 @@ function quotedCounts(c: GatewayContext, rules: ChatRules, fields: Readonly<Reco
     logprobs: null,
     stream: false,
     clientNonce: null,
-    sampling: {
-      temperature: temperature ?? 1,
-      topP: 1,
-      topK: 0,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias: [],
-      stop: [],
-    },
+    sampling: { ...GREEDY, temperature: temperature ?? 1 },
   };
 }
 

@@ -7,6 +7,7 @@ import { listSupportedBackends } from 'onnxruntime-node';
 import { z } from 'zod';
 import type { Address } from '#protocol/hash';
 import { zManifestReply } from '#protocol/messages';
+import { GREEDY } from '#protocol/sampling';
 import type { ProviderConfig } from '../config.ts';
 import { loadModel } from '../load-model.ts';
 import { type CommandIo, callJson } from './command-io.ts';
@@ -102,18 +103,9 @@ async function checkModel(config: ProviderConfig, io: CommandIo): Promise<Findin
     const { numericClass, contextMax } = engine.info;
     const findings = [ok('model', `${config.modelId}, digest ${digest}, class ${numericClass}, context ${contextMax}`)];
     const promptIds = engine.text.encodeChat([{ role: 'user', content: 'Hello' }]);
-    const sampling = {
-      temperature: 0,
-      topP: 1,
-      topK: 0,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias: [],
-      stop: [],
-    };
     const startedMs = io.clock.nowMs();
     let count = 0;
-    for await (const _ of engine.generate({ promptIds, sampling, seed: 0n, maxTokens: TRIAL_TOKENS })) count++;
+    for await (const _ of engine.generate({ promptIds, sampling: GREEDY, seed: 0n, maxTokens: TRIAL_TOKENS })) count++;
     const seconds = Math.max(io.clock.nowMs() - startedMs, 1) / 1000;
     const text = `${count} tokens in ${seconds.toFixed(2)} s`;
     const isSlow = count / seconds < TOKENS_PER_SECOND_MIN;
