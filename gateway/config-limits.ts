@@ -1,6 +1,6 @@
 /** The limits that follow from a gateway's configuration. Pure. */
 import type { GatewayConfig } from './config.ts';
-import type { GatewayLimits } from './gateway.ts';
+import type { GatewayLimits } from './gateway-deps.ts';
 
 export function limitsOf(config: GatewayConfig): GatewayLimits {
   return {

@@ -1,90 +1,36 @@
 /** A gateway put together from its parts; main.ts, the tests and the simulation pass different clocks, keys and wires. */
-import type { Domain } from '#protocol/eip712';
-import type { Clock, Rng } from '#protocol/env';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
-import type { LogSigner } from '#protocol/log';
-import type { Policy } from '#protocol/policy';
-import type { Recover, Signer } from '#protocol/signer';
-import type { Traces } from '#protocol/trace-context';
 import { PolicyDefault } from './admin/policy-default.ts';
 import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
-import type { HeadMark } from './attest/signed-head.ts';
-import { type KeyVault, SigningKeys } from './attest/signing-keys.ts';
+import { SigningKeys } from './attest/signing-keys.ts';
 import { Breakers } from './committee/breakers.ts';
 import { Deadlines } from './committee/deadlines.ts';
-import { EpochKeeper, type SecretBox } from './committee/epochs.ts';
+import { EpochKeeper } from './committee/epochs.ts';
 import { Exclusions } from './committee/exclusions.ts';
 import { KeyAnnouncer } from './committee/key-announcer.ts';
 import { Registry } from './committee/registry.ts';
-import { type DeskMove, DisputeDesk } from './dispute/desk.ts';
+import { DisputeDesk } from './dispute/desk.ts';
+import type { GatewayDeps } from './gateway-deps.ts';
 import type { GatewayApp } from './http/context.ts';
 import { keyLookup } from './key-lookup.ts';
 import { keyedCalls } from './keyed-calls.ts';
 import { RESERVE, stakeAccount } from './ledger/accounts.ts';
-import { KEY_RATES_DEFAULT, type KeyRates } from './limits/key-limiter.ts';
-import { errorFields, type Log } from './log.ts';
-import type { Metrics } from './metrics.ts';
-import { mountRoutes, type Operation, type RouteParts } from './mount-routes.ts';
+import { KEY_RATES_DEFAULT } from './limits/key-limiter.ts';
+import { errorFields } from './log.ts';
+import { mountRoutes, type RouteParts } from './mount-routes.ts';
 import type { ModelEntry } from './openai/answer.ts';
-import { CHAT_LIMITS_DEFAULT, type ChatLimits } from './openai/limits.ts';
-import type { PipelineLimits } from './round/accept.ts';
+import { CHAT_LIMITS_DEFAULT } from './openai/limits.ts';
 import { abortedEntry } from './round/conclude.ts';
 import { linkAbort } from './round/deadline.ts';
 import { Drain } from './round/drain.ts';
 import { createPipeline } from './round/pipeline.ts';
 import { createProviderClient } from './round/provider-client.ts';
-import type { ReplyFetch } from './round/reply.ts';
-import type { WaveLimits } from './round/wave.ts';
 import { depositOnce, grantKey } from './store/grants.ts';
-import type { Store } from './store/handle.ts';
 import { forgetExpired, recover } from './store/recover.ts';
 import { RequestTraces } from './trace/request-traces.ts';
-
-/** Everything that decides how a gateway behaves; all durations in milliseconds. */
-export interface GatewayLimits extends WaveLimits, PipelineLimits {
-  /** Least time for a sealed chunk, however fast its class; the most is `roundTimeoutMs`. */
-  readonly sealLeastMs: number;
-  readonly scoreTimeoutMs: number;
-  readonly manifestTimeoutMs: number;
-  /** From a ruling until its money moves. */
-  readonly appealMs: number;
-  /** Draw keys per epoch. */
-  readonly epochSize: number;
-  /** Most stake of one provider that counts in the draw. */
-  readonly stakeCapNano: bigint;
-}
-
-export interface GatewayDeps {
-  readonly store: Store;
-  readonly fetch: ReplyFetch;
-  /** The key that this gateway began with; `vault` holds those that followed. */
-  readonly signer: Signer;
-  readonly vault?: KeyVault;
-  readonly logSigner: LogSigner;
-  /** Is told of every checkpoint before its signature leaves. */
-  readonly headMark?: HeadMark;
-  readonly box: SecretBox;
-  readonly recover: Recover;
-  readonly domain: Domain;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  /** Where spans go; without, a client's trace context is passed on and nothing is recorded. */
-  readonly traces?: Traces;
-  readonly models: readonly ModelEntry[];
-  readonly policyDefault: Policy;
-  readonly limits: GatewayLimits;
-  readonly chatLimits?: ChatLimits;
-  /** How operators run it; without, it has no admin API and admits whom its configuration names alone. */
-  readonly operation?: Operation;
-  /** Limits of keys that have none of their own. */
-  readonly keyRates?: KeyRates;
-  readonly onDisputeMove?: (move: DeskMove) => void;
-}
 
 /** Money that an embedded network begins with; each deposit happens once, however often it is asked for. */
 export interface Genesis {

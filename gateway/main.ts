@@ -13,6 +13,7 @@ import type { Address } from '#protocol/hash';
 import { readModel } from '#protocol/model-folder';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
+import { stopSignal } from '#protocol/stop-signal';
 import { createTextModel } from '#protocol/text';
 import type { Traces } from '#protocol/trace-context';
 import { readAdminKey } from './admin/admin-key.ts';
@@ -34,7 +35,6 @@ import type { ModelEntry } from './openai/answer.ts';
 import { createProviderFetch } from './provider-fetch.ts';
 import { listen } from './server.ts';
 import { watchState } from './state-gauges.ts';
-import { stopSignal } from './stop-signal.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import type { Store } from './store/handle.ts';
 import { listApiKeys } from './store/keys-repo.ts';
@@ -102,7 +102,7 @@ export async function runGateway(argv: readonly string[], env: Env): Promise<num
   const destination = pino.destination({ dest: 2, sync: true });
   const log = createLog({ clock: systemClock, level: config.logLevel, destination });
   try {
-    const signals = stopSignal(systemClock);
+    const signals = stopSignal(systemClock, process);
     const gateway = await startGateway(config, log);
     process.stdout.write(`assay gateway ${gateway.url}/v1 signing as ${gateway.address}\n`);
     if (gateway.hold !== null) process.stderr.write(`assay gateway: ${HOLD_TEXT[gateway.hold]}\n`);

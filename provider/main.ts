@@ -11,6 +11,7 @@ import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Rng } from '#protocol/env';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
+import { stopSignal } from '#protocol/stop-signal';
 import type { OpenTraces, Traces } from '#protocol/trace-context';
 import { createProvider, type Provider } from './app.ts';
 import { ENV_PREFIX, PROVIDER_SETTINGS, type ProviderConfig, redactedConfig } from './config.ts';
@@ -18,7 +19,6 @@ import { DEFAULT_LIMITS } from './deps.ts';
 import { readOrMakeKey } from './key-file.ts';
 import { loadModel } from './load-model.ts';
 import { createLog, errorFields, type Log } from './log.ts';
-import { stopSignal } from './stop-signal.ts';
 import { providerMigrationsFolder } from './store/migrations.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 
@@ -151,7 +151,7 @@ async function drain(provider: Provider, drainMs: number): Promise<void> {
 
 /** What asks this process to stop: a signal, or its parent's end. */
 function stopRequest(exitWithParent: boolean): { first: Promise<string>; second: Promise<string> } {
-  const signals = stopSignal(clock);
+  const signals = stopSignal(clock, process);
   if (!exitWithParent) return signals;
   const parentExit = new Promise<string>((resolve) => {
     // The pipe closes however the parent ends, a kill -9 included.

@@ -1,7 +1,8 @@
 /** A member that missed a round is heard after the release, and may take the answer back (DESIGN §4, spec-judge.md §7.9). */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Address } from '#protocol/hash';
-import type { Gateway, GatewayLimits } from '../../gateway/gateway.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import type { GatewayLimits } from '../../gateway/gateway-deps.ts';
 import { clientAccount, earningsAccount } from '../../gateway/ledger/accounts.ts';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
