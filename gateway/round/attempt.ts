@@ -8,7 +8,7 @@ import type { Contradiction } from '../dispute/contradiction.ts';
 import type { Ballot } from '../judge/decide.ts';
 import type { ShapeRules } from '../judge/shape.ts';
 import { inconclusive, unavailable } from './attempt-errors.ts';
-import { type Cluster, clustersOf, type Group, groupsOf, impliedFinish, memberShapeProblem } from './compare.ts';
+import { type Cluster, clustersOf, groupsOf, impliedFinish, memberShapeProblem, membersOf, sizeOf } from './compare.ts';
 import { type FreshPool, settleSplit } from './escalate.ts';
 import { extraSeats } from './extra-seats.ts';
 import type { SealedMember } from './member.ts';
@@ -81,12 +81,8 @@ export class Attempt {
    */
   async *run(): AsyncGenerator<ReleasedPart, AttemptResult> {
     const { policy } = this.#input;
-    const candidates = this.#fit;
-    const filled = await this.wave.seat(candidates, policy.n, extraSeats(policy, this.#deps.limits.extraSeatsMax));
-    this.wave.skipped.push(...this.#passedOver());
-    if (filled < policy.n) throw unavailable(filled, policy.n, candidates.length);
+    await this.#begin();
     for (;;) {
-      await this.wave.round();
       await this.#deps.progress(this.wave);
       if (policy.release === 'eager') yield* this.#release.next(this.wave.counted[0], []);
       const followed = await this.#follow();
@@ -95,11 +91,27 @@ export class Attempt {
       }
       yield* this.#release.next(followed, this.wave.counted);
       if (followed.finished) break;
+      await this.wave.round();
     }
     const result = await this.#conclude();
     if (!this.#release.isStartOf(result.served.tokens)) throw inconclusive();
     const backing = this.#release.backing(this.wave.counted);
     return { ...result, logprobs: this.#release.served, logprobsCovered: backing >= result.agreement.needed };
+  }
+
+  /** Seats the committee and seals its first round; who lose all seats before anybody sealed make room for the next of the draw. */
+  async #begin(): Promise<void> {
+    const { policy } = this.#input;
+    const candidates = this.#fit;
+    const extra = extraSeats(policy, this.#deps.limits.extraSeatsMax);
+    for (;;) {
+      const filled = await this.wave.seat(candidates, policy.n, extra);
+      if (filled < policy.n) throw unavailable(filled, policy.n, candidates.length);
+      await this.wave.round();
+      if (this.wave.roots.length > 0) break;
+      await this.wave.vacate();
+    }
+    this.wave.skipped.push(...this.#passedOver());
   }
 
   close(): void {
@@ -283,12 +295,4 @@ export class Attempt {
   #nobodyLeft(): ProtocolError {
     return this.accused.length > 0 ? inconclusive() : unavailable(0, this.#input.policy.n, this.#fit.length);
   }
-}
-
-function membersOf(cluster: readonly Group[]): SealedMember[] {
-  return cluster.flatMap((group) => [...group.members]);
-}
-
-function sizeOf(cluster: readonly Group[]): number {
-  return membersOf(cluster).length;
 }

@@ -150,3 +150,13 @@ function chunkAt(member: OpenedTranscript, position: number) {
   }
   return null;
 }
+
+/** Members of all groups of a cluster. */
+export function membersOf(cluster: readonly Group[]): SealedMember[] {
+  return cluster.flatMap((group) => [...group.members]);
+}
+
+/** How many they are. */
+export function sizeOf(cluster: readonly Group[]): number {
+  return membersOf(cluster).length;
+}

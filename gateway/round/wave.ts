@@ -11,6 +11,7 @@ import type { WavePacing } from '../committee/deadlines.ts';
 import { sealWork } from '../committee/pace.ts';
 import type { Seat } from '../committee/seat.ts';
 import { DeadlineError, within } from './deadline.ts';
+import { isMembersFailure, loseMember } from './lose-member.ts';
 import { type MemberDeps, MemberFault, SealedMember } from './member.ts';
 import {
   type AttemptPlan,
@@ -77,6 +78,7 @@ export class Wave {
   /** Slots by seat; they follow from padSeed and roundId, which never change. */
   #slots: readonly number[] | null = null;
   readonly #leaving: (() => void)[] = [];
+  readonly #asked = new Set<Seat['address']>();
 
   constructor(deps: WaveDeps, plan: AttemptPlan, signal: AbortSignal) {
     this.#deps = deps;
@@ -99,10 +101,12 @@ export class Wave {
    */
   async seat(candidates: readonly Seat[], n: number, extra = 0): Promise<number> {
     // Each of n seats may be replaced once: with the extra ones this stays within the request's cover (SPEC.md §11.5).
-    const waiting = candidates.slice(0, 2 * n + extra);
+    const fresh = candidates.filter((seat) => !this.#asked.has(seat.address));
+    const waiting = fresh.slice(0, Math.max(0, 2 * n + extra - this.#asked.size));
     const wanted = Math.min(n + extra, SEATS_MAX);
     while (this.members.length < wanted && waiting.length > 0) {
       const asked = waiting.splice(0, wanted - this.members.length);
+      for (const { address } of asked) this.#asked.add(address);
       const first = this.members.length;
       const jobs = asked.map((seat, at) => this.#issue(seat, first + at >= n));
       await this.#deps.journal.jobsIssued(jobs);
@@ -112,6 +116,20 @@ export class Wave {
     const order = new Map(candidates.map((seat, position) => [seat.address, position]));
     this.members.sort((a, b) => order.get(a.seat.address)! - order.get(b.seat.address)!);
     return this.members.length;
+  }
+
+  /**
+   * Empties seats whose members were all lost before any of them sealed: nothing of an answer exists yet, so the next of the
+   * draw may sit there. Each is logged like a candidate that could not be reached.
+   */
+  async vacate(): Promise<void> {
+    const { clock, journal } = this.#deps;
+    for (const { seat, issued, fault } of this.members.splice(0)) {
+      const skip = { provider: seat.address, reason: fault ?? 'timeout' };
+      const evidenceHash = issued.ticketHash;
+      const logIndex = await journal.candidateSkipped({ ...skip, evidenceHash, atMs: clock.nowMs() });
+      this.skipped.push({ ...skip, logIndex });
+    }
   }
 
   #issue(seat: Seat, isExtra: boolean): IssuedJob {
@@ -254,7 +272,7 @@ export class Wave {
           await within(clock, deadline, this.#signal, (signal) => step(member, signal));
         } catch (error) {
           if (this.#signal.aborted) throw this.#signal.reason;
-          dropMember(member, error, faultWhenLate);
+          loseMember(member, error, faultWhenLate);
           this.#reports.get(member.jobId)?.failed();
         }
       }),
@@ -272,26 +290,4 @@ async function claimOf(member: SealedMember, signal: AbortSignal): Promise<void>
   if (member.claim) return;
   await member.cancel(signal);
   await member.nextClaim();
-}
-
-function isMembersFailure(error: unknown): boolean {
-  return error instanceof MemberFault || error instanceof ProviderFailure || error instanceof DeadlineError;
-}
-
-/** @throws what is our own failure, not the member's */
-function dropMember(member: SealedMember, error: unknown, faultWhenLate: Fault): void {
-  member.close();
-  if (error instanceof DeadlineError) {
-    member.standing = 'late';
-    member.fault = faultWhenLate;
-  } else if (error instanceof MemberFault) {
-    member.standing = 'failed';
-    member.fault = error.fault;
-    member.contradiction = error.evidence;
-  } else if (error instanceof ProviderFailure) {
-    member.standing = 'failed';
-    member.fault = error.code === 'provider_malformed' ? 'malformed' : faultWhenLate;
-  } else {
-    throw error;
-  }
 }

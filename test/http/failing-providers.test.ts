@@ -1,136 +1,170 @@
 /** One drawn member fails over a real socket in every way that one can; the client gets its answer all the same (DESIGN §13). */
-import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { getRequestListener } from '@hono/node-server';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Gateway } from '../../gateway/gateway.ts';
-import type { Provider } from '../../provider/app.ts';
-import { HandClock, untilHolds } from '../fixtures/hand-clock.ts';
-import {
-  API_KEY,
-  booksOf,
-  LIMITS,
-  makeProvider,
-  RESERVE_NANO,
-  startGateway,
-  temporaryStore,
-} from '../fixtures/network.ts';
-import { FastKeys } from '../simulation/fast-signer.ts';
-import { SeededRng } from '../simulation/seeded-rng.ts';
-import { TOY_MODEL, toyMachine } from '../simulation/toy-machine.ts';
-
-type Fault = (response: ServerResponse) => void;
+import { type Fault, type FaultyNetwork, type FaultyOptions, startFaultyNetwork } from '../fixtures/faulty-network.ts';
+import { LIMITS } from '../fixtures/network.ts';
 
 const EVENTS = { 'content-type': 'text/event-stream' };
-/** Ends by itself: no clock is needed. */
-const FAULTS: Readonly<Record<string, Fault>> = {
-  'closes the connection': (response) => response.destroy(),
-  'answers 500': (response) => response.writeHead(500).end('oops'),
-  'points elsewhere': (response) => response.writeHead(307, { location: 'http://127.0.0.1:9/' }).end(),
-  'sends another type': (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
-  'sends no events': (response) => response.writeHead(200, EVENTS).end('event: commitment\ndata: {]\n\n'),
-  'sends an endless line': (response) => {
-    response.writeHead(200, EVENTS);
-    const more = () => {
-      while (!response.destroyed && response.write('x'.repeat(4096)));
-    };
-    response.on('drain', more);
-    more();
-  },
+const dripping: ServerResponse[] = [];
+
+function writeForEver(response: ServerResponse, bytes: string): void {
+  const more = () => {
+    while (!response.destroyed && response.write(bytes));
+  };
+  response.on('drain', more);
+  more();
+}
+
+/** The first event of the real stream: a genuine commitment. */
+async function firstEvent(response: Response): Promise<string> {
+  let text = '';
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  while (!text.includes('\n\n')) text += (await reader.read()).value ?? '';
+  await reader.cancel();
+  return text.slice(0, text.indexOf('\n\n') + 2);
+}
+
+/** Before it has sealed anything: the next of the draw can take the seat. */
+const AT_ONCE: Readonly<Record<string, Fault>> = {
+  'closes the connection': (response) => void response.destroy(),
+  'answers 500': (response) => void response.writeHead(500).end('oops'),
+  'points elsewhere': (response) => void response.writeHead(307, { location: 'http://127.0.0.1:9/' }).end(),
+  'sends another type': (response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
+  'sends no events': (response) => void response.writeHead(200, EVENTS).end('event: commitment\ndata: {]\n\n'),
+  'ends without a word': (response) => void response.writeHead(200, EVENTS).end(),
+  'sends an endless line': (response) => writeForEver(response.writeHead(200, EVENTS), 'x'.repeat(4096)),
+  'sends endless comments': (response) => writeForEver(response.writeHead(200, EVENTS), ': here\n\n'.repeat(100)),
   'sends a bomb': (response) =>
-    response.writeHead(200, { ...EVENTS, 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(1 << 24))),
-  'breaks off': (response) => {
+    void response.writeHead(200, { ...EVENTS, 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(1 << 24))),
+  'breaks off in the middle of a chunk': (response) => {
     response.writeHead(200, EVENTS);
     response.write('event: commitment\nda', () => response.destroy());
   },
 };
+/** Only time ends these. */
+const BY_TIME: Readonly<Record<string, Fault>> = {
+  'never answers': () => undefined,
+  'answers and says nothing': (response) => response.writeHead(200, EVENTS).flushHeaders(),
+  'drips one byte a second': (response) => {
+    response.writeHead(200, EVENTS).write(':');
+    dripping.push(response);
+  },
+};
+/** After it has sealed: in `single` there is nobody else who has. */
+const SEALED: Readonly<Record<string, Fault>> = {
+  'repeats a genuine event for ever': async (response, honest) => {
+    const event = await firstEvent(await honest());
+    writeForEver(response.writeHead(200, EVENTS), event);
+  },
+  'breaks off after its seal': async (response, honest) => {
+    const event = await firstEvent(await honest());
+    response.writeHead(200, EVENTS).write(event, () => response.destroy());
+  },
+};
+const EARLY = { ...AT_ONCE, ...BY_TIME };
+const ALL = { ...EARLY, ...SEALED };
 
-const closers: (() => Promise<unknown> | void)[] = [];
+let network: FaultyNetwork | null = null;
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
+  for (const response of dripping.splice(0)) response.destroy();
+  await network?.stop();
+  network = null;
 });
 
-async function startNetwork(fault: Fault, honest: number, hasReferee: boolean) {
-  const clock = new HandClock();
-  const keys = new FastKeys();
-  const rng = new SeededRng('failing');
-  const world = { clock, recover: keys.recover, rng: (name: string) => rng.branch(name) };
-  const signer = keys.signer('gateway');
-  const plug = async (name: string, broken: Fault | null) => {
-    const { digest, id: modelId } = TOY_MODEL;
-    const role = name === 'referee' ? ('referee' as const) : ('member' as const);
-    const parts = { name, role, signer: keys.signer(name), gateway: signer.address, digest, modelId };
-    const provider: Provider = makeProvider({ ...world, ...parts, engine: toyMachine() });
-    const pass = getRequestListener(provider.app.fetch);
-    const server: Server = createServer((request, response) => {
-      if (broken && request.url === '/v1/jobs') request.resume().once('end', () => broken(response));
-      else void pass(request, response);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    closers.push(() => {
-      provider.close();
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(resolve));
-    });
-    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, role };
-  };
-  const bad = await plug('bad', fault);
-  const good = await Promise.all(Array.from({ length: honest }, (_, i) => plug(`good-${i}`, null)));
-  const referees = hasReferee ? [await plug('referee', null)] : [];
-  const { store, remove } = await temporaryStore();
-  closers.push(remove);
-  const fetchAll = (url: string, init: RequestInit) => fetch(url, init);
-  const gateway: Gateway = await startGateway(
-    { ...world, store, signer, model: TOY_MODEL, fetch: fetchAll, limits: LIMITS },
-    [bad, ...good.slice(0, 2)],
-  );
-  // With next to no stake they are drawn after the others: the bad one always has a seat.
-  await gateway.admit([...good.slice(2), ...referees], { reserveNano: RESERVE_NANO, stakeNano: 1n });
-  closers.push(() => gateway.stop());
-  const ask = (stream: boolean) =>
-    gateway.app.fetch(
-      new Request('http://gateway/v1/chat/completions', {
-        method: 'POST',
-        headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ model: 'toy', stream, max_tokens: 8, messages: [{ role: 'user', content: 'Well?' }] }),
-      }),
-    );
-  return { clock, store, ask };
+async function start(options: FaultyOptions): Promise<FaultyNetwork> {
+  network = await startFaultyNetwork(options);
+  return network;
 }
 
-describe.each(Object.keys(FAULTS))('a member that %s', (name) => {
+/** The whole answer; each second one byte of those who drip. */
+async function answerOf({ ask, passUntil, clock }: FaultyNetwork, stream: boolean) {
+  const startMs = clock.nowMs();
+  const answer = ask({ stream }).then(async (response) => ({ status: response.status, text: await response.text() }));
+  const { status, text } = await passUntil(answer, 1000, () => {
+    for (const response of dripping) response.write('.');
+  });
+  return { status, text, tookMs: clock.nowMs() - startMs };
+}
+
+/** A seal's whole time, and a few steps of the clock for what the honest do meanwhile. */
+const PATIENCE_MS = LIMITS.roundTimeoutMs + 20_000;
+
+describe.each(Object.keys(ALL))('in a quorum, a member that %s', (name) => {
+  const fault = ALL[name]!;
   test.each([false, true])('costs the client nothing but time where others live (stream: %s)', async (stream) => {
-    const { store, ask } = await startNetwork(FAULTS[name]!, 4, true);
-    const response = await ask(stream);
-    const text = await response.text();
-    expect(response.status).toBe(200);
+    const world = await start({ faultOf: () => fault, seats: 3, honest: 4, hasReferee: true });
+    const { status, text, tookMs } = await answerOf(world, stream);
+    expect(status).toBe(200);
     expect(text).toContain(stream ? 'data: [DONE]' : '"verdict":"agreed"');
-    expect(await booksOf(store)).toEqual([]);
+    expect(tookMs).toBeLessThanOrEqual(PATIENCE_MS);
+    expect((await world.charged())[0]).toBeGreaterThan(0n);
   });
 
-  test('leaves a clear error, and nothing charged, where too few others live', async () => {
-    const { store, ask } = await startNetwork(FAULTS[name]!, 2, false);
-    const response = await ask(false);
-    expect(response.status).toBeGreaterThanOrEqual(502);
-    expect(await response.json()).toMatchObject({
-      error: { code: expect.stringMatching(/committee_unavailable|inconclusive/) },
-    });
-    const charged = await store.read(async (handle) => handle.db.select().from(handle.tables.requests));
-    expect(charged.map(({ chargedNano }) => chargedNano)).toEqual([0n]);
-    expect(await booksOf(store)).toEqual([]);
+  test.each([false, true])(
+    'leaves a clear error, and nothing charged, where too few live (stream: %s)',
+    async (stream) => {
+      const world = await start({ faultOf: () => fault, seats: 3, honest: 2, hasReferee: false });
+      const { status, text, tookMs } = await answerOf(world, stream);
+      // A stream whose head is out ends with the same error as its last event.
+      expect(status).toBeGreaterThanOrEqual(stream ? 200 : 502);
+      expect(text).toMatch(/"code":"(committee_unavailable|inconclusive)"/);
+      expect(text).not.toContain('[DONE]');
+      expect(tookMs).toBeLessThanOrEqual(LIMITS.requestMs);
+      expect(await world.charged()).toEqual([0n]);
+    },
+  );
+});
+
+describe.each(Object.keys(EARLY))('alone, a member that %s', (name) => {
+  const fault = EARLY[name]!;
+  test.each([false, true])('makes room for the next of the draw, for a logged reason (stream: %s)', async (stream) => {
+    const world = await start({ faultOf: () => fault, seats: 1, honest: 1, hasReferee: false });
+    const { status, text, tookMs } = await answerOf(world, stream);
+    expect(status).toBe(200);
+    expect(text).toContain(stream ? 'data: [DONE]' : '"verdict":"unverified"');
+    expect(tookMs).toBeLessThanOrEqual(PATIENCE_MS);
+    expect((await world.charged())[0]).toBeGreaterThan(0n);
+    const entries = await world.store.read((handle) => handle.db.select().from(handle.tables.logEntries));
+    expect(entries.filter(({ entryJson }) => entryJson.includes('"type":"skip"'))).toHaveLength(1);
   });
 });
 
-test('a member that takes its order and never answers is passed over at its deadline, and not before', async () => {
-  let hanging = 0;
-  const { clock, store, ask } = await startNetwork(() => hanging++, 4, true);
-  const asking = Promise.resolve(ask(false));
-  // Only the one that hangs is still waited for.
-  const isLast = () => clock.waiting((ms) => ms === LIMITS.connectTimeoutMs) === 1;
-  await untilHolds(() => hanging === 1 && isLast());
-  clock.pass(LIMITS.connectTimeoutMs);
-  const response = await asking;
-  expect(await response.text()).toContain('"verdict":"agreed"');
-  expect(await booksOf(store)).toEqual([]);
+describe.each(Object.keys(ALL))('with nobody else, a member that %s', (name) => {
+  const fault = ALL[name]!;
+  test.each([false, true])('leaves a clear error, and nothing charged (stream: %s)', async (stream) => {
+    const honest = name in SEALED ? 1 : 0;
+    const world = await start({ faultOf: () => fault, seats: 1, honest, hasReferee: false });
+    const { status, text, tookMs } = await answerOf(world, stream);
+    expect(status).toBeGreaterThanOrEqual(stream ? 200 : 502);
+    expect(text).toContain('"code":"committee_unavailable"');
+    expect(text).not.toContain('[DONE]');
+    expect(tookMs).toBeLessThanOrEqual(PATIENCE_MS);
+    expect(await world.charged()).toEqual([0n]);
+  });
+});
+
+describe('a member that refuses connections', () => {
+  test.each([
+    [1, 1],
+    [3, 4],
+  ])('is passed over where others live (n = %i)', async (seats, honest) => {
+    const world = await start({ seats, honest, hasReferee: true });
+    await world.members[0]!.unplug();
+    const { status } = await answerOf(world, false);
+    expect(status).toBe(200);
+    expect((await world.charged())[0]).toBeGreaterThan(0n);
+  });
+
+  test.each([
+    [1, 0],
+    [3, 2],
+  ])('leaves a clear error, and nothing charged, where none do (n = %i)', async (seats, honest) => {
+    const world = await start({ seats, honest, hasReferee: false });
+    await world.members[0]!.unplug();
+    const { status, text } = await answerOf(world, false);
+    expect(status).toBe(503);
+    expect(text).toContain('"code":"committee_unavailable"');
+    expect(await world.charged()).toEqual([0n]);
+  });
 });

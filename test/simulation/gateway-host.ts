@@ -3,6 +3,7 @@ import type { Clock } from '#protocol/env';
 import { fromHex, toHex } from '#protocol/hash';
 import { merkleRoot } from '#protocol/merkle';
 import type { Gateway } from '../../gateway/gateway.ts';
+import type { Fetch } from '../../gateway/round/provider-client.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import { logRange, logSize } from '../../gateway/store/log-repo.ts';
 import { createGateway, type GatewayParts, startGateway } from '../fixtures/network.ts';
@@ -23,19 +24,20 @@ const DOWN_MS = 1_000;
 /** Ten minutes of virtual time: longer than any planned downtime. */
 const STEADY_MS = 600_000;
 
+type HostParts = GatewayParts & { readonly fetch: Fetch };
 type Urls = Parameters<typeof startGateway>[1];
 
 export class GatewayHost implements Door {
   life: Life | null = null;
   readonly remains: Remains[] = [];
-  readonly #parts: GatewayParts;
+  readonly #parts: HostParts;
   readonly #clock: Clock;
   readonly #crashes: GatewayCrash[];
   #gateway: Gateway | null = null;
   #lives = 0;
 
   /** @param parts the world's own clock, store and wire; each life gets them through itself */
-  constructor(parts: GatewayParts, crashes: readonly GatewayCrash[]) {
+  constructor(parts: HostParts, crashes: readonly GatewayCrash[]) {
     this.#parts = parts;
     this.#clock = parts.clock;
     this.#crashes = [...crashes];
