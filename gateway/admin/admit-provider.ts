@@ -14,6 +14,7 @@ const PROBLEMS: Readonly<Record<AdmissionProblem, string>> = {
   bad_signature: 'The manifest there is not signed by the address that it names.',
   wrong_role: 'The provider there has the other role.',
   wrong_address: 'Another provider than the applicant answers there.',
+  wrong_clock: 'The clock of the provider there is more than 30 s ahead.',
   removed: 'The provider there was removed.',
 };
 

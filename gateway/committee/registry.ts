@@ -3,7 +3,7 @@ import { canonicalJson } from '#protocol/canonical';
 import type { Domain } from '#protocol/eip712';
 import type { Clock } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
-import { manifestDigest, manifestHash } from '#protocol/manifest';
+import { MANIFEST_AHEAD_MAX_MS, manifestDigest, manifestHash } from '#protocol/manifest';
 import type { ManifestReply } from '#protocol/messages';
 import type { Recover } from '#protocol/signer';
 import { within } from '../round/deadline.ts';
@@ -24,7 +24,13 @@ export interface RegistryDeps {
 }
 
 /** Why a provider could not be admitted. */
-export type AdmissionProblem = 'unreachable' | 'bad_signature' | 'wrong_role' | 'wrong_address' | 'removed';
+export type AdmissionProblem =
+  | 'unreachable'
+  | 'bad_signature'
+  | 'wrong_role'
+  | 'wrong_address'
+  | 'wrong_clock'
+  | 'removed';
 
 /** Whether the provider itself signed this manifest. */
 export function manifestIsSigned(domain: Domain, recover: Recover, reply: ManifestReply): boolean {
@@ -59,6 +65,8 @@ export class Registry {
     if (!reply) return { problem: 'unreachable' };
     if (!manifestIsSigned(domain, recover, reply)) return { problem: 'bad_signature' };
     const { manifest } = reply;
+    // Such a provider would refuse every ticket, as long out of date.
+    if (manifest.issuedAtMs > clock.nowMs() + MANIFEST_AHEAD_MAX_MS) return { problem: 'wrong_clock' };
     if (manifest.role !== role) return { problem: 'wrong_role' };
     if (order.expected !== undefined && manifest.address !== order.expected) return { problem: 'wrong_address' };
     const isRemoved = await store.withTx(async (tx) => {
