@@ -70,11 +70,23 @@ export const listOf =
     return { value: values };
   };
 
-/** http:// or https:// without credentials, query or trailing slash. */
+/**
+ * http:// or https:// without credentials, query, fragment or trailing slash, and only where whoever reads it reads the same:
+ * no host in another notation (`http://2130706433`), no dot segments, no port beyond 65535 (WHATWG URL, "URL writing").
+ */
 export function baseUrl(text: string): Parsed<string> {
-  return /^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[A-Za-z0-9._~-]+)*$/.test(text)
+  return /^https?:\/\/[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?(\/[A-Za-z0-9._~-]+)*$/.test(text) && isReadAsWritten(text)
     ? { value: text }
     : { problem: 'must be a base URL such as http://127.0.0.1:8181' };
+}
+
+function isReadAsWritten(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { host, pathname } = new URL(text);
+  const [, written, path] = /^https?:\/\/([^/]+)(.*)$/.exec(text)!;
+  // The port that a scheme has anyway may be written.
+  const isHost = [host, `${host}:80`, `${host}:443`].includes(written!.toLowerCase());
+  return isHost && pathname === (path === '' ? '/' : path);
 }
 
 function namesOf<T>(settings: Settings<T>): (keyof T & string)[] {

@@ -100,6 +100,46 @@ describe('the deadline of a class', () => {
   });
 });
 
+describe('what was seen of a class', () => {
+  const microsOf = (book: PaceBook) => paceOf(book, null)!.paceMicros;
+
+  test('goes by its slowest operator, however many fast ones have been seen as often', () => {
+    let book = seals(EMPTY_BOOK, 'slow', 1000);
+    for (let i = 0; i < 14; i++) book = seals(book, `fast-${i}`, 1);
+    expect(microsOf(book)).toBe(2 ** 14);
+  });
+
+  test('goes by the upper median: by the slower half where there are two', () => {
+    expect(microsOf(seals(seals(EMPTY_BOOK, 'a', 100, SAMPLES / 2), 'a', 1000, SAMPLES / 2))).toBe(2 ** 14);
+    expect(microsOf(seals(seals(EMPTY_BOOK, 'a', 100, SAMPLES / 2 + 1), 'a', 1000, SAMPLES / 2 - 1))).toBe(2 ** 10);
+  });
+
+  test('counts a seal that missed its deadline twice: it took longer than was waited', () => {
+    expect(microsOf(seals(EMPTY_BOOK, 'a', 100, SAMPLES, true))).toBe(2 * microsOf(seals(EMPTY_BOOK, 'a', 100)));
+  });
+
+  test('forgets seals after sixteen more, and a peak of load after sixty-four more seatings', () => {
+    const faster = seals(seals(EMPTY_BOOK, 'a', 1000), 'a', 100);
+    expect(microsOf(faster)).toBe(2 ** 10);
+    expect(faster.operators.get('a')).toHaveLength(SAMPLES);
+    let book = withSeating(faster, 8, 1);
+    for (let seating = 0; seating < 63; seating++) book = withSeating(book, 1, 1);
+    expect(paceOf(book, null)!.load).toBe(8);
+    expect(paceOf(withSeating(book, 1, 1), null)!.load).toBe(1);
+  });
+
+  test('gives as many times the time as the load says', () => {
+    const calm = sealDeadlineMs({ paceMicros: 1000, load: 1 }, 100, BOUNDS);
+    expect(sealDeadlineMs({ paceMicros: 1000, load: 4 }, 100, BOUNDS)).toBe(4 * calm);
+  });
+});
+
+test('starting a job counts as thirty-two tokens, and a prompt as a sixteenth of its own', () => {
+  expect(sealWork(0, 8, true)).toBe(40);
+  expect(sealWork(1600, 8, true)).toBe(140);
+  expect(sealWork(1601, 8, true)).toBe(141);
+});
+
 test('the prompt counts for the first chunk only', () => {
   expect(sealWork(1600, 8, true) - sealWork(1600, 8, false)).toBeGreaterThanOrEqual(100);
   expect(sealWork(1_000_000, 8, false)).toBe(8);
