@@ -9,6 +9,7 @@ import { zClaim, zTicket } from './messages.ts';
 import { samplingSchema } from './sampling.ts';
 import {
   CHUNKS_MAX,
+  SCORES_MAX,
   SEATS_MAX,
   TOKENS_MAX,
   zAddress,
@@ -84,7 +85,7 @@ const zSkips = z.array(z.strictObject({ provider: zAddress, reason: zName, logIn
 /** What is said of every choice apart. */
 const choiceShape = {
   waves: z.array(zWaveRecord).min(1).max(WAVES_MAX),
-  scores: z.array(zScoreRecord).max(64),
+  scores: z.array(zScoreRecord).max(SCORES_MAX),
   /** The member whose tokens were served, and those tokens. */
   served: zAddress,
   outputIds: z.array(zTokenId).max(TOKENS_MAX),

@@ -46,6 +46,8 @@ export const zTokenId = zU32;
 
 /** Most tokens of one prompt or one answer that the protocol carries. */
 export const TOKENS_MAX = 1 << 20;
+/** Most scores of one choice: a split of 15 seats may take 5 for each, 75; an answer that took more is not attested. */
+export const SCORES_MAX = 128;
 /** Most chunks of one job: TOKENS_MAX at the smallest steady chunk of 16 would be 65,536; 4,096 bounds proofs. */
 export const CHUNKS_MAX = 4096;
 /** Slots of one round; n is 1 to 15, so that at least one slot is padding. */

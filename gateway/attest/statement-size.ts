@@ -1,8 +1,10 @@
 /** How long an attestation can become, from what is known before the first ticket (SPEC.md §10.1). Pure. */
+
 import type { ChoiceRecord, StatementWire } from '#protocol/attestation';
 import { canonicalJson } from '#protocol/canonical';
 import { ERROR_CODES } from '#protocol/errors';
 import { type Address, type Hash, type Hex, utf8 } from '#protocol/hash';
+import { SCORES_MAX } from '#protocol/schema';
 import { FAULTS } from '#protocol/verdict';
 
 /** What decides how long a statement is. */
@@ -158,8 +160,7 @@ const SKIP_BYTES = itemBytes(SKIP);
 const FAULT_BYTES = itemBytes(FAULT);
 const CHOICE_BYTES = itemBytes(CHOICE);
 const REST_BYTES = itemBytes(REST);
-/** The schema's own limits of these lists. */
-const SCORES_MAX = 64;
+/** The schema's own limit. */
 const FAULTS_MAX = 64;
 
 /** Bytes of a value's canonical JSON. */

@@ -5,7 +5,17 @@ import { fromHex, type Hash, taggedHash, toHex, utf8 } from '#protocol/hash';
 import { TOP_LOGPROBS_MAX } from '#protocol/logprobs';
 import { EVIDENCE_POSITIONS_MAX, ticketToWire, zClaim, zScoreReply, zTicket } from '#protocol/messages';
 import { samplingSchema } from '#protocol/sampling';
-import { CHUNKS_MAX, TOKENS_MAX, zAddress, zHash, zSignature, zTokenId, zU32, zU64 } from '#protocol/schema';
+import {
+  CHUNKS_MAX,
+  SCORES_MAX,
+  TOKENS_MAX,
+  zAddress,
+  zHash,
+  zSignature,
+  zTokenId,
+  zU32,
+  zU64,
+} from '#protocol/schema';
 import { FAULTS, type Fault } from '#protocol/verdict';
 import { TAGS } from '#protocol/version';
 import { firstDivergence } from '../judge/divergence.ts';
@@ -17,8 +27,6 @@ import { zContradiction } from './contradiction.ts';
 
 const zText = z.string().max(256);
 const zTokens = z.array(zTokenId).max(TOKENS_MAX);
-/** Most scores of one accused: 2 fresh scorers for each of n clusters, seated members, the referee. */
-const SCORES_MAX = 64;
 
 /** A chunk's opening, as in reveals. */
 export const zOpening = z.strictObject({

@@ -5,6 +5,7 @@ import { contentHash, type ResponseContent } from '#protocol/content';
 import { type ErrorCode, ProtocolError } from '#protocol/errors';
 import type { LogEntry } from '#protocol/log';
 import { type ShownLogprobs, shownLogprobsHash } from '#protocol/logprobs';
+import { SCORES_MAX } from '#protocol/schema';
 import type { Standing, Verdict } from '#protocol/verdict';
 import { leafOf } from '../attest/log-keeper.ts';
 import { type AttemptRecord, buildStatement } from '../attest/statement.ts';
@@ -17,6 +18,7 @@ import { type RequestRow, setSealedAnswer } from '../store/requests-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import { accusedIn, argue, openDisputes, outcomeOf } from './accuse.ts';
 import type { AttemptResult } from './attempt.ts';
+import { inconclusive } from './attempt-errors.ts';
 import type { Choice } from './choices.ts';
 import { scorerStandings } from './scorer-standing.ts';
 import { voteOf } from './scoring.ts';
@@ -37,6 +39,8 @@ export async function seal(
   const { choices, request } = running;
   const { plan } = choices[0]!;
   const { verdict } = end;
+  // What nobody could parse is not signed: an argument of that many scores has not been decided.
+  if (choices.some(({ attempt }) => attempt.scores.length > SCORES_MAX)) throw inconclusive();
   const issuedAtMs = deps.clock.nowMs();
   const accused = choices.map(accusedIn);
   const record: AttemptRecord = {

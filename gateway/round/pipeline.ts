@@ -79,7 +79,13 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
     unverified,
     sealedLogprobs: sealedLogprobsOf(results),
     seal: async (content, logprobs, keep) => {
-      const sealed = await seal(deps, running, results, { content, logprobs, verdict, unverified }, keep);
+      const sealed = await seal(deps, running, results, { content, logprobs, verdict, unverified }, keep).catch(
+        async (error: unknown) => {
+          // Nothing was settled: the client is not charged for an answer that could not be recorded.
+          await fail(deps, running, error);
+          throw error;
+        },
+      );
       for (const [choice, { plan, attempt }] of running.choices.entries()) {
         const { served, verdict } = results[choice]!;
         deps.background(
