@@ -2,13 +2,13 @@
 import { type ChatBody, logprobsOfBody, parseChatBody, type SamplingFields } from './chat-body.ts';
 import { samplingOfBody } from './chat-sampling.ts';
 import { turnsOfMessages } from './chat-turns.ts';
-import { echoOf, idsOfPrompt, parseCompletionBody, promptOfBody } from './completion-body.ts';
+import { echoOf, idsOfPrompt, type Prompt, parseCompletionBody, promptsOfBody } from './completion-body.ts';
 import { utf8 } from './hash.ts';
 import { parseJsonBody } from './json-body.ts';
 import { type Policy, policyOfBody, policyOfSuffix } from './policy.ts';
 import type { TextModel } from './text.ts';
 import { toolOptions, toolsOfBody } from './tools.ts';
-import type { AskedRequest } from './verify-answer.ts';
+import type { AskedPrompt, AskedRequest } from './verify-answer.ts';
 
 /** The part of a model's text side that is needed. */
 export type AskingText = Pick<TextModel, 'encodeChat' | 'encodePrompt' | 'decode'>;
@@ -34,28 +34,39 @@ function chatRequest(json: Json, text: AskingText | null, clientNonce: string | 
     ...sharedOf(json, chat, clientNonce),
     maxTokens: chat.max_completion_tokens ?? chat.max_tokens ?? null,
     logprobs: logprobsOfBody(chat),
-    echo: '',
     toolNames: tools.map((tool) => tool.function.name),
-    promptIds: text === null ? null : text.encodeChat(turnsOfMessages(chat.messages), toolOptions(tools)),
+    prompts: [{ ids: text?.encodeChat(turnsOfMessages(chat.messages), toolOptions(tools)) ?? null, echo: '' }],
+    choices: chat.n ?? 1,
   };
 }
 
 function completionRequest(json: Json, text: AskingText | null, clientNonce: string | null | undefined): AskedRequest {
   const body = parseCompletionBody(json.fields);
-  const prompt = promptOfBody(body);
+  const prompts = promptsOfBody(body);
   return {
     ...sharedOf(json, body, clientNonce),
     maxTokens: body.max_tokens ?? null,
     logprobs: body.logprobs ?? null,
     toolNames: [],
-    echo: text === null ? null : echoOf(body, prompt, text),
-    promptIds: text === null ? null : idsOfPrompt(prompt, text),
+    prompts: prompts.map((prompt) => askedPrompt(body, prompt, text)),
+    choices: prompts.length * (body.n ?? 1),
   };
+}
+
+function askedPrompt(
+  body: { echo?: boolean | null | undefined },
+  prompt: Prompt,
+  text: AskingText | null,
+): AskedPrompt {
+  if (text !== null) return { ids: idsOfPrompt(prompt, text), echo: echoOf(body, prompt, text) };
+  const isText = typeof prompt === 'string';
+  // Without the tokenizer ids have no text, and a text has no ids.
+  return { ids: isText ? null : prompt, echo: body.echo !== true ? '' : isText ? prompt : null };
 }
 
 function sharedOf(
   json: Json,
-  body: SamplingFields & Pick<ChatBody, 'model' | 'n' | 'verification'>,
+  body: SamplingFields & Pick<ChatBody, 'model' | 'verification'>,
   clientNonce: string | null | undefined,
 ) {
   const asksPolicy = body.verification !== undefined && body.verification !== null;
@@ -65,7 +76,6 @@ function sharedOf(
     model: body.model,
     sampling: samplingOfBody(body),
     seed: json.seed,
-    choices: body.n ?? 1,
     policy: asksPolicy ? policyOfBody(body.verification) : null,
     suffixPolicy: suffixPolicyOf(body.model),
   };

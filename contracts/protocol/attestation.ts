@@ -6,6 +6,7 @@ import type { Domain } from './eip712.ts';
 import { fromHex, type Hash, type Hex, taggedHash, toHex, u32, utf8 } from './hash.ts';
 import { zLogEntry } from './log.ts';
 import { zClaim, zTicket } from './messages.ts';
+import { hasWholePrompts, zChoicePrompt } from './prompt-groups.ts';
 import { samplingSchema } from './sampling.ts';
 import {
   CHUNKS_MAX,
@@ -95,7 +96,12 @@ const choiceShape = {
 };
 
 /** A choice after the first. Its seed, and so its request hash, follow from the request's seed (SPEC.md §4.4). */
-export const zChoiceRecord = z.strictObject({ skipped: zSkips, ...choiceShape });
+export const zChoiceRecord = z.strictObject({
+  /** Absent in choices of the first prompt. */
+  prompt: zChoicePrompt.optional(),
+  skipped: zSkips,
+  ...choiceShape,
+});
 export type ChoiceRecord = z.output<typeof zChoiceRecord>;
 
 const statementShape = z.strictObject({
@@ -146,10 +152,12 @@ const statementShape = z.strictObject({
   logIndex: zU32,
   issuedAtMs: zTimeMs,
 });
-export const zStatement = statementShape.refine(
-  (statement) => (statement.choices === undefined) === (statement.firstVerdict === undefined),
-  'choices and firstVerdict belong together',
-);
+export const zStatement = statementShape
+  .refine(
+    (statement) => (statement.choices === undefined) === (statement.firstVerdict === undefined),
+    'choices and firstVerdict belong together',
+  )
+  .refine(({ choices }) => hasWholePrompts(choices ?? []), 'every prompt has equally many choices');
 export type Statement = z.output<typeof zStatement>;
 /** As it travels: bigint fields are decimal strings. */
 export type StatementWire = z.input<typeof zStatement>;

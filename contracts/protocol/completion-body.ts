@@ -1,6 +1,7 @@
 /** The body of `POST /v1/completions` as far as it decides the answer (SPEC.md §4.1); gateway and verifier read it alike. */
 import { z } from 'zod';
 import { generationFields, parseBody } from './chat-body.ts';
+import { CHOICES_MAX } from './content.ts';
 import { ProtocolError } from './errors.ts';
 import { TOKENS_MAX } from './schema.ts';
 import type { TextModel } from './text.ts';
@@ -29,6 +30,12 @@ export type CompletionBody = z.infer<typeof completionBodySchema>;
  * @throws {ProtocolError} `invalid_request`, or `unsupported_parameter` for log-probabilities of an echoed prompt
  */
 export function parseCompletionBody(given: Readonly<Record<string, unknown>>): CompletionBody {
+  const { prompt } = given;
+  // Before the schema, which looks into every one of them.
+  if (Array.isArray(prompt) && typeof prompt[0] !== 'number' && prompt.length > CHOICES_MAX) {
+    const message = `Invalid 'prompt': expected at most ${CHOICES_MAX} prompts.`;
+    throw new ProtocolError('invalid_request', message, { param: 'prompt' });
+  }
   const body = parseBody(completionBodySchema, given);
   if (body.echo === true && typeof body.logprobs === 'number') {
     const message = 'Log-probabilities of an echoed prompt are not served.';
@@ -37,28 +44,25 @@ export function parseCompletionBody(given: Readonly<Record<string, unknown>>): C
   return body;
 }
 
-/** The one prompt of a body: its text, or its token ids. @throws {ProtocolError} `unsupported_parameter` for several */
-export function promptOfBody({ prompt }: Pick<CompletionBody, 'prompt'>): string | readonly number[] {
-  if (prompt === null) return '';
-  if (typeof prompt === 'string') return prompt;
-  const [first] = prompt;
-  if (typeof first === 'number') return prompt as number[];
-  if (prompt.length === 1) return first as string | number[];
-  throw new ProtocolError('unsupported_parameter', 'One prompt a request is served.', { param: 'prompt' });
+/** One prompt: its text, or its token ids. */
+export type Prompt = string | readonly number[];
+
+/** The prompts of a body in order, at least one. */
+export function promptsOfBody({ prompt }: Pick<CompletionBody, 'prompt'>): readonly Prompt[] {
+  if (prompt === null) return [''];
+  if (typeof prompt === 'string') return [prompt];
+  return typeof prompt[0] === 'number' ? [prompt as number[]] : (prompt as string[] | number[][]);
 }
 
 /** The prompt's token ids: a text after the model's start token, if it has one; ids as they are. */
-export function idsOfPrompt(
-  prompt: string | readonly number[],
-  text: Pick<TextModel, 'encodePrompt'>,
-): readonly number[] {
+export function idsOfPrompt(prompt: Prompt, text: Pick<TextModel, 'encodePrompt'>): readonly number[] {
   return typeof prompt === 'string' ? text.encodePrompt(prompt) : prompt;
 }
 
 /** What stands before the model's own text: the prompt where it is echoed, else nothing. */
 export function echoOf(
   { echo }: Pick<CompletionBody, 'echo'>,
-  prompt: string | readonly number[],
+  prompt: Prompt,
   text: Pick<TextModel, 'decode'>,
 ): string {
   if (echo !== true) return '';

@@ -1,18 +1,27 @@
 /** Checks of the answer against what was attested and what the client had asked (SPEC.md §10.4). Pure. */
 import type { Statement } from './attestation.ts';
 import { canonicalJson, NotCanonicalError } from './canonical.ts';
-import { hashOfRequest } from './choices.ts';
+import { choicesOf, hashOfRequest, promptsOf } from './choices.ts';
 import { type ContentChoice, contentHash, type ResponseContent } from './content.ts';
 import type { FinalText } from './detokenizer.ts';
 import type { Hash } from './hash.ts';
 import type { TokenSpelling } from './logprob-text.ts';
 import { type Policy, policyCanonicalJson, policyJsonSchema, policyOfJson } from './policy.ts';
+import { promptOfChoice } from './prompt-groups.ts';
 import { promptHash, samplingHash } from './request.ts';
 import type { Sampling } from './sampling.ts';
 import { finishReason, readAnswer } from './tool-calls.ts';
 import { type Claim, FINISH_KINDS, type FinishKind } from './typed.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { seatsOf } from './verify-record.ts';
+
+/** One prompt that a client asked about. */
+export interface AskedPrompt {
+  /** Null without the model's tokenizer, where it takes one. */
+  readonly ids: readonly number[] | null;
+  /** Text that its answers begin with before the model's own: an echoed prompt; null where it takes a tokenizer to say. */
+  readonly echo: string | null;
+}
 
 /** What a client's body comes to, read by the same code as in the gateway. */
 export interface AskedRequest {
@@ -23,8 +32,6 @@ export interface AskedRequest {
   readonly seed: bigint | null;
   /** Null where the client names no maximum. */
   readonly maxTokens: number | null;
-  /** Text that the answer begins with before the model's own: an echoed prompt; null without the tokenizer. */
-  readonly echo: string | null;
   /** Alternatives with log-probabilities a token; null where it wants none. */
   readonly logprobs: number | null;
   /** Null where the body does not say; header, key or gateway may have said then. */
@@ -33,11 +40,11 @@ export interface AskedRequest {
   readonly suffixPolicy: { readonly model: string; readonly policy: Policy } | null;
   /** The client's share in the draw: null when it sent none, undefined when that is not known. */
   readonly clientNonce?: string | null | undefined;
-  /** Null without the model's tokenizer. */
-  readonly promptIds: readonly number[] | null;
+  /** In order; a chat body has one. */
+  readonly prompts: readonly AskedPrompt[];
   /** Names of the tools that the answer may call. */
   readonly toolNames: readonly string[];
-  /** OpenAI's `n`. */
+  /** Of all prompts together: OpenAI's `n` for each. */
   readonly choices: number;
 }
 
@@ -71,22 +78,29 @@ function isAttested(statement: Statement, content: ResponseContent): boolean {
 }
 
 /**
- * Model, finish reasons and usage are those of the served claims; the prompt is counted once, whatever the number of choices.
+ * Model, finish reasons and usage are those of the served claims; each prompt is counted once, whatever the number of choices.
  * @param choices of the statement, in order
  */
-export function checkUsage(choices: readonly Statement[], content: ResponseContent | null): VerifyItem {
+export function checkUsage(
+  statement: Statement,
+  choices: readonly Statement[],
+  content: ResponseContent | null,
+): VerifyItem {
   const served = choices.flatMap((choice) => servedClaim(choice) ?? []);
   if (content === null || served.length < choices.length) {
     return finding('usage', 'there is no answer or no claim to compare', '');
   }
   const outputTokens = served.reduce((sum, claim) => sum + claim.outputTokens, 0);
-  return finding('usage', usageProblem(choices, content, served), `${outputTokens} output tokens`);
+  const promptTokens = promptsOf(statement, choices).reduce((sum, prompt) => sum + prompt.promptTokens, 0);
+  const problem = usageProblem(choices, content, served, promptTokens);
+  return finding('usage', problem, `${outputTokens} output tokens`);
 }
 
 function usageProblem(
   choices: readonly Statement[],
   content: ResponseContent,
   served: readonly Claim[],
+  promptTokens: number,
 ): string | null {
   const { request } = choices[0]!;
   const { prompt_tokens, completion_tokens, total_tokens } = content.usage;
@@ -100,7 +114,7 @@ function usageProblem(
     // The terminal EOS is sealed and scored like any token, but it is no token of the answer (DECISIONS.md).
     answerTokens += choice.outputIds.length - (finish === 'stop' ? 1 : 0);
   }
-  if (prompt_tokens !== request.promptTokens) return 'the prompt is counted with another number of tokens';
+  if (prompt_tokens !== promptTokens) return 'the prompt is counted with another number of tokens';
   if (completion_tokens !== answerTokens) return 'the answer is counted with another number of tokens';
   return total_tokens === prompt_tokens + completion_tokens ? null : 'the total is not the sum';
 }
@@ -145,7 +159,7 @@ export function checkAnswerText(
   index: number,
   content: ResponseContent | null,
   text: VerifierText | null,
-  asked: Pick<AskedRequest, 'toolNames' | 'echo'> | null,
+  asked: Pick<AskedRequest, 'toolNames' | 'prompts' | 'choices'> | null,
 ): VerifyItem {
   if (text === null) return notChecked('answer-text', 'no tokenizer given');
   const claim = servedClaim(statement);
@@ -159,7 +173,7 @@ export function checkAnswerText(
   const calls = shown.tool_calls ?? [];
   const names = asked?.toolNames ?? calls.map((call) => call.function.name);
   const read = readAnswer(final.text, names, statement.requestId, index);
-  const echo = asked?.echo ?? null;
+  const echo = asked ? echoOf(asked, index) : null;
   const said = shown.text ?? shown.content ?? '';
   const own = echo === null ? ownText(shown, read.content) : said.slice(echo.length);
   if (read.content !== own || !said.startsWith(echo ?? '')) problem = 'the served tokens spell another text';
@@ -175,6 +189,12 @@ export function checkAnswerText(
     if (ends >= 0) return ends === outputIds.length - 1 && last !== undefined ? 'stop' : null;
     return 'length';
   }
+}
+
+/** Null where it is not known. A choice more than was asked for has none. */
+function echoOf({ prompts, choices }: Pick<AskedRequest, 'prompts' | 'choices'>, index: number): string | null {
+  const prompt = prompts[promptOfChoice(index, { prompts: prompts.length, choices })];
+  return prompt === undefined ? '' : prompt.echo;
 }
 
 /** Without the request: a text completion may begin with its prompt, a chat answer with nothing. */
@@ -199,7 +219,7 @@ export function checkAsked(statement: Statement, asked: AskedRequest | null): Ve
       parameterProblem(statement, asked),
       'model, sampling, seed, length, stop strings, choices as asked',
     ),
-    promptItem(statement, asked.promptIds),
+    promptItem(promptsOf(statement, choicesOf(statement)), asked.prompts),
   ];
 }
 
@@ -234,14 +254,18 @@ function parameterProblem({ request, clientNonce, choices }: Statement, asked: A
   return asked.maxTokens === null || asked.maxTokens === request.maxTokens ? null : 'another length was asked for';
 }
 
-function promptItem({ request }: Statement, promptIds: readonly number[] | null): VerifyItem {
-  if (promptIds === null) return notChecked('prompt', 'no tokenizer given');
-  const same = promptHash(promptIds) === request.promptHash && promptIds.length === request.promptTokens;
-  return finding(
-    'prompt',
-    same ? null : 'the members were given another prompt',
-    `${promptIds.length} tokens rendered`,
-  );
+function promptItem(attested: ReturnType<typeof promptsOf>, prompts: readonly AskedPrompt[]): VerifyItem {
+  if (attested.length !== prompts.length) return finding('prompt', 'another number of prompts was answered', '');
+  const isOther = (ids: readonly number[], at: number) =>
+    promptHash(ids) !== attested[at]!.promptHash || ids.length !== attested[at]!.promptTokens;
+  const other = prompts.findIndex(({ ids }, at) => ids !== null && isOther(ids, at));
+  if (other >= 0) {
+    const which = prompts.length === 1 ? '' : ` at ${other}`;
+    return finding('prompt', `the members were given another prompt${which}`, '');
+  }
+  if (prompts.some(({ ids }) => ids === null)) return notChecked('prompt', 'no tokenizer given');
+  const rendered = prompts.reduce((sum, { ids }) => sum + ids!.length, 0);
+  return finding('prompt', null, `${rendered} tokens rendered`);
 }
 
 export function checkModelDigest(statement: Statement, digest: Hash | null): VerifyItem {

@@ -113,7 +113,7 @@ function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened 
     checkSignature(wire, statement, signature, domain, recover),
     checkRequestHash(statement),
     checkContent(statement, saved.content),
-    checkUsage(choices, saved.content),
+    checkUsage(statement, choices, saved.content),
     ...logprobsItem(input, saved, assay, statement),
     ...eachChoice(choices, checkTickets, checkOnce(choices)),
     ...eachChoice(choices, (choice) => checkClaims(choice, domain, recover)),

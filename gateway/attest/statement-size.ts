@@ -108,6 +108,7 @@ const FAULT: ChoiceRecord['faults'][number] = {
   disputeId: HASH,
 };
 const CHOICE = {
+  prompt: { promptHash: HASH, promptTokens: U32 },
   skipped: [],
   waves: [],
   scores: [],

@@ -3,6 +3,7 @@ import type { StatementWire } from '#protocol/attestation';
 import type { Address, Hash } from '#protocol/hash';
 import { ticketToWire } from '#protocol/messages';
 import { type Policy, policyJson } from '#protocol/policy';
+import { promptOfChoice } from '#protocol/prompt-groups';
 import { outputHash } from '#protocol/request';
 import type { Fault, Verdict } from '#protocol/verdict';
 import type { OpenEpoch, OpenedDraw } from '../committee/epochs.ts';
@@ -13,6 +14,7 @@ import type { Wave } from '../round/wave.ts';
 
 /** How one choice of an answer came about. */
 export interface ChoiceOutcome {
+  readonly plan: AttemptPlan;
   readonly waves: readonly Wave[];
   readonly scores: readonly TakenScore[];
   readonly served: SealedMember;
@@ -23,7 +25,6 @@ export interface ChoiceOutcome {
 
 /** Everything that a statement says, before the settlement fixes index and price. */
 export interface AttemptRecord {
-  readonly plan: AttemptPlan;
   readonly gateway: Address;
   readonly bodyHash: Hash;
   readonly clientNonce: string | null;
@@ -31,7 +32,9 @@ export interface AttemptRecord {
   readonly epoch: OpenEpoch;
   readonly drawIndex: number;
   readonly draw: OpenedDraw;
-  /** By index; the plan above is that of the first. */
+  /** How many prompts they answer, each equally many. */
+  readonly prompts: number;
+  /** By index. */
   readonly choices: readonly ChoiceOutcome[];
   /** That of the weakest choice. */
   readonly verdict: Verdict;
@@ -78,8 +81,11 @@ function scoreWire(score: TakenScore): StatementWire['scores'][number] {
   };
 }
 
-function choiceWire(choice: ChoiceOutcome): ChoiceRecordWire {
+function choiceWire(choice: ChoiceOutcome, isOfFirstPrompt: boolean): ChoiceRecordWire {
+  const { plan } = choice;
+  const prompt = { promptHash: termsOf(plan).promptHash, promptTokens: plan.promptIds.length };
   return {
+    ...(isOfFirstPrompt ? {} : { prompt }),
     skipped: choice.waves.flatMap((wave) => wave.skipped.map((skip) => ({ ...skip }))),
     waves: choice.waves.map(waveWire),
     scores: choice.scores.map(scoreWire),
@@ -103,9 +109,12 @@ export function buildStatement(
     issuedAtMs: number;
   },
 ): StatementWire {
-  const { plan, draw, epoch } = record;
+  const { choices, prompts, draw, epoch } = record;
+  const { plan } = choices[0]!;
   const { promptHash, samplingHash: _samplingHash, seed, ...terms } = termsOf(plan);
-  const [first, ...others] = record.choices.map(choiceWire);
+  const [first, ...others] = choices.map((choice, index) =>
+    choiceWire(choice, promptOfChoice(index, { prompts, choices: choices.length }) === 0),
+  );
   const { skipped, ...own } = first!;
   return {
     version: 1,

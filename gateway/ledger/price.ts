@@ -32,7 +32,7 @@ export interface JobPrice {
   readonly payNano: bigint;
 }
 
-/** The shape of a request as far as its cost goes. */
+/** The shape of a request about one prompt as far as its cost goes. */
 export interface CostShape {
   readonly price: ModelPrice;
   /** Members of the committee, 1 for `single`. */
@@ -77,15 +77,15 @@ export function jobPrice(price: ModelPrice, work: Work): JobPrice {
 
 /**
  * The most that the client can be charged: every seat's every choice generated to the end.
+ * @param shapes of each prompt
  * @throws {ProtocolError} insufficient_quota when no account could hold it
  */
-export function quoteNano(shape: CostShape): bigint {
-  const seat = jobPrice(shape.price, {
-    inputTokens: shape.inputTokens,
-    outputTokens: shape.maxTokens,
-    scoredTokens: 0,
+export function quoteNano(...shapes: readonly CostShape[]): bigint {
+  const quotes = shapes.map(({ price, seats, choices, inputTokens, maxTokens }) => {
+    const seat = jobPrice(price, { inputTokens, outputTokens: maxTokens, scoredTokens: 0 });
+    return seat.chargeNano * BigInt(seats * choices);
   });
-  const quote = seat.chargeNano * BigInt(shape.seats * shape.choices);
+  const quote = quotes.reduce((sum, nano) => sum + nano, 0n);
   if (quote > MONEY_MAX_NANO)
     throw new ProtocolError('insufficient_quota', 'The quote is more than an account can hold.');
   return quote;

@@ -1,7 +1,7 @@
 /** In what objects an answer is shown: those of chat completions or those of text completions. */
 import type { SpelledLogprobs } from '#protocol/logprob-text';
 import type { ShownLogprobs } from '#protocol/logprobs';
-import type { ContentChoice, FinishedChoice, ResponseContent, SealedAnswer } from './answer.ts';
+import type { AnswerRequest, ContentChoice, FinishedChoice, ResponseContent, SealedAnswer } from './answer.ts';
 import type { ChoiceDelta, ShownChoice } from './shown-choice.ts';
 
 /** What all objects of one answer share. */
@@ -43,7 +43,7 @@ export interface AnswerForm {
 }
 
 /**
- * What the attestation covers of an answer. The prompt is counted once, as OpenAI counts it, and every choice's output.
+ * What the attestation covers of an answer. Each prompt is counted once, as OpenAI counts it, and every choice's output.
  * @param choices by index
  */
 export function contentOf(
@@ -51,8 +51,9 @@ export function contentOf(
   head: AnswerHead,
   choices: readonly ShownChoice[],
   finished: readonly FinishedChoice[],
-  promptTokens: number,
+  prompts: AnswerRequest['prompts'],
 ): ResponseContent {
+  const promptTokens = promptTokensOf(prompts);
   const ended = finished.map(({ finish }, index) => form.choice(choices[index]!.finished(finish)));
   const outputTokens = outputTokensOf(finished);
   const usage = {
@@ -61,6 +62,11 @@ export function contentOf(
     total_tokens: promptTokens + outputTokens,
   };
   return { model: head.model, choices: ended, usage };
+}
+
+/** Tokens of all prompts together, each counted once. */
+export function promptTokensOf(prompts: AnswerRequest['prompts']): number {
+  return prompts.reduce((sum, ids) => sum + ids.length, 0);
 }
 
 /** Output tokens of all choices together. */

@@ -35,12 +35,13 @@ export interface AnswerRequest {
   readonly requestId: string;
   readonly keyId: string;
   readonly model: ModelEntry;
-  readonly promptIds: readonly number[];
+  /** Token ids of each prompt, at least one; a chat has one. */
+  readonly prompts: readonly (readonly number[])[];
   readonly sampling: Sampling;
   /** uint64, or null where the gateway draws one. */
   readonly seed: bigint | null;
   readonly maxTokens: number;
-  /** OpenAI's `n`: answers to the one prompt, each with a seed of its own. */
+  /** Of all prompts together, in their order: OpenAI's `n` for each, each with a seed of its own. */
   readonly choices: number;
   /** Names of the tools that the answer may call; empty where it may call none. */
   readonly toolNames: readonly string[];

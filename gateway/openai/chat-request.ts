@@ -66,7 +66,7 @@ export function parseChatRequest(call: ChatCall, rules: ChatRules): ParsedReques
     includeUsage: body.stream_options?.include_usage ?? false,
     answer: {
       ...asked,
-      promptIds,
+      prompts: [promptIds],
       seed: json.seed,
       maxTokens,
       choices: choicesOfBody(body, maxTokens, rules.limits),

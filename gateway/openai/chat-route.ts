@@ -5,7 +5,7 @@ import { readBody } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
 import { errorFields, type Log } from '../log.ts';
 import type { AnswerEvent, AnswerKeep, AnswerPipeline, AnswerRequest, KeyedCall } from './answer.ts';
-import { type AnswerForm, type AnswerHead, contentOf, outputTokensOf } from './answer-form.ts';
+import { type AnswerForm, type AnswerHead, contentOf, outputTokensOf, promptTokensOf } from './answer-form.ts';
 import { answerTexts, shownLogprobs } from './answer-text.ts';
 import { type ChatCall, type ChatRules, type ParsedRequest, parseChatRequest } from './chat-request.ts';
 import { streamFrames } from './chat-stream.ts';
@@ -114,7 +114,7 @@ async function plainAnswer(
     for (const [choice, { finish }] of event.choices.entries()) texts[choice]!.finish(finish);
     observeFinal(c, request, event);
     const choices = texts.map(({ text }, index) => wholeChoice(request, index, text));
-    const content = contentOf(form, head, choices, event.choices, request.promptIds.length);
+    const content = contentOf(form, head, choices, event.choices, request.prompts);
     const shown = shownLogprobs(texts, form);
     const headers = {
       ...openedHeaders(request.requestId, opened),
@@ -191,17 +191,17 @@ function observeRequest(c: GatewayContext, request: AnswerRequest): void {
   observation.model = request.model.id;
   observation.mode = request.policy.mode;
   observation.stream = request.stream;
-  observation.promptTokens = request.promptIds.length;
+  observation.promptTokens = promptTokensOf(request.prompts);
 }
 
 /** The most tokens that a request can come to, as its key's limit counts them. */
 function tokensAsked(request: AnswerRequest): number {
-  return request.promptIds.length + request.maxTokens * request.choices;
+  return promptTokensOf(request.prompts) + request.maxTokens * request.choices;
 }
 
 function observeFinal(c: GatewayContext, request: AnswerRequest, final: Final): void {
   const outputTokens = outputTokensOf(final.choices);
-  c.get('admission').giveBackTokens(tokensAsked(request) - request.promptIds.length - outputTokens);
+  c.get('admission').giveBackTokens(request.maxTokens * request.choices - outputTokens);
   const observation = c.get('observation');
   observation.verdict = final.verdict;
   // One word a request; of several choices, the first's.

@@ -57,7 +57,7 @@ export async function* streamFrames(
       yield* framesOf(choice, [...choices[choice]!.push(part.text), ...choices[choice]!.end()], part);
     }
     onFinal(event);
-    const content = contentOf(form, head, choices, event.choices, request.promptIds.length);
+    const content = contentOf(form, head, choices, event.choices, request.prompts);
     const shown = shownLogprobs(texts, form);
     const unfinished = { form: 'events', headers, frames: [], tail: chunks.last(content, ownAssay(event)) } as const;
     yield* finishAnswer(unfinished, await event.seal(content, shown, await keep?.(unfinished))).frames;

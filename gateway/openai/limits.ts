@@ -12,6 +12,8 @@ export interface ChatLimits {
   readonly maxTokensDefault: number;
   /** Most choices of one answer, `n`; OpenAI's own limit is 128. */
   readonly choicesMax: number;
+  /** Most choices of several prompts together. */
+  readonly promptChoicesMax: number;
   /** Most output tokens that several choices may ask for together; one choice is bounded by the context alone. */
   readonly choicesTokensMax: number;
 }
@@ -25,6 +27,8 @@ export const CHAT_LIMITS_DEFAULT: ChatLimits = Object.freeze({
   maxTokensDefault: 1024,
   // Each choice is a committee of its own: 8 are 24 jobs under the default quorum of 3.
   choicesMax: 8,
+  // A provider by its own defaults runs 4 jobs and lets 16 wait: an idle one takes a whole request of 16, once.
+  promptChoicesMax: 16,
   // 256k tokens: as JSON in base64 about 9 characters each, 2.3 of the 4 Mi that an attestation may have.
   choicesTokensMax: 2 ** 18,
 });

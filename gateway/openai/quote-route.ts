@@ -46,7 +46,7 @@ export function postQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Respo
       },
       deps,
     );
-    return show(c, deps, { ...answer, promptTokens: answer.promptIds.length });
+    return show(c, deps, { ...answer, promptTokens: answer.prompts.map((ids) => ids.length) });
   };
 }
 
@@ -99,7 +99,7 @@ function quotedCounts(c: GatewayContext, rules: ChatRules, fields: Readonly<Reco
   return {
     model,
     policy,
-    promptTokens,
+    promptTokens: [promptTokens],
     maxTokens,
     choices: choicesOfBody(counts, maxTokens, rules.limits),
     logprobs: null,
@@ -118,7 +118,7 @@ async function show(c: GatewayContext, deps: QuoteDeps, request: QuotedRequest):
     model: model.id,
     policy: policyJson(policy),
     policy_text: policyText(policy),
-    prompt_tokens: request.promptTokens,
+    prompt_tokens: request.promptTokens.reduce((sum, tokens) => sum + tokens, 0),
     max_tokens: request.maxTokens,
     choices: request.choices,
     price: {

@@ -2,11 +2,11 @@
 import { completionLogprobs } from '#protocol/logprob-text';
 import { type AnswerForm, lastChunks } from './answer-form.ts';
 
-/** `text_completion`, plain and in chunks. @param echo text that every choice begins with, perhaps empty */
-export function textForm(echo: string): AnswerForm {
+/** `text_completion`, plain and in chunks. @param echoAt text that a choice begins with, perhaps empty */
+export function textForm(echoAt: (choice: number) => string): AnswerForm {
   return {
     idPrefix: 'cmpl-',
-    choice: ({ index, content, finish_reason }) => ({ index, text: `${echo}${content ?? ''}`, finish_reason }),
+    choice: ({ index, content, finish_reason }) => ({ index, text: `${echoAt(index)}${content ?? ''}`, finish_reason }),
     logprobs: completionLogprobs,
     body: (head, content, assay, shown) => ({
       id: head.id,
@@ -36,7 +36,10 @@ export function textForm(echo: string): AnswerForm {
         { text, index, logprobs, finish_reason },
       ];
       return {
-        opening: (index) => (echo === '' ? [] : [chunk(choice(index, echo, null), noUsage)]),
+        opening(index) {
+          const echo = echoAt(index);
+          return echo === '' ? [] : [chunk(choice(index, echo, null), noUsage)];
+        },
         piece: (index, { content }, logprobs) => chunk(choice(index, String(content), null, logprobs), noUsage),
         last({ choices, usage }, assay) {
           const finishes = choices.map(({ index, finish_reason }) => choice(index, '', finish_reason));

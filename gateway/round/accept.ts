@@ -21,7 +21,7 @@ import { unavailable } from './attempt-errors.ts';
 import { type Choice, plansOf } from './choices.ts';
 import { type LinkedAbort, requestLife } from './deadline.ts';
 import { ableEntries, admittedEntries, operatorsOf } from './eligible.ts';
-import { type Offer, offerOf } from './offer.ts';
+import { type Offer, offerOf, shapeOfChoice } from './offer.ts';
 import { refuseOversized } from './oversize.ts';
 import type { AttemptPlan } from './plan.ts';
 import { StoreJournal } from './store-journal.ts';
@@ -74,13 +74,12 @@ export interface Running {
 /** @throws {ProtocolError} invalid_request, max_cost_exceeded, insufficient_quota, reserve_empty, committee_unavailable */
 export async function accept(deps: PipelineDeps, request: AnswerRequest): Promise<Running> {
   const { model, policy, requestId, bodyHash } = request;
-  const offer = offerOf({ ...request, promptTokens: request.promptIds.length });
-  const { shape } = offer;
+  const offer = offerOf({ ...request, promptTokens: request.prompts.map((ids) => ids.length) });
   // Before any money is held: what fails from there on has a hold to release.
   const unable = await deps.skips.of(model.digest, request);
   const { snapshot } = await deps.epochs.current();
   refuseUnseatable(deps, snapshot, request, unable);
-  refuseOversized(deps, snapshot, request, [...unable, ...deps.breakers.skips()]);
+  refuseOversized(deps, snapshot, { ...request, promptCount: request.prompts.length }, [...unable, ...deps.breakers.skips()]);
   const { epoch, attempt, drawIndex } = await hold(deps, request, offer);
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
   const candidates = candidatesOf(deps, epoch, draw.order, request);
@@ -97,8 +96,9 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     rules: { maxTokens: request.maxTokens, stop: request.sampling.stop, text: model.text },
     signal: life.signal,
   };
-  const choices = plansOf(first, request.choices).map((plan, choice): Choice => {
+  const choices = plansOf(first, request.prompts, request.choices).map((plan, choice): Choice => {
     const { store, clock, log } = deps;
+    const shape = shapeOfChoice(offer, choice, request.choices);
     const journal = new StoreJournal({ store, clock, log, requestId, choice, shape });
     const run = new Attempt(
       {
@@ -179,7 +179,7 @@ function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): At
     attempt,
     model: request.model.id,
     modelDigest: request.model.digest,
-    promptIds: request.promptIds,
+    promptIds: request.prompts[0]!,
     sampling: request.sampling,
     seed: request.seed ?? new DataView(drawn.buffer, drawn.byteOffset).getBigUint64(0),
     maxTokens: request.maxTokens,

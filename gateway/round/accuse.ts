@@ -27,7 +27,13 @@ export function accusedIn(choice: Choice): AccusedChoice {
 /** How the choice came about, for the statement. */
 export function outcomeOf({ choice, accusations }: AccusedChoice, result: AttemptResult): ChoiceOutcome {
   const { attempt } = choice;
-  return { ...result, waves: [attempt.wave], scores: attempt.scores, faults: faultsOf(attempt, accusations) };
+  return {
+    ...result,
+    plan: choice.plan,
+    waves: [attempt.wave],
+    scores: attempt.scores,
+    faults: faultsOf(attempt, accusations),
+  };
 }
 
 /** Rejected members, and members whose own signatures contradict each other; one member may be both. */

@@ -1,6 +1,8 @@
 /** The choices of one request side by side: an attempt each, over one draw (SPEC.md §4.4, §5). */
 import { ProtocolError } from '#protocol/errors';
+import { promptOfChoice } from '#protocol/prompt-groups';
 import { choiceSeed } from '#protocol/request';
+import type { AnswerRequest } from '../openai/answer.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
 import type { LinkedAbort } from './deadline.ts';
 import type { AttemptPlan } from './plan.ts';
@@ -19,9 +21,13 @@ export interface ReleasedTokens extends ReleasedPart {
   readonly choice: number;
 }
 
-/** The plan of every choice: the same but for the sampler's key, and so for the request hash. */
-export function plansOf(first: AttemptPlan, choices: number): AttemptPlan[] {
-  return Array.from({ length: choices }, (_, choice) => ({ ...first, seed: choiceSeed(first.seed, choice) }));
+/** The plan of every choice: the same but for its prompt and the sampler's key, and so for the request hash. */
+export function plansOf(first: AttemptPlan, prompts: AnswerRequest['prompts'], choices: number): AttemptPlan[] {
+  return Array.from({ length: choices }, (_, choice) => ({
+    ...first,
+    promptIds: prompts[promptOfChoice(choice, { prompts: prompts.length, choices })]!,
+    seed: choiceSeed(first.seed, choice),
+  }));
 }
 
 type Step =

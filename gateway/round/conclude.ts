@@ -44,7 +44,6 @@ export async function seal(
   const issuedAtMs = deps.clock.nowMs();
   const accused = choices.map(accusedIn);
   const record: AttemptRecord = {
-    plan,
     gateway: deps.signer.address,
     bodyHash: request.bodyHash,
     clientNonce: request.clientNonce,
@@ -52,6 +51,7 @@ export async function seal(
     epoch: running.epoch,
     drawIndex: running.drawIndex,
     draw: running.draw,
+    prompts: request.prompts.length,
     choices: results.map((result, choice) => outcomeOf(accused[choice]!, result)),
     verdict,
     unverified: end.unverified,

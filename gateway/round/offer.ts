@@ -1,19 +1,23 @@
 /** What a request can cost, by the same rule for a quote and for the hold (SPEC.md §11.5). Pure. */
 import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
+import { promptOfChoice } from '#protocol/prompt-groups';
 import { type CostShape, coverNano, type ModelPrice, quoteNano } from '../ledger/price.ts';
 
 /** The parts of a request that decide its cost. */
 export interface Costed {
   readonly model: { readonly price: ModelPrice };
   readonly policy: Policy;
+  /** Of all prompts together. */
   readonly choices: number;
-  readonly promptTokens: number;
+  /** Of each prompt. */
+  readonly promptTokens: readonly number[];
   readonly maxTokens: number;
 }
 
 export interface Offer {
-  readonly shape: CostShape;
+  /** By prompt: what the jobs of its choices are like. */
+  readonly shapes: readonly CostShape[];
   /** The most that the client can be charged, and what is held. */
   readonly quoteNano: bigint;
   /** What the reserve sets aside beside it. */
@@ -22,12 +26,20 @@ export interface Offer {
 
 /** @throws {ProtocolError} max_cost_exceeded where the policy's own limit is below the quote; insufficient_quota */
 export function offerOf({ model, policy, choices, promptTokens, maxTokens }: Costed): Offer {
-  const shape = { price: model.price, seats: policy.n, choices, inputTokens: promptTokens, maxTokens };
-  const quote = quoteNano(shape);
+  const shapes = promptTokens.map((inputTokens): CostShape => {
+    return { price: model.price, seats: policy.n, choices: choices / promptTokens.length, inputTokens, maxTokens };
+  });
+  const quote = quoteNano(...shapes);
   const { maxCostNano } = policy;
   if (maxCostNano !== null && quote > maxCostNano) {
     const message = `The request can cost ${quote} nano, which is more than max_cost, ${maxCostNano}.`;
     throw new ProtocolError('max_cost_exceeded', message, { param: 'verification.max_cost' });
   }
-  return { shape, quoteNano: quote, coverNano: coverNano(shape) };
+  const cover = shapes.reduce((sum, shape) => sum + coverNano(shape), 0n);
+  return { shapes, quoteNano: quote, coverNano: cover };
+}
+
+/** What the jobs of a choice are like. @param choices of the whole request */
+export function shapeOfChoice({ shapes }: Pick<Offer, 'shapes'>, choice: number, choices: number): CostShape {
+  return shapes[promptOfChoice(choice, { prompts: shapes.length, choices })]!;
 }

@@ -10,7 +10,11 @@ import type { AnswerRequest } from '../openai/answer.ts';
 import type { PipelineDeps } from './accept.ts';
 import { extraSeats } from './extra-seats.ts';
 
-type Sized = Pick<AnswerRequest, 'model' | 'policy' | 'sampling' | 'choices' | 'maxTokens' | 'stream' | 'clientNonce'>;
+interface Sized
+  extends Pick<AnswerRequest, 'model' | 'policy' | 'sampling' | 'choices' | 'maxTokens' | 'stream' | 'clientNonce'> {
+  /** How many prompts the choices are about. */
+  readonly promptCount: number;
+}
 
 /** Longest operator name of a snapshot, which never changes. */
 const nameBytes = new WeakMap<Snapshot, number>();
@@ -23,14 +27,14 @@ function longestName(snapshot: Snapshot): number {
   return found;
 }
 
-/** @throws {ProtocolError} invalid_request, with `param` n where several choices are asked for, else max_tokens */
+/** @throws {ProtocolError} invalid_request, with `param` prompt where several are asked about, n where several choices are asked for, else max_tokens */
 export function refuseOversized(
   { registry, limits, pipeline }: PipelineDeps,
   snapshot: Snapshot,
   request: Sized,
   passedOver: readonly CandidateSkip[],
 ): void {
-  const { model, policy, sampling, choices, maxTokens, stream, clientNonce } = request;
+  const { model, policy, sampling, choices, maxTokens, stream, clientNonce, promptCount } = request;
   const extra = extraSeats(policy, limits.extraSeatsMax);
   const referee = registry.referee(model.digest);
   const length = attestationLengthMax({
@@ -50,6 +54,6 @@ export function refuseOversized(
   throw new ProtocolError(
     'invalid_request',
     `The attestation of ${asked} could have more than ${ATTESTATION_LENGTH_MAX} characters. ${advice}`,
-    { param: choices > 1 ? 'n' : 'max_tokens' },
+    { param: promptCount > 1 ? 'prompt' : choices > 1 ? 'n' : 'max_tokens' },
   );
 }

@@ -17,7 +17,8 @@ import { securityOf } from './security.ts';
 /** A request as far as its quote goes. */
 export interface QuotedRequest
   extends Pick<AnswerRequest, 'model' | 'sampling' | 'logprobs' | 'choices' | 'policy' | 'stream' | 'clientNonce'> {
-  readonly promptTokens: number;
+  /** Of each prompt. */
+  readonly promptTokens: readonly number[];
   readonly maxTokens: number;
 }
 
@@ -39,10 +40,10 @@ export interface QuoteFacts {
 /** @throws {ProtocolError} invalid_request, max_cost_exceeded, insufficient_quota */
 export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Promise<QuoteFacts> {
   const { model, policy } = request;
-  const { shape, quoteNano: quote, coverNano: cover } = offerOf(request);
+  const { shapes, quoteNano: quote, coverNano: cover } = offerOf(request);
   const epoch = await deps.epochs.current();
   const unable = await deps.skips.of(model.digest, request);
-  refuseOversized(deps, epoch.snapshot, request, [...unable, ...deps.breakers.skips()]);
+  refuseOversized(deps, epoch.snapshot, { ...request, promptCount: request.promptTokens.length }, [...unable, ...deps.breakers.skips()]);
   const admitted = admittedEntries(epoch.snapshot, model.digest, policy);
   const seats = seatsOf(deps, ableEntries(deps.registry, admitted, model.digest, unable), model.digest);
   const out = new Set(passedOver(seats, unable, deps.breakers.skips(), policy.n).map(({ provider }) => provider));
@@ -51,7 +52,7 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
   const jobs = BigInt(policy.n * request.choices);
   const outputOnly = jobPrice(
     { ...model.price, inputNanoPerMtok: 0n },
-    { inputTokens: request.promptTokens, outputTokens: request.maxTokens, scoredTokens: 0 },
+    { inputTokens: 0, outputTokens: request.maxTokens, scoredTokens: 0 },
   );
   const outputNano = outputOnly.payNano * jobs;
   return {
@@ -59,8 +60,8 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
     inputNano: quote - outputNano,
     outputNano,
     modes: {
-      single: quoteNano({ ...shape, seats: 1 }),
-      quorum: quoteNano({ ...shape, seats: quorumOf(policy) }),
+      single: quoteNano(...shapes.map((shape) => ({ ...shape, seats: 1 }))),
+      quorum: quoteNano(...shapes.map((shape) => ({ ...shape, seats: quorumOf(policy) }))),
     },
     security: securityOf(policy, epoch.snapshot, weakest(eligible, admitted, policy.n)),
     operators: eligible.length,

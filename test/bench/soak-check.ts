@@ -58,7 +58,7 @@ export async function createChecker(modelFolder: string, trusted: TrustedKeys): 
     if (BigInt(statement.price.chargedNano) > BigInt(statement.price.quoteNano))
       problems.push('charged above the quote');
     const outputTokens = statement.outputIds.length;
-    if (statement.request.promptTokens !== asked.promptIds?.length) problems.push('wrong prompt tokens');
+    if (statement.request.promptTokens !== asked.prompts[0]?.ids?.length) problems.push('wrong prompt tokens');
     if (outputTokens > maxTokens) problems.push('more tokens than asked for');
     const [choice] = saved.content.choices;
     if (choice?.finish_reason === 'length' && outputTokens !== maxTokens) problems.push('ended early as `length`');

@@ -39,7 +39,7 @@ async function honestText({ requestText, statement }: HttpAnswer): Promise<strin
   const { sampling } = asked;
   const ids: number[] = [];
   const seed = BigInt(statement.request.seed);
-  const order = { promptIds: asked.promptIds!, sampling, seed, maxTokens: statement.request.maxTokens };
+  const order = { promptIds: asked.prompts[0]!.ids!, sampling, seed, maxTokens: statement.request.maxTokens };
   for await (const token of minnows.honest.generate(order)) ids.push(token.id);
   return minnows.model.text.finalText(ids, sampling.stop).text;
 }

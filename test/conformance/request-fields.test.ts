@@ -1,6 +1,7 @@
 /** Every field of OpenAI's chat request has a decided treatment: honoured, ignored for a reason, or refused by its name. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_KEY, type Served, serveScripted } from '../http/openai-fixture.ts';
+import { honoured, ignored, refused, type Treatment } from './field-treatment.ts';
 import { NO_SCHEMAS, officialSchemas } from './official-schemas.ts';
 
 const schemas = officialSchemas();
@@ -11,34 +12,6 @@ beforeAll(async () => {
   served = await serveScripted();
 });
 afterAll(() => served.close());
-
-interface Treatment {
-  readonly how: 'honoured' | 'ignored' | 'refused';
-  /** Why it is ignored, or may be. */
-  readonly why?: string;
-  /** Values that are accepted. */
-  readonly takes: readonly unknown[];
-  /** Values that are a 400 with this field as `param`. */
-  readonly refuses: readonly unknown[];
-}
-
-const honoured = (takes: readonly unknown[], refuses: readonly unknown[] = []): Treatment => ({
-  how: 'honoured',
-  takes,
-  refuses,
-});
-const ignored = (why: string, takes: readonly unknown[], refuses: readonly unknown[] = []): Treatment => ({
-  how: 'ignored',
-  why,
-  takes,
-  refuses,
-});
-/** @param takes values that ask for what is done anyway */
-const refused = (takes: readonly unknown[], refuses: readonly unknown[]): Treatment => ({
-  how: 'refused',
-  takes,
-  refuses,
-});
 
 const tool = { type: 'function', function: { name: 'f' } };
 const TREATMENTS: Readonly<Record<string, Treatment>> = {

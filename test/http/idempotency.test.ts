@@ -7,42 +7,11 @@ import { createSecretBox } from '../../gateway/committee/secret-box.ts';
 import { hashApiKey } from '../../gateway/keys.ts';
 import { clientAccount } from '../../gateway/ledger/accounts.ts';
 import { keyedCall } from '../../gateway/openai/idempotency.ts';
-import type { Handle, Store, Tx } from '../../gateway/store/handle.ts';
 import { balanceNano } from '../../gateway/store/ledger-repo.ts';
 import { requestsOfKey } from '../../gateway/store/requests-repo.ts';
+import { MortalStore } from '../fixtures/mortal-store.ts';
 import { API_KEY, booksOf } from '../fixtures/network.ts';
 import { type HttpNetwork, loadMinnows, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
-
-/** A store that a test can kill: nothing is read or written through it afterwards. */
-class MortalStore implements Store {
-  readonly #store: Store;
-  dead = false;
-  afterCommit: (handle: Handle) => Promise<void> = async () => {};
-
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  async withTx<T>(fn: (tx: Tx) => Promise<T>, told?: 'durable' | 'committed'): Promise<T> {
-    if (this.dead) throw new Error('killed');
-    const result = await this.#store.withTx(fn, told);
-    await this.#store.read(this.afterCommit);
-    if (this.dead) throw new Error('killed');
-    return result;
-  }
-
-  async read<T>(fn: (handle: Handle) => Promise<T>): Promise<T> {
-    if (this.dead) throw new Error('killed');
-    return this.#store.read(fn);
-  }
-
-  async peek<T>(fn: (handle: Handle) => Promise<T>): Promise<T> {
-    if (this.dead) throw new Error('killed');
-    return this.#store.peek(fn);
-  }
-
-  async close(): Promise<void> {}
-}
 
 let minnows: Minnows;
 let network: HttpNetwork;

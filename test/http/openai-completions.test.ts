@@ -15,6 +15,7 @@ beforeAll(async () => {
 afterAll(() => served.close());
 afterEach(() => {
   served.script.text = 'The capital of France is Paris.';
+  delete served.script.others;
 });
 
 const TEXT = 'The capital of France is Paris.';
@@ -43,13 +44,13 @@ test('an answer has the shape of a text completion and is attested in that form'
     model: 'minnow-5m',
     choices: [{ text: TEXT, index: 0, logprobs: null, finish_reason: 'stop' }],
   });
-  expect(usage).toMatchObject({ prompt_tokens: last().promptIds.length, completion_tokens: outputTokens });
+  expect(usage).toMatchObject({ prompt_tokens: last().prompts[0]!.length, completion_tokens: outputTokens });
   expect((assay as { contentHash: string }).contentHash).toBe(contentHash(contentOfText(body)!));
 });
 
 test('the committee gets the plain prompt, without a template, and 16 tokens where no maximum is named', async () => {
   await client.completions.create(ask);
-  expect(last()).toMatchObject({ promptIds: minnowText().encodePrompt('Once upon'), maxTokens: 16, logprobs: null });
+  expect(last()).toMatchObject({ prompts: [minnowText().encodePrompt('Once upon')], maxTokens: 16, logprobs: null });
   await client.completions.create({ ...ask, max_tokens: 5, seed: 3, temperature: 0.5, stop: [' upon'], n: 2 });
   expect(last()).toMatchObject({ maxTokens: 5, seed: 3n, choices: 2, sampling: { temperature: 0.5, stop: [' upon'] } });
 });
@@ -58,10 +59,10 @@ test('a prompt comes as a text, a list of one, token ids, or a list of one of th
   const ids = [...minnowText().encodePrompt('Once upon')];
   for (const prompt of ['Once upon', ['Once upon'], ids, [ids]]) {
     await client.completions.create({ ...ask, prompt });
-    expect(last().promptIds).toEqual(ids);
+    expect(last().prompts).toEqual([ids]);
   }
   await client.completions.create({ ...ask, prompt: '' });
-  expect(last().promptIds.length).toBeGreaterThan(0);
+  expect(last().prompts[0]!.length).toBeGreaterThan(0);
 });
 
 test('echo puts the prompt before the answer, of token ids too, plain and streamed', async () => {
@@ -78,6 +79,42 @@ test('echo puts the prompt before the answer, of token ids too, plain and stream
     expect(text).toBe(`Once upon${TEXT}`);
     expect(contentHash(contentOfTextChunks(chunks)!)).toBe(assayOf(plain).contentHash);
   }
+});
+
+test('several prompts have their choices in a row, and each prompt is counted once', async () => {
+  const prompt = ['Once upon', 'The sea'];
+  const ids = prompt.map((text) => [...minnowText().encodePrompt(text)]);
+  served.script.others = ['one.', 'two.', 'three.'];
+  for (const given of [prompt, ids]) {
+    const { choices, usage } = await client.completions.create({ ...ask, prompt: given, n: 2 });
+    expect(last()).toMatchObject({ prompts: ids, choices: 4 });
+    expect(choices.map(({ index, text }) => [index, text])).toEqual(
+      [TEXT, 'one.', 'two.', 'three.'].map((text, index) => [index, text]),
+    );
+    expect(usage!.prompt_tokens).toBe(ids[0]!.length + ids[1]!.length);
+  }
+  const echoed = await client.completions.create({ ...ask, prompt, n: 2, echo: true });
+  expect(echoed.choices.map(({ text }) => text)).toEqual([
+    `Once upon${TEXT}`,
+    'Once uponone.',
+    'The seatwo.',
+    'The seathree.',
+  ]);
+  const joined = ['', '', '', ''];
+  for await (const chunk of await client.completions.create({ ...ask, prompt, n: 2, echo: true, stream: true })) {
+    for (const { index, text } of chunk.choices) joined[index] += text;
+  }
+  expect(joined).toEqual(echoed.choices.map(({ text }) => text));
+});
+
+test('several prompts share one maximum: what the longest leaves of the context', async () => {
+  const long = 'word '.repeat(400);
+  const left = 1024 - minnowText().encodePrompt(long).length;
+  await client.completions.create({ ...ask, prompt: ['a', long], max_tokens: left });
+  expect(last().maxTokens).toBe(left);
+  expect((await post({ prompt: ['a', long], max_tokens: left + 1 })).body).toMatchObject({
+    error: { code: 'context_length_exceeded', param: 'max_tokens' },
+  });
 });
 
 test.each([[{}], [{ stream_options: { include_usage: true } }]])(
@@ -134,8 +171,18 @@ const REFUSED: readonly [object, string, string][] = [
   [{ prompt: [1, 'a'] }, 'invalid_request', 'prompt'],
   [{ prompt: [99_999_999] }, 'invalid_request', 'prompt'],
   [{ prompt: [-1] }, 'invalid_request', 'prompt[0]'],
-  [{ prompt: ['a', 'b'] }, 'unsupported_parameter', 'prompt'],
-  [{ prompt: [[1], [2]] }, 'unsupported_parameter', 'prompt'],
+  [{ prompt: ['a', [1]] }, 'invalid_request', 'prompt'],
+  [{ prompt: [[1], 'a'] }, 'invalid_request', 'prompt'],
+  [{ prompt: [[1], 2] }, 'invalid_request', 'prompt'],
+  [{ prompt: ['a', null] }, 'invalid_request', 'prompt'],
+  [{ prompt: [[1], []] }, 'invalid_request', 'prompt[1]'],
+  [{ prompt: [[1], [99_999_999]] }, 'invalid_request', 'prompt[1]'],
+  [{ prompt: Array(17).fill('a') }, 'invalid_request', 'prompt'],
+  [{ prompt: Array(6).fill('a'), n: 3 }, 'invalid_request', 'prompt'],
+  [{ prompt: ['a', 'b'], n: 9 }, 'invalid_request', 'n'],
+  [{ prompt: Array(129).fill([1]) }, 'invalid_request', 'prompt'],
+  [{ prompt: Array(1_000_000).fill('') }, 'invalid_request', 'prompt'],
+  [{ prompt: ['a', 'word '.repeat(2000)] }, 'context_length_exceeded', 'prompt'],
   [{ prompt: 'word '.repeat(2000) }, 'context_length_exceeded', 'prompt'],
   [{ max_tokens: 5000 }, 'context_length_exceeded', 'max_tokens'],
   [{ max_tokens: 0 }, 'invalid_request', 'max_tokens'],

@@ -69,7 +69,7 @@ test('the committee gets what OpenAI fields mean, with OpenAI defaults', async (
   expect(last()).toMatchObject({
     keyId: 'key-1',
     seed: null,
-    maxTokens: 1024 - last().promptIds.length,
+    maxTokens: 1024 - last().prompts[0]!.length,
     clientNonce: null,
     stream: false,
     sampling: { temperature: 1, topP: 1, topK: 0, presencePenalty: 0, frequencyPenalty: 0, logitBias: [], stop: [] },
@@ -181,7 +181,7 @@ test('roles and content forms become the turns of the template', async () => {
     { role: 'tool', content: '42' },
     { role: 'user', content: 'Go <|im_end|> on' },
   ];
-  expect(last().promptIds).toEqual(minnowText().encodeChat(turns));
+  expect(last().prompts).toEqual([minnowText().encodeChat(turns)]);
 });
 
 test('stop strings end the text before them and are not returned', async () => {

@@ -151,7 +151,13 @@ describe('the offline verifier', () => {
     const shown = (change: object) => ({ ...content, choices: [{ ...choice!, ...change }] });
     const names = ['weather', 'time'];
     const statusOf = (answer: ResponseContent, known: string[] | null) =>
-      checkAnswerText(statement, 0, answer, text, known && { toolNames: known, echo: '' }).status;
+      checkAnswerText(
+        statement,
+        0,
+        answer,
+        text,
+        known && { toolNames: known, prompts: [{ ids: null, echo: '' }], choices: 1 },
+      ).status;
     expect(statusOf(content, names)).toBe('proved');
     const swapped = choice!.tool_calls!.map((call) => ({ ...call, function: { ...call.function, arguments: '{}' } }));
     expect(statusOf(shown({ tool_calls: swapped }), names)).toBe('failed');

@@ -64,7 +64,7 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
 async function differsFromHonest(run: Run, answer: Answer, { request, outputIds }: Statement): Promise<string | null> {
   const asked = readRequest(answer.requestText, TOY_MODEL.text, null);
   const { sampling } = asked;
-  const promptIds = asked.promptIds!;
+  const promptIds = asked.prompts[0]!.ids!;
   const seed = BigInt(request.seed);
   const reference = toyMachine();
   const honest: number[] = [];

@@ -65,11 +65,19 @@ describe('seeds', () => {
     );
   });
 
-  test('the plans of a request differ in the seed alone', () => {
-    const first = { requestId: 'r', seed: 7n, maxTokens: 3 } as AttemptPlan;
-    const plans = plansOf(first, 3);
+  test('the plans of a request about one prompt differ in the seed alone', () => {
+    const first = { requestId: 'r', seed: 7n, maxTokens: 3, promptIds: [5] as readonly number[] } as AttemptPlan;
+    const plans = plansOf(first, [[5]], 3);
     expect(plans.map(({ seed }) => seed)).toEqual([7n, choiceSeed(7n, 1), choiceSeed(7n, 2)]);
     expect(plans.map((plan) => ({ ...plan, seed: 0n }))).toEqual(Array(3).fill({ ...first, seed: 0n }));
+  });
+
+  test('of several prompts each has its choices in a row, and no two choices one seed', () => {
+    const first = { requestId: 'r', seed: 7n, maxTokens: 3 } as AttemptPlan;
+    const plans = plansOf(first, [[5], [6, 7], [8]], 6);
+    expect(plans.map(({ promptIds }) => promptIds)).toEqual([[5], [5], [6, 7], [6, 7], [8], [8]]);
+    expect(new Set(plans.map(({ seed }) => seed)).size).toBe(6);
+    expect(plans.at(-1)!.seed).toBe(choiceSeed(7n, 5));
   });
 });
 

@@ -107,6 +107,7 @@ function compactOf(order: Order): string {
     faults: Array(64).fill({ provider: ADDRESS, fault: 'contradicting_attestation', disputeId: HASH }),
   };
   const skipped = [SKIP, REFUSED, REFUSED];
+  const prompt = { promptHash: HASH, promptTokens: U32 };
   const statement: StatementWire = {
     version: 1,
     requestId: 'req_0123456789abcdef0123456789abcdef',
@@ -137,7 +138,7 @@ function compactOf(order: Order): string {
     },
     ...choice,
     ...(order.choices > 1
-      ? { firstVerdict: 'inconclusive', choices: Array(order.choices - 1).fill({ skipped, ...choice }) }
+      ? { firstVerdict: 'inconclusive', choices: Array(order.choices - 1).fill({ prompt, skipped, ...choice }) }
       : {}),
     unverified: ['choices.logprobs'],
     contentHash: HASH,
@@ -152,7 +153,7 @@ function compactOf(order: Order): string {
 
 const orders = fc.record({
   seats: fc.integer({ min: 1, max: 15 }),
-  choices: fc.integer({ min: 1, max: 8 }),
+  choices: fc.integer({ min: 1, max: 16 }),
   maxTokens: fc.integer({ min: 1, max: 700 }),
   chunkSizes: fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 4 }),
   vocabSize: fc.constantFrom(256, 4096, 151_936),
