@@ -79,7 +79,10 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   const unable = await deps.skips.of(model.digest, request);
   const { snapshot } = await deps.epochs.current();
   refuseUnseatable(deps, snapshot, request, unable);
-  refuseOversized(deps, snapshot, { ...request, promptCount: request.prompts.length }, [...unable, ...deps.breakers.skips()]);
+  refuseOversized(deps, snapshot, { ...request, promptCount: request.prompts.length }, [
+    ...unable,
+    ...deps.breakers.skips(),
+  ]);
   const { epoch, attempt, drawIndex } = await hold(deps, request, offer);
   const draw = deps.epochs.draw(epoch, drawIndex, model.digest, bodyHash, request.clientNonce);
   const candidates = candidatesOf(deps, epoch, draw.order, request);

@@ -43,7 +43,10 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
   const { shapes, quoteNano: quote, coverNano: cover } = offerOf(request);
   const epoch = await deps.epochs.current();
   const unable = await deps.skips.of(model.digest, request);
-  refuseOversized(deps, epoch.snapshot, { ...request, promptCount: request.promptTokens.length }, [...unable, ...deps.breakers.skips()]);
+  refuseOversized(deps, epoch.snapshot, { ...request, promptCount: request.promptTokens.length }, [
+    ...unable,
+    ...deps.breakers.skips(),
+  ]);
   const admitted = admittedEntries(epoch.snapshot, model.digest, policy);
   const seats = seatsOf(deps, ableEntries(deps.registry, admitted, model.digest, unable), model.digest);
   const out = new Set(passedOver(seats, unable, deps.breakers.skips(), policy.n).map(({ provider }) => provider));
