@@ -93,6 +93,29 @@ describe('a stream of a job', () => {
     await server.allClosed();
   });
 
+  test.each([{ 'content-type': 'text/html' }, { ...STREAM, 'content-encoding': 'gzip' }])(
+    'under the head %j is not read, however good its events are',
+    async (head) => {
+      await serve((socket) => socket.end(`${rawHead('200 OK', head)}${COMMITMENT}`));
+      await expect(readJob()).rejects.toMatchObject(malformed);
+    },
+  );
+
+  test('whose one event, or what is none, is longer than an event can be ends the call', async () => {
+    const long = 'x'.repeat(streamBounds(ORDER).eventBytesMax);
+    for (const bytes of [`:${long}\n\n`, `event: error\ndata: {"code":"${long}"}\n\n`]) {
+      await serve((socket) => socket.end(`${rawHead('200 OK', STREAM)}${bytes}`));
+      await expect(readJob()).rejects.toMatchObject(malformed);
+      await server.close();
+    }
+  });
+
+  test('with an event of another name ends the call', async () => {
+    const renamed = COMMITMENT.replace('commitment', 'greeting');
+    await serve((socket) => socket.end(`${rawHead('200 OK', STREAM)}${renamed}`));
+    await expect(readJob()).rejects.toMatchObject(malformed);
+  });
+
   test('that drips byte by byte is ended by its deadline, and so is the socket', async () => {
     const clock = new HandClock();
     let drip: () => void = () => undefined;
@@ -167,6 +190,29 @@ describe('a JSON reply', () => {
       writeForEver(socket, 'x'.repeat(4096));
     });
     await expect(client.manifest(server.url, never)).rejects.toMatchObject({ code: 'provider_refused', refusal: null });
+    await server.allClosed();
+  });
+
+  test('with an error status and an encoding says nothing, though a reason stands in it', async () => {
+    const reason = { error: { code: 'queue_full', message: 'full' } };
+    const refusal = { code: 'queue_full', atMs: 1, signature: `0x${'22'.repeat(64)}1b` };
+    const body = JSON.stringify({ ...reason, refusal });
+    for (const [head, said] of [
+      [JSON_TYPE, refusal],
+      [{ ...JSON_TYPE, 'content-encoding': 'gzip' }, null],
+    ] as const) {
+      await serve((socket) => socket.end(`${rawHead('503 Service Unavailable', head)}${body}`));
+      await expect(client.manifest(server.url, never)).rejects.toMatchObject({ refusal: said });
+      await server.close();
+    }
+  });
+
+  test('that points elsewhere at endless length is given up, and the socket closed', async () => {
+    await serve((socket) => {
+      socket.write(rawHead('302 Found', { location: 'http://127.0.0.1:9/' }));
+      writeForEver(socket, 'x'.repeat(4096));
+    });
+    await expect(client.manifest(server.url, never)).rejects.toMatchObject(malformed);
     await server.allClosed();
   });
 

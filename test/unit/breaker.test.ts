@@ -77,6 +77,24 @@ describe('a breaker', () => {
     expect(play(times(CONSECUTIVE_MAX, 'failed'), forgiven, OPEN_MS)).toMatchObject({ kind: 'open', opens: 1 });
   });
 
+  test('looks back on the last twenty outcomes alone: a good past buys nothing', () => {
+    let breaker = play(times(100, 'answered'));
+    for (let i = 0; i < 4 && breaker.kind === 'closed'; i++) {
+      breaker = play([...times(CONSECUTIVE_MAX - 1, 'failed'), 'answered'], breaker);
+    }
+    expect(breaker.kind).toBe('open');
+  });
+
+  test('is not closed by its first answer, nor forgiven by answers with a failure between them', () => {
+    const open = play(times(CONSECUTIVE_MAX, 'failed'));
+    const probed = play(['sent', 'answered'], open, OPEN_MS);
+    expect(probed.kind).toBe('half_open');
+    const closed = play(['sent', 'answered'], probed, OPEN_MS);
+    const half = times(FORGIVEN_AFTER - 5, 'answered');
+    const unforgiven = play([...half, 'failed', ...half], closed, OPEN_MS);
+    expect(unforgiven).toMatchObject({ kind: 'closed', opens: 1 });
+  });
+
   test('never stays shut for longer than its bound, whatever happens', () => {
     fc.assert(
       fc.property(steps, (events) => {
