@@ -23,6 +23,8 @@ import { providerMigrationsFolder } from './store/migrations.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 
 const DRAIN_STEP_MS = 25;
+/** How long gateways may take to read how their jobs ended. */
+const LINGER_MS = 1_000;
 const USAGE = `assay provider [options]
 
 Serves one model to the trusted gateways. See also: assay provider init, doctor, join, status, disputes, answer.
@@ -132,13 +134,21 @@ async function serveUntilStopped(
     await drain(provider, config.drainMs);
   } finally {
     provider.close();
-    server.close();
-    if ('closeAllConnections' in server) server.closeAllConnections();
+    await closeServer(server);
     await engine.close();
     await traces?.close();
     store.close();
   }
   return EXIT_OK;
+}
+
+/** Takes no more connections; those that are open are cut once their last events had time to leave. */
+async function closeServer(server: ReturnType<typeof serve>): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const late = new AbortController();
+  await Promise.race([closed, clock.sleep(LINGER_MS, late.signal).catch(() => undefined)]);
+  late.abort();
+  if ('closeAllConnections' in server) server.closeAllConnections();
 }
 
 /** Lets open jobs come to their end, for a while. */

@@ -14,7 +14,8 @@ import { type CliIo, reasonOf } from './cli-io.ts';
 const USAGE = `assay verify <saved response> [options]
 
 Checks a saved answer without any network: a JSON body, the output of curl -i, or a captured event stream. Prints one line an
-item and exits 0 when nothing failed, 1 when something did.
+item and exits 0 when nothing failed, 1 when something did. It tells what was signed; whether a later dispute has overturned the
+answer stands in the log alone, and is shown by GET /v1/attestations/<id>.
 
   --request <file>          the JSON body that you sent: shows an injected prompt, other sampling, another policy
   --nonce <text>            the Assay-Nonce header that you sent; none without it

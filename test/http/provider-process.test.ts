@@ -131,3 +131,63 @@ describe('a provider process', () => {
     expect(text).toContain('--gateway-addresses <value>');
   });
 });
+
+describe('a provider process that is told to stop while a job is open', () => {
+  /** A job that has sealed its only chunk and waits for the permission to open it. */
+  async function startSealed(drainMs: number) {
+    const started = await startProcess({ args: ['--drain-ms', String(drainMs)] });
+    const order = orderNow({ chunkSizes: [8] });
+    const stream = new JobStream(started.url, order);
+    return { ...started, order, stream, sealed: await stream.commitment() };
+  }
+  const untilDraining = async (url: string) => {
+    while ((await request(url).get('/readyz')).status !== 503);
+  };
+  /** The same order to a process that begins where the last one ended. */
+  async function resumed(order: ReturnType<typeof orderNow>) {
+    const { child, exit, url } = await startProcess();
+    const stream = new JobStream(url, order);
+    const sealed = await stream.commitment();
+    await reveal(url, sealed.jobId, permit(sealed)).expect(200);
+    await stream.reveal();
+    const { claim } = await stream.claim();
+    child.kill('SIGTERM');
+    expect(await exit).toBe(0);
+    return { sealed, claim };
+  }
+
+  it('refuses new jobs, finishes the open one, and ends', async () => {
+    const { child, exit, url, stream, sealed } = await startSealed(3_600_000);
+    child.kill('SIGTERM');
+    await untilDraining(url);
+    const refused = await request(url)
+      .post('/v1/jobs')
+      .send(orderNow({ jobId: toHex(sha256(utf8('another'))) }));
+    expect([refused.status, refused.body.error.code]).toEqual([503, 'shutting_down']);
+    await reveal(url, sealed.jobId, permit(sealed)).expect(200);
+    const { tokens } = await stream.reveal();
+    expect((await stream.claim()).claim.outputTokens).toBe(tokens.length);
+    expect(await stream.next()).toBeNull();
+    expect(await exit).toBe(0);
+  });
+
+  it('ends it with a clean error when its time is over; the next process resumes it under the same seal', async () => {
+    const { child, exit, order, stream, sealed } = await startSealed(0);
+    child.kill('SIGTERM');
+    expect(await stream.next()).toMatchObject({ event: 'error', data: { code: 'shutting_down', retryable: true } });
+    expect(await stream.next()).toBeNull();
+    expect(await exit).toBe(0);
+    const again = await resumed(order);
+    expect(again.sealed).toEqual(sealed);
+    expect(again.claim.chunkCount).toBe(1);
+  });
+
+  it('does not wait after a second signal of another kind, and loses nothing by it', async () => {
+    const { child, exit, url, order, sealed } = await startSealed(3_600_000);
+    child.kill('SIGTERM');
+    await untilDraining(url);
+    child.kill('SIGINT');
+    expect(await exit).toBe(1);
+    expect((await resumed(order)).sealed).toEqual(sealed);
+  });
+});
