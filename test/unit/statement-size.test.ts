@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { ATTESTATION_LENGTH_MAX, parseAttestation, type StatementWire } from '#protocol/attestation';
 import { canonicalJson } from '#protocol/canonical';
 import { type Hash, toHex, utf8 } from '#protocol/hash';
+import { SCORES_MAX } from '#protocol/schema';
 import { attestationLengthMax, jsonBytes, type StatementShape } from '../../gateway/attest/statement-size.ts';
 
 const HASH: Hash = toHex(new Uint8Array(32).fill(0xab));
@@ -99,7 +100,7 @@ function compactOf(order: Order): string {
   const scored = { provider: ADDRESS, operator: NAME, about: ADDRESS, outputHash: HASH, accepted: false };
   const choice = {
     waves: [wave],
-    scores: Array(64).fill({ ...scored, role: 'referee', score, signature: SIGNATURE }),
+    scores: Array(SCORES_MAX).fill({ ...scored, role: 'referee', score, signature: SIGNATURE }),
     served: ADDRESS,
     outputIds: Array(order.maxTokens).fill(order.vocabSize - 1),
     verdict: 'inconclusive' as const,
