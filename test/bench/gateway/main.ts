@@ -31,7 +31,7 @@ const { cells, absent } = await runBench({
   progress: (line) => console.log(line),
 });
 const result = { ...provenance(), seconds: Number(values.seconds), absent, cells };
-if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 1)}\n`);
+if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);
 console.log(`\n${result.date}, commit ${result.commit}, ${result.machine}\n`);
 console.log(tableOf(cells));
 for (const row of absent) console.log(`\nnot measured: ${row}`);

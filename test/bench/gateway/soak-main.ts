@@ -82,7 +82,7 @@ function report(requests: number): void {
     ...slopes,
     samples,
   };
-  if (values.out) writeFileSync(values.out, `${JSON.stringify(result)}\n`);
+  if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);
   console.log(`${result.date}, commit ${result.commit}, ${result.machine}, load ${result.loadAverage?.toFixed(1)}`);
   console.log(`${requests} requests in ${values.minutes} minutes; database ${databaseMib.toFixed(0)} MiB`);
   for (const [name, slope] of Object.entries(slopes)) console.log(`${name.padEnd(22)} ${slope.toFixed(2)}`);
