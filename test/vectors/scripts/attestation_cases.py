@@ -48,6 +48,14 @@ def statement(**change):
     return {**base, **change}
 
 
+def prompts(*names):
+    """A choice for each name beside choice 0, about that prompt; only what is not about the first says so."""
+    first = statement()
+    shared = {k: first[k] for k in ('waves', 'scores', 'served', 'outputIds', 'verdict', 'agreement', 'faults')}
+    own = lambda name: {} if name == 'first' else {'prompt': {'promptHash': hx(named(name)), 'promptTokens': 4}}
+    return statement(firstVerdict='unverified', choices=[{**own(n), 'skipped': [], **shared} for n in names])
+
+
 def broken_texts():
     sound = statement()
     text = compact(LOCAL, GATEWAY, sound)
@@ -72,6 +80,9 @@ def broken_texts():
                  ('another statement version', packed(jcs(statement(version=2)))), ('an unknown verdict', packed(jcs(statement(verdict='fine')))),
                  ('an upper-case hash', packed(jcs(statement(bodyHash=hx(named('body')).upper().replace('0X', '0x'))))),
                  ('money with a leading zero', packed(jcs(statement(price={'quoteNano': '01000', 'chargedNano': '999'})))),
+                 ('a prompt with one choice less', packed(jcs(prompts('first', 'second')))),
+                 ('two prompts among the choices of one', packed(jcs(prompts('first', 'second', 'third')))),
+                 ('a choice without a prompt after one with', packed(jcs(prompts('first', 'second', 'first')))),
                  ('no waves', packed(jcs(statement(waves=[])))), ('a token id above uint32', packed(jcs(statement(outputIds=[2**32]))))]
     rows += [refused(n, '10.3', 'malformed', {'compact': data}) for n, data in malformed]
     rows += [refused('unused bits set', '10.3', 'malformed', {'compact': f'v1.{unused_bit(body)}.{signed}'})] if len(body) % 4 else []
@@ -86,7 +97,7 @@ def unused_bit(text):
 
 def attestation_file():
     cases = [('a statement', statement()), ('no claim', statement(waves=[{**statement()['waves'][0], 'members': [{**member(), 'claim': None}]}])),
-             ('a client nonce', statement(clientNonce='n-é')), ('another price', statement(price={'quoteNano': '1000', 'chargedNano': '0'}))]
+             ('a client nonce', statement(clientNonce='n-é')), ('two prompts of two choices', prompts('first', 'second', 'second')), ('another price', statement(price={'quoteNano': '1000', 'chargedNano': '0'}))]
     lists = [('no claims', []), ('one claim', [claim()]), ('two claims', [claim(), claim(finish=2)]), ('the other order', [claim(finish=2), claim()])]
     claims = [entry(n, '10.1', {'domain': d, 'claims': c}, hx(claims_hash(d, c))) for d in (LOCAL, CHAIN) for n, c in lists]
     compacts = [entry(n, '10.3', {'domain': d, 'key': hx(GATEWAY), 'statement': s}, compact(d, GATEWAY, s))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes hashes.json, merkle.json, rounds.json, draw.json, log.json and attestation.json (Python 3 standard library).
+"""Makes hashes.json, merkle.json, rounds.json, draw.json, log.json, attestation.json and logprobs.json (Python 3 standard library).
 
 Outputs come from spec_rules.py, which was written from SPEC.md; published values of RFC 6962 are asserted on the way.
 A file is an object from the name of a rule to its entries {name, spec, expect, input, output}. `expect` is `success`,
@@ -12,6 +12,7 @@ import sys
 import independent_crypto
 from attestation_cases import attestation_file
 from log_cases import draw_file, log_file
+from logprob_cases import logprobs_file
 from round_cases import rounds_file
 from spec_rules import (consistency, hx, jcs, leaf, number, path, raw, root, sha, tagged, tokens, u32, u64, ZERO)
 from vector_entries import entry, flipped, refused
@@ -153,7 +154,8 @@ def main(folder):
     independent_crypto.self_check()
     assert number(333333333.33333329) == '333333333.3333333' and raw('0x00') == b'\0'
     files = {'hashes': {**token_rules(), **body_rules(), **request_rules(), **content_rules()}, 'merkle': merkle_file(),
-             'rounds': rounds_file(), 'draw': draw_file(), 'log': log_file(), 'attestation': attestation_file()}
+             'rounds': rounds_file(), 'draw': draw_file(), 'log': log_file(), 'attestation': attestation_file(),
+             'logprobs': logprobs_file()}
     for name, rules in files.items():
         with open(f'{folder}/{name}.json', 'w', encoding='utf-8') as out:
             out.write('{\n' + ',\n'.join(

@@ -286,7 +286,7 @@ def claims_hash(domain, claims):
 
 
 def seal(domain, s):
-    claims = [m['claim']['value'] for w in s['waves'] for m in w['members'] if m['claim']]
+    claims = [m['claim']['value'] for choice in [s, *s.get('choices', [])] for w in choice['waves'] for m in w['members'] if m['claim']]
     fields = {key: s[key] for key in ('requestId', 'requestHash', 'contentHash', 'logIndex', 'issuedAtMs')}
     return {**fields, 'claimsHash': hx(claims_hash(domain, claims)), 'verdict': VERDICTS.index(s['verdict']),
             'statementHash': hx(statement_hash(s))}
