@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Settlement} from "../../contracts/chain/Settlement.sol";
+import {InvalidSignature} from "../../contracts/chain/lib/AssayDomain.sol";
+import {IStakeRegistry} from "../../contracts/chain/registry/IStakeRegistry.sol";
+import {
+    NotController,
+    NothingToMove,
+    Paused,
+    TimeOutOfBounds,
+    TooEarly,
+    TooLate
+} from "../../contracts/chain/registry/RegistryState.sol";
+import {
+    EarningsProof,
+    EarningsRoot,
+    ForeignCheckpoint,
+    NotInTree,
+    PoolTooSmall,
+    RootGoesBack,
+    RootNotActive
+} from "../../contracts/chain/settlement/Earnings.sol";
+import {NoExit, NothingNew, Underfunded, WrongEpoch} from "../../contracts/chain/settlement/Escrow.sol";
+import {SettlementBase} from "./support/SettlementBase.sol";
+import {vm} from "./support/Vm.sol";
+
+contract SettlementTest is SettlementBase {
+    function test_constructor_delaysOutOfBounds_reverts() public {
+        IStakeRegistry stakes = IStakeRegistry(address(registry));
+        vm.expectRevert(TimeOutOfBounds.selector);
+        new Settlement(stakes, 1 hours - 1, 1 hours);
+        vm.expectRevert(TimeOutOfBounds.selector);
+        new Settlement(stakes, 1 hours, 1 hours - 1);
+        vm.expectRevert(TimeOutOfBounds.selector);
+        new Settlement(stakes, 30 days + 1, 30 days);
+        new Settlement(stakes, 1 hours, 1 hours);
+        _assertEq(new Settlement(stakes, 30 days, 1 hours).exitDelay(), 30 days);
+    }
+
+    // Escrow
+
+    function test_deposit_nothingOrPaused_reverts() public {
+        vm.prank(_client());
+        vm.expectRevert(NothingToMove.selector);
+        settlement.deposit(gateway, 0);
+        vm.prank(owner);
+        registry.pause(1 days);
+        vm.prank(_client());
+        vm.expectRevert(Paused.selector);
+        settlement.deposit(gateway, 1);
+    }
+
+    function test_redeem_cumulative_paysTheDifference() public {
+        _deposit(1_000);
+        _redeem(0, 400);
+        _redeem(0, 1_000);
+        _assertEq(settlement.poolOf(gateway).funded, 1_000);
+        _assertEq(settlement.channelOf(_client(), gateway).redeemed, 1_000);
+        _assertEq(settlement.channelOf(_client(), gateway).deposited, 1_000);
+    }
+
+    function test_redeem_byOthers_reverts() public {
+        _deposit(1_000);
+        bytes memory signature = _voucher(gateway, 0, 1);
+        // Not even the client can redeem crumbs of its own vouchers.
+        vm.prank(_client());
+        vm.expectRevert(NotController.selector);
+        settlement.redeem(gateway, _client(), 0, 1, signature);
+    }
+
+    function test_redeem_byWorkingKey_succeeds() public {
+        _deposit(1_000);
+        bytes memory signature = _voucher(gateway, 0, 1);
+        vm.prank(vm.addr(GATEWAY_KEY));
+        settlement.redeem(gateway, _client(), 0, 1, signature);
+    }
+
+    function test_redeem_oldOrSame_reverts() public {
+        _deposit(1_000);
+        _redeem(0, 400);
+        _redeemFails(0, 400, NothingNew.selector);
+        _redeemFails(0, 399, NothingNew.selector);
+    }
+
+    /// Livepeer's lesson: an underfunded redemption takes nothing and uses nothing up.
+    function test_redeem_underfunded_isRedeemableWholeAfterTopUp() public {
+        _deposit(1_000);
+        _redeemFails(0, 1_001, Underfunded.selector);
+        _deposit(1);
+        _redeem(0, 1_001);
+        _assertEq(settlement.poolOf(gateway).funded, 1_001);
+    }
+
+    function test_redeem_ofAnotherGateway_reverts() public {
+        _deposit(1_000);
+        bytes memory signature = _voucher(_provider(0), 0, 1);
+        vm.prank(gateway);
+        vm.expectRevert(InvalidSignature.selector);
+        settlement.redeem(gateway, _client(), 0, 1, signature);
+    }
+
+    function test_redeem_foreignClient_reverts() public {
+        vm.prank(stranger);
+        settlement.deposit(gateway, 10);
+        bytes memory signature = _voucher(gateway, 0, 1);
+        vm.prank(gateway);
+        vm.expectRevert(InvalidSignature.selector);
+        settlement.redeem(gateway, stranger, 0, 1, signature);
+    }
+
+    /// Replay across epochs: what was signed before an exit is worth nothing after it.
+    function test_redeem_voucherOfEarlierEpoch_reverts() public {
+        _deposit(1_000);
+        _exit();
+        _deposit(1_000);
+        _redeemFails(0, 500, WrongEpoch.selector);
+        _redeem(1, 500);
+    }
+
+    function test_finishExit_beforeDelay_reverts() public {
+        _deposit(1_000);
+        vm.startPrank(_client());
+        settlement.startExit(gateway);
+        vm.warp(START + EXIT - 1);
+        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, START + EXIT));
+        settlement.finishExit(gateway);
+        vm.stopPrank();
+    }
+
+    /// The gateway's last voucher still counts while the exit waits.
+    function test_finishExit_paysWhatWasNotRedeemed() public {
+        _deposit(1_000);
+        uint256 before = token.balanceOf(_client());
+        vm.prank(_client());
+        settlement.startExit(gateway);
+        vm.warp(START + EXIT);
+        _redeem(0, 300);
+        vm.prank(_client());
+        settlement.finishExit(gateway);
+        _assertEq(token.balanceOf(_client()) - before, 700);
+        _assertEq(settlement.channelOf(_client(), gateway).deposited, 0);
+        _assertEq(settlement.channelOf(_client(), gateway).redeemed, 0);
+        _assertEq(settlement.channelOf(_client(), gateway).epoch, 1);
+        _assertEq(settlement.channelOf(_client(), gateway).exitAt, 0);
+    }
+
+    function test_finishExit_neverStarted_reverts() public {
+        _deposit(1_000);
+        vm.startPrank(_client());
+        vm.expectRevert(NoExit.selector);
+        settlement.finishExit(gateway);
+        vm.expectRevert(NoExit.selector);
+        settlement.cancelExit(gateway);
+        settlement.startExit(gateway);
+        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, START + EXIT));
+        settlement.startExit(gateway);
+        settlement.cancelExit(gateway);
+        vm.warp(START + EXIT);
+        vm.expectRevert(NoExit.selector);
+        settlement.finishExit(gateway);
+        vm.stopPrank();
+    }
+
+    function test_finishExit_nothingLeft_reverts() public {
+        _deposit(10);
+        _redeem(0, 10);
+        vm.startPrank(_client());
+        settlement.startExit(gateway);
+        _later(EXIT);
+        vm.expectRevert(NothingToMove.selector);
+        settlement.finishExit(gateway);
+        vm.stopPrank();
+    }
+
+    function test_finishExit_paused_succeeds() public {
+        _deposit(10);
+        vm.prank(owner);
+        registry.pause(14 days);
+        _exit();
+    }
+
+    // Earnings
+
+    function test_postRoot_stranger_reverts() public {
+        _fund(1_000);
+        _postFails(stranger, _tree(300, 700, 0), 1_000, 5, NotController.selector);
+    }
+
+    function test_postRoot_moreThanThePool_reverts() public {
+        _fund(1_000);
+        _postFails(gateway, _tree(300, 701, 0), 1_001, 5, PoolTooSmall.selector);
+        _post(_tree(300, 700, 0), 1_000, 5);
+    }
+
+    function test_postRoot_lessThanBefore_reverts() public {
+        _fund(1_000);
+        _post(_tree(300, 700, 0), 1_000, 5);
+        _postFails(gateway, _tree(300, 699, 0), 999, 6, RootGoesBack.selector);
+        _postFails(gateway, _tree(300, 700, 0), 1_000, 4, RootGoesBack.selector);
+        _post(_tree(300, 700, 0), 1_000, 5);
+        _assertEq(settlement.poolOf(gateway).rootCount, 2);
+    }
+
+    function test_postRoot_checkpointOfAnotherLogOrKey_reverts() public {
+        _fund(1_000);
+        bytes memory signature = _sign(_providerKey(0), _headHash(_checkpoint(5, "log")));
+        vm.startPrank(gateway);
+        vm.expectRevert(ForeignCheckpoint.selector);
+        settlement.postRoot(gateway, "r", 1, 10, _checkpoint(5, "log"), signature);
+        vm.stopPrank();
+        _fundFor(_provider(0), 10);
+        signature = _sign(_providerKey(0), _headHash(_checkpoint(5, "log")));
+        vm.prank(_provider(0));
+        vm.expectRevert(ForeignCheckpoint.selector);
+        settlement.postRoot(_provider(0), "r", 1, 10, _checkpoint(5, "log"), signature);
+    }
+
+    function test_claim_beforeActivation_reverts() public {
+        _fund(1_000);
+        bytes32[] memory tree = _tree(300, 700, 0);
+        _post(tree, 1_000, 5);
+        vm.warp(START + ACTIVATION - 1);
+        _claimFails(_provider(0), _earned(tree, 0, 0, 300, 5), RootNotActive.selector);
+        vm.warp(START + ACTIVATION);
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        _assertEq(token.balanceOf(_provider(0)), 9 * STAKE + 300);
+        _assertEq(settlement.poolOf(gateway).paid, 300);
+        _assertEq(settlement.claimed(gateway, _provider(0)), 300);
+    }
+
+    function test_claim_twice_reverts() public {
+        bytes32[] memory tree = _active(300, 700);
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        _claimFails(_provider(0), _earned(tree, 0, 0, 300, 5), NothingToMove.selector);
+    }
+
+    function test_claim_foreignLeafAmountOrTree_reverts() public {
+        bytes32[] memory tree = _active(300, 700);
+        _claimFails(_provider(0), _earned(tree, 0, 0, 301, 5), NotInTree.selector);
+        _claimFails(_provider(1), _earned(tree, 0, 0, 300, 5), NotInTree.selector);
+        EarningsProof memory proof = _earned(tree, 0, 0, 300, 5);
+        proof.earnings.leafCount = 2;
+        _claimFails(_provider(0), proof, RootNotActive.selector);
+        // The root is bound to the log's head that it settles.
+        _claimFails(_provider(0), _earned(tree, 0, 0, 300, 6), RootNotActive.selector);
+    }
+
+    function test_claim_onlyLatestActiveRoot() public {
+        bytes32[] memory old = _active(300, 700);
+        _fund(1_000);
+        bytes32[] memory tree = _tree(500, 700, 0);
+        _post(tree, 1_200, 6);
+        // Until the next is active, the last one pays.
+        settlement.claim(gateway, _provider(0), _earned(old, 0, 0, 300, 5));
+        _later(ACTIVATION);
+        _claimFails(_provider(1), _earned(old, 0, 1, 700, 5), RootNotActive.selector);
+        uint256 before = token.balanceOf(_provider(0));
+        settlement.claim(gateway, _provider(0), _earned(tree, 1, 0, 500, 6));
+        _assertEq(token.balanceOf(_provider(0)) - before, 200);
+    }
+
+    /// Leaves that sum to more than the total: the pool of others is not touched.
+    function test_claim_moreThanTotal_reverts() public {
+        _fundFor(_provider(2), 1_000);
+        _fund(1_000);
+        bytes32[] memory tree = _tree(300, 701, 0);
+        _post(tree, 1_000, 5);
+        _later(ACTIVATION);
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        _claimFails(_provider(1), _earned(tree, 0, 1, 701, 5), PoolTooSmall.selector);
+    }
+
+    function test_claim_exactlyTotal_succeeds() public {
+        bytes32[] memory tree = _active(300, 700);
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        settlement.claim(gateway, _provider(1), _earned(tree, 0, 1, 700, 5));
+        _assertEq(token.balanceOf(address(settlement)), 0);
+    }
+
+    function test_claim_changedOperator_isPaid() public {
+        bytes32[] memory tree = _active(300, 700);
+        vm.prank(_provider(0));
+        registry.proposeOperator(_provider(0), address(0xD0));
+        _later(KEY_DELAY);
+        vm.prank(address(0xD0));
+        registry.acceptOperator(_provider(0));
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        _assertEq(token.balanceOf(address(0xD0)), 300);
+    }
+
+    function test_disableRoot_beforeActivation_succeeds() public {
+        _fund(1_000);
+        bytes32[] memory first = _tree(300, 100, 0);
+        _post(first, 400, 5);
+        _post(_tree(300, 700, 0), 1_000, 9);
+        _disable(gateway);
+        _assertEq(settlement.poolOf(gateway).rootCount, 1);
+        _assertEq(settlement.poolOf(gateway).committed, 400);
+        _assertEq(settlement.poolOf(gateway).logSize, 5);
+        _later(ACTIVATION);
+        settlement.claim(gateway, _provider(0), _earned(first, 0, 0, 300, 5));
+    }
+
+    function test_disableRoot_first_clearsThePool() public {
+        _fund(1_000);
+        vm.prank(gateway);
+        vm.expectRevert(RootNotActive.selector);
+        settlement.disableRoot(gateway);
+        _post(_tree(300, 700, 0), 1_000, 9);
+        vm.warp(START + ACTIVATION - 1);
+        // A slasher may too.
+        _disable(address(rulings));
+        _assertEq(settlement.poolOf(gateway).committed, 0);
+        _assertEq(settlement.poolOf(gateway).logSize, 0);
+        _assertEq(settlement.poolOf(gateway).rootCount, 0);
+        _assertEq(settlement.rootOf(gateway, 0).activeAt, 0);
+        _later(ACTIVATION);
+        _claimFails(_provider(0), _earned(_tree(300, 700, 0), 0, 0, 300, 9), RootNotActive.selector);
+    }
+
+    function test_disableRoot_activeOrByStranger_reverts() public {
+        _fund(1_000);
+        _post(_tree(300, 700, 0), 1_000, 9);
+        vm.prank(stranger);
+        vm.expectRevert(NotController.selector);
+        settlement.disableRoot(gateway);
+        vm.warp(START + ACTIVATION);
+        vm.prank(gateway);
+        vm.expectRevert(TooLate.selector);
+        settlement.disableRoot(gateway);
+    }
+
+    function test_withdrawMargin_onlyWhatNobodyWasPromised() public {
+        _fund(1_500);
+        _post(_tree(300, 700, 0), 1_000, 9);
+        vm.startPrank(gateway);
+        vm.expectRevert(PoolTooSmall.selector);
+        settlement.withdrawMargin(gateway, 501, gateway);
+        vm.expectRevert(NothingToMove.selector);
+        settlement.withdrawMargin(gateway, 0, gateway);
+        settlement.withdrawMargin(gateway, 200, address(0xD0));
+        vm.expectRevert(PoolTooSmall.selector);
+        settlement.withdrawMargin(gateway, 301, gateway);
+        settlement.withdrawMargin(gateway, 300, address(0xD0));
+        vm.stopPrank();
+        _assertEq(token.balanceOf(address(0xD0)), 500);
+        _postFails(gateway, _tree(300, 701, 0), 1_001, 9, PoolTooSmall.selector);
+    }
+
+    /// A signing key on a server cannot take the margin.
+    function test_withdrawMargin_byKeyOrStranger_reverts() public {
+        _fund(1_500);
+        vm.prank(vm.addr(GATEWAY_KEY));
+        vm.expectRevert(NotController.selector);
+        settlement.withdrawMargin(gateway, 1, gateway);
+        vm.prank(stranger);
+        vm.expectRevert(NotController.selector);
+        settlement.withdrawMargin(gateway, 1, gateway);
+    }
+
+    function test_fund_anybody_succeeds() public {
+        _fund(5);
+        _assertEq(settlement.poolOf(gateway).funded, 5);
+        vm.prank(stranger);
+        vm.expectRevert(NothingToMove.selector);
+        settlement.fund(gateway, 0);
+    }
+
+    function testFuzz_redeem_neverPaysMoreThanDeposited(uint64 deposited, uint64[4] calldata vouchers) public {
+        uint128 put = deposited % (9 * STAKE) + 1;
+        _deposit(put);
+        uint128 best;
+        for (uint256 i = 0; i < 4; ++i) {
+            uint128 cumulative = vouchers[i] % (2 * put);
+            bytes memory signature = _voucher(gateway, 0, cumulative);
+            vm.prank(gateway);
+            try settlement.redeem(gateway, _client(), 0, cumulative, signature) {
+                require(cumulative > best && cumulative <= put);
+                best = cumulative;
+            } catch {
+                require(cumulative <= best || cumulative > put);
+            }
+        }
+        _assertEq(settlement.poolOf(gateway).funded, best);
+    }
+
+    // Steps
+
+    function _exit() private {
+        vm.startPrank(_client());
+        settlement.startExit(gateway);
+        _later(EXIT);
+        settlement.finishExit(gateway);
+        vm.stopPrank();
+    }
+
+    function _redeemFails(uint64 epoch, uint128 cumulative, bytes4 why) private {
+        bytes memory signature = _voucher(gateway, epoch, cumulative);
+        vm.prank(gateway);
+        vm.expectRevert(why);
+        settlement.redeem(gateway, _client(), epoch, cumulative, signature);
+    }
+
+    function _postFails(address sender, bytes32[] memory tree, uint128 total, uint64 size, bytes4 why) private {
+        bytes memory signature = _signed(_checkpoint(size, "log"));
+        bytes32 root = _rootOf(tree);
+        vm.prank(sender);
+        vm.expectRevert(why);
+        settlement.postRoot(gateway, root, 3, total, _checkpoint(size, "log"), signature);
+    }
+
+    function _claimFails(address payee, EarningsProof memory proof, bytes4 why) private {
+        vm.expectRevert(why);
+        settlement.claim(gateway, payee, proof);
+    }
+
+    function _disable(address sender) private {
+        vm.prank(sender);
+        settlement.disableRoot(gateway);
+    }
+}
