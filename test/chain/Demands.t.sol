@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Evidence} from "../../contracts/chain/Evidence.sol";
+import {NotProven} from "../../contracts/chain/evidence/Conviction.sol";
+import {
+    DemandKnown,
+    Demands,
+    EpochEntry,
+    LoggedEpoch,
+    NoDemand,
+    SealedChunk,
+    WrongAnswer
+} from "../../contracts/chain/evidence/Demands.sol";
+import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
+import {LogMerkle} from "../../contracts/chain/lib/LogMerkle.sol";
+import {Checkpoint, Messages, Opening, Ticket} from "../../contracts/chain/lib/Messages.sol";
+import {IStakeRegistry} from "../../contracts/chain/registry/IStakeRegistry.sol";
+import {NothingToMove, TimeOutOfBounds, TooEarly, TooLate} from "../../contracts/chain/registry/RegistryState.sol";
+import {Base} from "./support/Base.sol";
+import {Harness} from "./support/Harness.sol";
+import {vm} from "./support/Vm.sol";
+
+contract DemandsTest is Base {
+    Harness private _harness;
+
+    struct Case {
+        Ticket ticket;
+        SealedChunk chunk;
+        uint256 ticketKey;
+        uint256 permissionKey;
+        uint256 commitmentKey;
+    }
+
+    function setUp() public override {
+        super.setUp();
+        _harness = new Harness();
+    }
+
+    function test_constructor_windowOutOfBounds_reverts() public {
+        IStakeRegistry stakes = IStakeRegistry(address(registry));
+        vm.expectRevert(TimeOutOfBounds.selector);
+        new Evidence(stakes, 1 hours - 1, 1);
+        vm.expectRevert(TimeOutOfBounds.selector);
+        new Evidence(stakes, 7 days + 1, 1);
+        _assertEq(new Evidence(stakes, 7 days, 1).disputeTime(), 14 days);
+        new Evidence(stakes, 1 hours, 1);
+    }
+
+    function test_demandOpening_freezesStake() public {
+        bytes32 id = _demand(_case(), 0);
+        Demands.Demand memory demand = evidence.demandOf(id);
+        require(demand.account == _provider(0) && demand.subject == vm.addr(_providerKey(0)));
+        _assertEq(demand.answerBy, START + ANSWER);
+        _assertEq(registry.accountOf(_provider(0)).frozen, STAKE / 5);
+        _assertEq(token.balanceOf(address(evidence)), BOND);
+    }
+
+    function test_demandOpening_twice_reverts() public {
+        _demand(_case(), 0);
+        _demand(_case(), DemandKnown.selector);
+    }
+
+    function test_demandOpening_afterRetention_reverts() public {
+        Case memory c = _case();
+        vm.warp(START + 90 days);
+        c.ticket.retainUntilMs = uint64((START + 90 days) * 1000 - 1);
+        _demand(c, TooLate.selector);
+        c.ticket.retainUntilMs = uint64((START + 90 days) * 1000);
+        _demand(c, 0);
+    }
+
+    function test_demandOpening_anythingForeign_reverts() public {
+        Case memory c = _case();
+        c.permissionKey = _providerKey(1);
+        _demand(c, NotProven.selector);
+        c = _case();
+        c.commitmentKey = _providerKey(1);
+        _demand(c, NotProven.selector);
+        c = _case();
+        // A gateway without stake has nothing to lose by made-up tickets.
+        (c.ticketKey, c.permissionKey) = (0x77, 0x77);
+        _demand(c, NotProven.selector);
+        c = _case();
+        c.chunk.slot = 5;
+        _demand(c, NotProven.selector);
+        c = _case();
+        c.chunk.path = new bytes32[](3);
+        _demand(c, NotProven.selector);
+    }
+
+    function test_answerOpening_inTime_releasesAndPaysTheBond() public {
+        bytes32 id = _demand(_case(), 0);
+        vm.warp(START + ANSWER - 1);
+        Opening memory wrong = _opening();
+        wrong.tokenCount += 1;
+        vm.expectRevert(WrongAnswer.selector);
+        evidence.answerOpening(id, wrong);
+        evidence.answerOpening(id, _opening());
+        _assertEq(registry.accountOf(_provider(0)).frozen, 0);
+        _assertEq(registry.accountOf(_provider(0)).active, STAKE);
+        _assertEq(evidence.bonds(_provider(0)), BOND);
+        vm.expectRevert(NoDemand.selector);
+        evidence.answerOpening(id, _opening());
+        vm.warp(START + ANSWER);
+        vm.expectRevert(NoDemand.selector);
+        evidence.endSilence(id);
+        vm.expectRevert(NoDemand.selector);
+        evidence.dropDemand(id);
+        _demand(_case(), DemandKnown.selector);
+    }
+
+    function test_answerOpening_late_reverts() public {
+        bytes32 id = _demand(_case(), 0);
+        vm.warp(START + ANSWER);
+        vm.expectRevert(TooLate.selector);
+        evidence.answerOpening(id, _opening());
+    }
+
+    function test_endSilence_afterTime_slashes() public {
+        bytes32 id = _demand(_case(), 0);
+        vm.warp(START + ANSWER - 1);
+        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, START + ANSWER));
+        evidence.endSilence(id);
+        vm.warp(START + ANSWER);
+        evidence.endSilence(id);
+        _assertEq(registry.accountOf(_provider(0)).active, STAKE * 8 / 10);
+        _assertEq(registry.credits(stranger), STAKE * 6 / 100);
+        _assertEq(evidence.bonds(stranger), BOND);
+        vm.expectRevert(NoDemand.selector);
+        evidence.endSilence(id);
+    }
+
+    /// Nobody ended it while the share was held: the provider keeps its stake, the demander his bond.
+    function test_dropDemand_afterTheShareIsFree_givesBack() public {
+        bytes32 id = _demand(_case(), 0);
+        vm.warp(START + 2 * ANSWER - 1);
+        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, START + 2 * ANSWER));
+        evidence.dropDemand(id);
+        vm.warp(START + 2 * ANSWER);
+        vm.expectRevert(TooLate.selector);
+        evidence.endSilence(id);
+        evidence.dropDemand(id);
+        _assertEq(registry.accountOf(_provider(0)).frozen, 0);
+        _assertEq(evidence.bonds(stranger), BOND);
+        vm.expectRevert(NoDemand.selector);
+        evidence.dropDemand(id);
+    }
+
+    function test_dropDemand_shareReleasedBefore_succeeds() public {
+        bytes32 id = _demand(_case(), 0);
+        vm.warp(START + 2 * ANSWER);
+        registry.release(address(evidence), id);
+        evidence.dropDemand(id);
+        _assertEq(evidence.bonds(stranger), BOND);
+    }
+
+    function test_withdrawBond_owner_succeeds() public {
+        bytes32 id = _demand(_case(), 0);
+        evidence.answerOpening(id, _opening());
+        vm.expectRevert(NotProven.selector);
+        evidence.withdrawBond(_provider(0), address(0xD0));
+        vm.startPrank(_provider(0));
+        evidence.withdrawBond(_provider(0), address(0xD0));
+        vm.expectRevert(NothingToMove.selector);
+        evidence.withdrawBond(_provider(0), address(0xD0));
+        vm.stopPrank();
+        _assertEq(token.balanceOf(address(0xD0)), BOND);
+    }
+
+    // Keys
+
+    function test_demandKey_openedInTime_succeeds() public {
+        bytes32 id = _demandKey(1, 0, 1, 2, 0);
+        _assertEq(registry.accountOf(gateway).frozen, STAKE / 5);
+        bytes32[] memory path = new bytes32[](1);
+        path[0] = Hashes.drawKeyLeaf(0, "k0");
+        vm.expectRevert(WrongAnswer.selector);
+        evidence.answerKey(id, "k2", path);
+        vm.expectRevert(NoDemand.selector);
+        evidence.answerOpening(id, _opening());
+        evidence.answerKey(id, "k1", path);
+        _assertEq(registry.accountOf(gateway).frozen, 0);
+        _assertEq(evidence.bonds(gateway), BOND);
+    }
+
+    function test_demandKey_neverOpened_slashesTheGateway() public {
+        bytes32 id = _demandKey(1, 0, 1, 2, 0);
+        vm.warp(START + ANSWER);
+        vm.expectRevert(TooLate.selector);
+        evidence.answerKey(id, "k1", new bytes32[](0));
+        evidence.endSilence(id);
+        _assertEq(registry.accountOf(gateway).active, STAKE * 8 / 10);
+    }
+
+    /// Keys of an epoch that still runs are the draw's secret: nobody can demand them.
+    function test_demandKey_epochNotOver_reverts() public {
+        _demandKey(1, 0, 1, 1, NotProven.selector);
+        _demandKey(1, 1, 0, 2, NotProven.selector);
+        _demandKey(1, 0, 0, 2, NotProven.selector);
+    }
+
+    function test_demandKey_indexOutsideTheEpoch_reverts() public {
+        _demandKey(2, 0, 1, 2, NotProven.selector);
+    }
+
+    function test_demandKey_foreignLog_reverts() public {
+        (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later) = _epochs(1, 2, 0, 1);
+        bytes memory by = _sign(_providerKey(0), _harness.checkpointHash(head));
+        vm.prank(stranger);
+        vm.expectRevert(NotProven.selector);
+        evidence.demandKey(head, by, epoch, later, 1);
+    }
+
+    function test_demandKey_entryNotInLog_reverts() public {
+        (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later) = _epochs(1, 2, 0, 1);
+        bytes memory by = _signed(head);
+        epoch.entry.atMs += 1;
+        vm.startPrank(stranger);
+        vm.expectRevert(NotProven.selector);
+        evidence.demandKey(head, by, epoch, later, 1);
+        epoch.entry.atMs -= 1;
+        later.entry.atMs += 1;
+        vm.expectRevert(NotProven.selector);
+        evidence.demandKey(head, by, epoch, later, 1);
+        vm.stopPrank();
+    }
+
+    // Steps
+
+    function _opening() private pure returns (Opening memory) {
+        return Opening("job", 2, "previous", "root", 5, true, "tokens", "evidence", "salt");
+    }
+
+    function _case() private view returns (Case memory c) {
+        c.ticket.jobId = "job";
+        c.ticket.roundId = "round";
+        c.ticket.provider = vm.addr(_providerKey(0));
+        c.ticket.retainUntilMs = uint64((START + 1 days) * 1000);
+        (c.ticketKey, c.permissionKey, c.commitmentKey) = (GATEWAY_KEY, GATEWAY_KEY, _providerKey(0));
+        c.chunk.commitment = _harness.commitment(c.ticket.provider, _opening());
+        c.chunk.index = 2;
+        c.chunk.slot = 6;
+        c.chunk.path = new bytes32[](4);
+        for (uint256 i = 0; i < 4; ++i) c.chunk.path[i] = bytes32(uint256(i + 1));
+        bytes32 node = Hashes.roundLeaf("round", 2, 6, c.chunk.commitment);
+        // Slot 6 is 0110: left, right, right, left.
+        node = LogMerkle.nodeHash(node, c.chunk.path[0]);
+        node = LogMerkle.nodeHash(c.chunk.path[1], node);
+        node = LogMerkle.nodeHash(c.chunk.path[2], node);
+        c.chunk.roundRoot = LogMerkle.nodeHash(node, c.chunk.path[3]);
+    }
+
+    function _demand(Case memory c, bytes4 why) private returns (bytes32) {
+        bytes memory ticketBy = _sign(c.ticketKey, _harness.ticketHash(c.ticket));
+        bytes memory permissionBy =
+            _sign(c.permissionKey, Messages.permission(c.ticket.roundId, c.chunk.index, c.chunk.roundRoot));
+        bytes memory commitmentBy =
+            _sign(c.commitmentKey, Messages.commitment(c.ticket.jobId, c.chunk.index, c.chunk.commitment));
+        vm.prank(stranger);
+        if (why != 0) vm.expectRevert(why);
+        return evidence.demandOpening(c.ticket, ticketBy, c.chunk, permissionBy, commitmentBy);
+    }
+
+    /// @dev A log of two epoch entries, `first` at 0 and `second` at 1; each has the keys k0 and k1.
+    function _epochs(uint32 first, uint32 second, uint64 place, uint64 laterPlace)
+        private
+        pure
+        returns (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later)
+    {
+        bytes32 drawRoot = LogMerkle.nodeHash(Hashes.drawKeyLeaf(0, "k0"), Hashes.drawKeyLeaf(1, "k1"));
+        bytes32[2] memory leaves = [_leafOf(_entry(first, drawRoot)), _leafOf(_entry(second, drawRoot))];
+        head = _checkpoint(2, LogMerkle.nodeHash(leaves[0], leaves[1]));
+        epoch = LoggedEpoch(_entry(place == 0 ? first : second, drawRoot), place, new bytes32[](1));
+        epoch.path[0] = leaves[1 - place];
+        later = LoggedEpoch(_entry(laterPlace == 0 ? first : second, drawRoot), laterPlace, new bytes32[](1));
+        later.path[0] = leaves[1 - laterPlace];
+    }
+
+    function _demandKey(uint32 index, uint64 place, uint64 laterPlace, uint32 second, bytes4 why)
+        private
+        returns (bytes32)
+    {
+        (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later) =
+            place == 0 ? _epochs(1, second, place, laterPlace) : _epochs(second, 1, place, laterPlace);
+        bytes memory by = _signed(head);
+        vm.prank(stranger);
+        if (why != 0) vm.expectRevert(why);
+        return evidence.demandKey(head, by, epoch, later, index);
+    }
+
+    function _entry(uint32 epoch, bytes32 drawRoot) private pure returns (EpochEntry memory) {
+        return EpochEntry(1_800_000_000_123, drawRoot, 2, epoch, "snapshot");
+    }
+
+    /// @dev Written out by hand, with this test's own hex.
+    function _leafOf(EpochEntry memory entry) private pure returns (bytes32) {
+        return LogMerkle.leafHash(
+            abi.encodePacked(
+                '{"atMs":1800000000123,"drawRoot":"',
+                _hex(entry.drawRoot),
+                '","drawSize":2,"epoch":',
+                entry.epoch == 1 ? "1" : "2",
+                ',"snapshotHash":"',
+                _hex(entry.snapshotHash),
+                '","type":"epoch"}'
+            )
+        );
+    }
+
+    function _hex(bytes32 word) private pure returns (bytes memory text) {
+        text = new bytes(66);
+        (text[0], text[1]) = ("0", "x");
+        for (uint256 i = 0; i < 64; ++i) {
+            uint8 nibble = uint8(word[i / 2]) >> (i % 2 == 0 ? 4 : 0) & 15;
+            text[2 + i] = bytes1(nibble < 10 ? 48 + nibble : 87 + nibble);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Ambiguous, SnapshotEntry} from "../../contracts/chain/DrawEvidence.sol";
+import {NotProven} from "../../contracts/chain/evidence/Conviction.sol";
+import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
+import {Draw} from "../../contracts/chain/lib/Messages.sol";
+import {Base} from "./support/Base.sol";
+import {Harness} from "./support/Harness.sol";
+import {vm} from "./support/Vm.sol";
+
+contract DrawsTest is Base {
+    Harness private _harness;
+    SnapshotEntry[] private _entries;
+
+    function setUp() public override {
+        super.setUp();
+        _harness = new Harness();
+        bytes32[] memory both = new bytes32[](2);
+        (both[0], both[1]) = ("other", "model");
+        for (uint160 i = 1; i < 6; ++i) {
+            // Two have stake above the cap, one below, one none; the last does not serve the model.
+            uint128 stakeNano = i < 3 ? 900 : i == 3 ? 100 : 0;
+            SnapshotEntry storage entry = _entries.push();
+            entry.provider = address(i);
+            entry.rest = ',"operator":"o"';
+            entry.stakeNano = stakeNano;
+            if (i < 5) entry.modelDigests = both;
+        }
+    }
+
+    function test_disputeTime_isNone() public view {
+        _assertEq(drawEvidence.disputeTime(), 0);
+    }
+
+    function test_orderOf_stakedFirstAndEveryoneOnce() public view {
+        uint256 firsts;
+        for (uint256 seed = 0; seed < 64; ++seed) {
+            address[] memory order = drawEvidence.orderOf(300, _entries, "model", keccak256(abi.encode(seed)));
+            _assertEq(order.length, 4);
+            _assertEq(uint160(order[3]), 4);
+            uint256 seen;
+            for (uint256 i = 0; i < 4; ++i) seen |= 1 << uint160(order[i]);
+            _assertEq(seen, 30);
+            if (order[0] == address(3)) firsts += 1;
+        }
+        // Weights 300, 300, 100: a seventh of 64 is 9.
+        require(firsts > 3 && firsts < 18);
+    }
+
+    function test_proveFalseDraw_otherOrder_convicts() public {
+        Draw memory draw = _draw();
+        draw.orderHash = "another order";
+        _prove(draw, 300, 0);
+        _assertEq(registry.accountOf(gateway).convictedAt, START);
+    }
+
+    function test_proveFalseDraw_thatFollows_reverts() public {
+        _prove(_draw(), 300, NotProven.selector);
+    }
+
+    function test_proveFalseDraw_otherSnapshot_reverts() public {
+        Draw memory draw = _draw();
+        draw.orderHash = "another order";
+        _prove(draw, 301, NotProven.selector);
+    }
+
+    /// Two entries passed off as one would give another order: a brace in an entry's text proves nothing.
+    function test_proveFalseDraw_ambiguousEntry_reverts() public {
+        Draw memory draw = _draw();
+        _entries[0].rest = ',"operator":"o{"';
+        _prove(draw, 300, Ambiguous.selector);
+        _entries[0].rest = ',"operator":"o}"';
+        _prove(draw, 300, Ambiguous.selector);
+    }
+
+    function _draw() private view returns (Draw memory draw) {
+        draw.key = "key";
+        draw.bodyHash = "body";
+        draw.nonceHash = "nonce";
+        draw.modelDigest = "model";
+        draw.snapshotHash = drawEvidence.snapshotHash(300, _entries);
+        bytes32 seed = _harness.drawSeed(draw.key, draw.bodyHash, draw.nonceHash);
+        draw.orderHash = _harness.order(drawEvidence.orderOf(300, _entries, "model", seed));
+    }
+
+    function _prove(Draw memory draw, uint128 cap, bytes4 why) private {
+        bytes memory signature = _sign(GATEWAY_KEY, _harness.drawHash(draw));
+        SnapshotEntry[] memory entries = _entries;
+        if (why != 0) vm.expectRevert(why);
+        drawEvidence.proveFalseDraw(draw, signature, cap, entries, 0);
+    }
+}
