@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Evidence} from "../../contracts/chain/Evidence.sol";
+import {Rulings} from "../../contracts/chain/Rulings.sol";
+import {Settlement} from "../../contracts/chain/Settlement.sol";
+import {StakeRegistry} from "../../contracts/chain/StakeRegistry.sol";
+import {Demands} from "../../contracts/chain/evidence/Demands.sol";
+import {Account, Unbonding} from "../../contracts/chain/registry/RegistryState.sol";
+import {Pool} from "../../contracts/chain/settlement/SettlementState.sol";
+import {Channel} from "../../contracts/chain/settlement/Escrow.sol";
+import {Handler} from "./support/Handler.sol";
+import {vm} from "./support/Vm.sol";
+
+/// @dev What holds after every step of every life (spec-chain.md, "Invariants").
+contract InvariantsTest {
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    Handler private _handler;
+    StakeRegistry private _registry;
+    Settlement private _settlement;
+    Evidence private _evidence;
+    Rulings private _rulings;
+    address[7] private _everybody;
+
+    function setUp() public {
+        _handler = new Handler();
+        _handler.setUp();
+        (address registry, address settlement, address evidence, address rulings) = _handler.world();
+        _registry = StakeRegistry(registry);
+        _settlement = Settlement(settlement);
+        _evidence = Evidence(evidence);
+        _rulings = Rulings(rulings);
+        _everybody = [
+            address(0x9000),
+            address(0x9001),
+            address(0x9002),
+            address(0x6000),
+            address(0x5757),
+            vm.addr(0xC11E),
+            address(_handler)
+        ];
+    }
+
+    function targetContracts() external view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(_handler);
+    }
+
+    function targetSelectors() external view returns (FuzzSelector[] memory targets) {
+        targets = new FuzzSelector[](1);
+        bytes4[25] memory all = [
+            Handler.stake.selector,
+            Handler.unbond.selector,
+            Handler.withdraw.selector,
+            Handler.equivocate.selector,
+            Handler.collect.selector,
+            Handler.takeCredit.selector,
+            Handler.burn.selector,
+            Handler.pause.selector,
+            Handler.openCase.selector,
+            Handler.rule.selector,
+            Handler.appeal.selector,
+            Handler.ruleAppeal.selector,
+            Handler.finalize.selector,
+            Handler.takeBond.selector,
+            Handler.demand.selector,
+            Handler.answer.selector,
+            Handler.endSilence.selector,
+            Handler.dropDemand.selector,
+            Handler.deposit.selector,
+            Handler.redeem.selector,
+            Handler.startExit.selector,
+            Handler.finishExit.selector,
+            Handler.postRoot.selector,
+            Handler.claim.selector,
+            Handler.wait.selector
+        ];
+        bytes4[] memory chosen = new bytes4[](31);
+        for (uint256 i = 0; i < 25; ++i) chosen[i] = all[i];
+        chosen[25] = Handler.fund.selector;
+        chosen[26] = Handler.disableRoot.selector;
+        chosen[27] = Handler.withdrawMargin.selector;
+        // Time runs out on everything only if it passes often.
+        (chosen[28], chosen[29], chosen[30]) = (Handler.waitLong.selector, Handler.wait.selector, Handler.wait.selector);
+        targets[0] = FuzzSelector(address(_handler), chosen);
+    }
+
+    function invariant_allHold() external view {
+        _booksEqualBalances();
+        _frozenStakeIsThere();
+        _honestStakeIsWhole();
+        _settlementIsWithinBounds();
+    }
+
+    /// Reference invariant 1: what is booked is what is there, in each contract.
+    function _booksEqualBalances() private view {
+        _eq(_booked(), _balance(address(_registry)));
+        _eq(_settlementBooks(), _balance(address(_settlement)));
+        _eq(_evidenceBonds(), _balance(address(_evidence)));
+        _eq(_rulingBonds(), _balance(address(_rulings)));
+    }
+
+    /// Reference invariants 2 and 4: what a case can still take has not left; queues sum to what is queued.
+    function _frozenStakeIsThere() private view {
+        for (uint256 i = 0; i < 4; ++i) {
+            Account memory held = _registry.accountOf(_everybody[i]);
+            require(held.frozen <= held.active + held.queued);
+            Unbonding[] memory queue = _registry.unbondingsOf(_everybody[i]);
+            uint256 queued;
+            for (uint256 j = 0; j < queue.length; ++j) queued += queue[j].amount;
+            _eq(queued, held.queued);
+            require(queue.length <= 8);
+        }
+    }
+
+    /// Reference invariant 3: the honest ghost never loses stake.
+    function _honestStakeIsWhole() private view {
+        Account memory held = _registry.accountOf(_everybody[0]);
+        _eq(held.active + held.queued + _handler.honestTaken(), _handler.honestPut());
+        require(held.convictedAt == 0);
+    }
+
+    /// Reference invariants 5 and 7: vouchers within deposits, claims within roots, roots within the pool.
+    function _settlementIsWithinBounds() private view {
+        Channel memory channel = _settlement.channelOf(_everybody[5], _everybody[3]);
+        require(channel.redeemed <= channel.deposited);
+        Pool memory pool = _settlement.poolOf(_everybody[3]);
+        require(pool.paid <= pool.committed && pool.committed + pool.withdrawn <= pool.funded);
+        uint256 claimed;
+        for (uint256 i = 0; i < 3; ++i) claimed += _settlement.claimed(_everybody[3], _everybody[i]);
+        _eq(claimed, pool.paid);
+    }
+
+    /// Reference invariants 6 and 8: in the end every token goes to its owner, though the owner has paused.
+    function afterInvariant() external {
+        _handler.drain();
+        _honestStakeIsWhole();
+        _booksEqualBalances();
+        _eq(_balance(address(_registry)), 0);
+        _eq(_balance(address(_rulings)), 0);
+        _eq(_balance(address(_evidence)), 0);
+        Pool memory pool = _settlement.poolOf(_everybody[3]);
+        _eq(pool.paid, pool.committed);
+        _eq(_balance(address(_settlement)), 0);
+    }
+
+    function _booked() private view returns (uint256 sum) {
+        for (uint256 i = 0; i < 7; ++i) {
+            Account memory held = _registry.accountOf(_everybody[i]);
+            sum += held.active + held.queued + _registry.credits(_everybody[i]);
+        }
+        sum += _registry.credits(_registry.BURN());
+    }
+
+    function _settlementBooks() private view returns (uint256) {
+        Channel memory channel = _settlement.channelOf(_everybody[5], _everybody[3]);
+        Pool memory pool = _settlement.poolOf(_everybody[3]);
+        return channel.deposited - channel.redeemed + pool.funded - pool.paid - pool.withdrawn;
+    }
+
+    function _evidenceBonds() private view returns (uint256 sum) {
+        for (uint256 i = 0; i < 7; ++i) sum += _evidence.bonds(_everybody[i]);
+        for (uint256 i = 0;; ++i) {
+            try _handler.demands(i) returns (bytes32 id) {
+                if (_evidence.demandOf(id).status == Demands.Status.Open) sum += _evidence.demandBond();
+            } catch {
+                return sum;
+            }
+        }
+    }
+
+    function _rulingBonds() private view returns (uint256 sum) {
+        for (uint256 i = 0; i < 7; ++i) sum += _rulings.bonds(_everybody[i]);
+        for (uint256 i = 0;; ++i) {
+            try _handler.cases(i) returns (bytes32 id) {
+                Rulings.State state = _rulings.caseOf(id).state;
+                if (state == Rulings.State.Settled) continue;
+                sum += _rulings.bond();
+                if (state == Rulings.State.Appealed) sum += 2 * _rulings.bond();
+            } catch {
+                return sum;
+            }
+        }
+    }
+
+    function _balance(address holder) private view returns (uint256) {
+        return _registry.token().balanceOf(holder);
+    }
+
+    function _eq(uint256 a, uint256 b) private pure {
+        require(a == b, "not equal");
+    }
+}
