@@ -33,9 +33,14 @@ abstract contract AssayDomain {
         return keccak256(abi.encodePacked(hex"1901", domainSeparator(), structHash));
     }
 
-    /// @dev Recovers who signed a struct: 65 bytes r ‖ s ‖ v, low s, v 27 or 28 (SPEC.md §2).
+    /// @dev Recovers who signed a struct.
     function _signerOf(bytes32 structHash, bytes calldata signature) internal view returns (address) {
-        (address signer, ECDSA.RecoverError problem,) = ECDSA.tryRecoverCalldata(digestOf(structHash), signature);
+        return _recover(digestOf(structHash), signature);
+    }
+
+    /// @dev 65 bytes r ‖ s ‖ v, low s, v 27 or 28 (SPEC.md §2).
+    function _recover(bytes32 digest, bytes calldata signature) internal pure returns (address) {
+        (address signer, ECDSA.RecoverError problem,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (problem != ECDSA.RecoverError.NoError) revert InvalidSignature();
         return signer;
     }

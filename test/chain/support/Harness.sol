@@ -115,4 +115,8 @@ contract DomainHarness is AssayDomain {
     function signerOf(bytes32 structHash, bytes calldata signature) external view returns (address) {
         return _signerOf(structHash, signature);
     }
+
+    function recover(bytes32 digest, bytes calldata signature) external pure returns (address) {
+        return _recover(digest, signature);
+    }
 }
