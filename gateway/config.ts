@@ -2,7 +2,7 @@
 
 import type { Address } from '#protocol/hash';
 import { type Policy, policyOfText, policyText } from '#protocol/policy';
-import { zAddress } from '#protocol/schema';
+import { safeParse, zAddress } from '#protocol/schema';
 import {
   baseUrl,
   integer,
@@ -82,7 +82,7 @@ function apiKey(text: string): Parsed<string | null> {
 }
 
 function address(text: string): Parsed<Address> {
-  const parsed = zAddress.safeParse(text.toLowerCase());
+  const parsed = safeParse(zAddress, text.toLowerCase());
   return parsed.success ? { value: parsed.data } : { problem: 'must be addresses (0x and 40 hex digits), by commas' };
 }
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { ErrorCode } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { zEvidenceOrder, zJobOrder, zPermissionOrder, zScoreOrder } from '#protocol/messages';
-import { zHash } from '#protocol/schema';
+import { safeParse, zHash } from '#protocol/schema';
 import { zSuccessionOrder } from '#protocol/succession';
 import { TRACEPARENT } from '#protocol/trace-context';
 import { digests } from '#protocol/typed';
@@ -130,14 +130,14 @@ async function parseBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> {
   } catch (cause) {
     throw new ProviderError('invalid_json', { cause });
   }
-  const parsed = schema.safeParse(body);
+  const parsed = safeParse(schema, body);
   // zod's messages quote the input, so nothing of them leaves.
   if (!parsed.success) throw new ProviderError('invalid_request');
   return parsed.data;
 }
 
 function jobIdOf(text: string): Hash {
-  const parsed = zHash.safeParse(text);
+  const parsed = safeParse(zHash, text);
   if (!parsed.success) throw new ProviderError('job_unknown');
   return parsed.data;
 }

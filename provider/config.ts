@@ -1,6 +1,6 @@
 /** The provider's configuration: defaults, file, environment, flags, in rising order; all problems at once (DESIGN §14). */
 import type { Address } from '#protocol/hash';
-import { zAddress } from '#protocol/schema';
+import { safeParse, zAddress } from '#protocol/schema';
 import {
   baseUrl,
   flagOf,
@@ -72,7 +72,7 @@ function secret(text: string): Parsed<string> {
 }
 
 function address(text: string): Parsed<Address> {
-  const parsed = zAddress.safeParse(text.toLowerCase());
+  const parsed = safeParse(zAddress, text.toLowerCase());
   return parsed.success ? { value: parsed.data } : { problem: 'must be addresses (0x and 40 hex digits), by commas' };
 }
 

@@ -12,6 +12,7 @@ import {
   CHUNKS_MAX,
   SCORES_MAX,
   SEATS_MAX,
+  safeParse,
   TOKENS_MAX,
   zAddress,
   zHash,
@@ -259,7 +260,7 @@ export function parseAttestation(
     // Without ignoreBOM a byte order mark would be dropped: a second text for one statement.
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
     const wire: unknown = JSON.parse(text);
-    const parsed = zStatement.safeParse(wire);
+    const parsed = safeParse(zStatement, wire);
     // A second form of one statement would be a second thing to sign: only the canonical bytes are accepted.
     if (!parsed.success || canonicalJson(wire) !== text) return null;
     return { wire: wire as StatementWire, statement: parsed.data, signature: toHex(signature) };

@@ -2,6 +2,7 @@
  * The chat-completions body as far as it decides the answer (SPEC.md, "Bodies"): gateway and offline verifier read it by
  * the same rules, so that a prompt or a temperature that the client did not send shows.
  */
+
 import { z } from 'zod';
 import { CHOICES_MAX } from './content.ts';
 import { ProtocolError } from './errors.ts';
@@ -16,6 +17,7 @@ import {
   TOKEN_ID_MAX,
   TOP_K_MAX,
 } from './sampling.ts';
+import { safeParse } from './schema.ts';
 
 /** Longest model id in a request. */
 export const MODEL_ID_LENGTH_MAX = 256;
@@ -109,7 +111,7 @@ export function parseChatBody(fields: Readonly<Record<string, unknown>>): ChatBo
 
 /** The same for any body. @throws {ProtocolError} `invalid_request` */
 export function parseBody<T>(schema: z.ZodType<T>, fields: Readonly<Record<string, unknown>>): T {
-  const parsed = schema.safeParse(fields);
+  const parsed = safeParse(schema, fields);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const param = paramOfPath(issue.path);

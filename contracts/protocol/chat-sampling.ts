@@ -1,7 +1,9 @@
 /** From OpenAI's sampling fields to the protocol's (SPEC.md, "Bodies"). */
+
 import type { SamplingFields } from './chat-body.ts';
 import { ProtocolError } from './errors.ts';
 import { type Sampling, samplingSchema } from './sampling.ts';
+import { safeParse } from './schema.ts';
 
 /** OpenAI's default. */
 const TEMPERATURE_DEFAULT = 1;
@@ -11,7 +13,7 @@ export function samplingOfBody(body: SamplingFields): Sampling {
   const topP = body.top_p ?? 1;
   const topK = Math.max(0, body.top_k ?? 0);
   const stop = body.stop ?? [];
-  const parsed = samplingSchema.safeParse({
+  const parsed = safeParse(samplingSchema, {
     temperature: body.temperature ?? TEMPERATURE_DEFAULT,
     // OpenAI allows top_p 0: the smallest set that reaches it is the best token alone, which is top-k 1.
     topP: topP === 0 ? 1 : topP,

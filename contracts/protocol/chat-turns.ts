@@ -7,9 +7,11 @@
  *   templates expect; whether the template really shows them is checked after rendering.
  * - What a text model cannot be shown (images, audio, files) is refused by its place, never dropped.
  */
+
 import { z } from 'zod';
 import type { ChatBodyMessage } from './chat-body.ts';
 import { ProtocolError } from './errors.ts';
+import { safeParse } from './schema.ts';
 
 /** One turn for the template. */
 export interface ChatTurn {
@@ -80,7 +82,7 @@ function assistantText(message: Extract<ChatBodyMessage, { role: 'assistant' }>,
 }
 
 function callsOf(value: unknown, param: string): TurnToolCall[] {
-  const parsed = callsSchema.safeParse(value);
+  const parsed = safeParse(callsSchema, value);
   if (!parsed.success) {
     const place = parsed.error.issues[0]!.path.map((key) =>
       typeof key === 'number' ? `[${key}]` : `.${String(key)}`,

@@ -2,10 +2,12 @@
  * What of an answer the attestation covers, and its hash (SPEC.md, "Content hash"): the same value for a saved JSON body,
  * for one that an SDK has re-serialised, and for an accumulated stream.
  */
+
 import { z } from 'zod';
 import { canonicalJson } from './canonical.ts';
 import type { Hash } from './hash.ts';
 import { sha256, toHex, utf8 } from './hash.ts';
+import { safeParse } from './schema.ts';
 
 /** Most choices of one answer; OpenAI's own limit of `n`. */
 export const CHOICES_MAX = 128;
@@ -113,7 +115,7 @@ const completionSchema = z.object({
  * @returns null when the value has not this shape, repeats a choice, or has no usage
  */
 export function contentOfCompletion(body: unknown): ResponseContent | null {
-  const parsed = completionSchema.safeParse(body);
+  const parsed = safeParse(completionSchema, body);
   if (!parsed.success) return null;
   const { model, choices, usage, assay } = parsed.data;
   const counted = usage ?? assay?.usage;
@@ -170,7 +172,7 @@ export function contentOfChunks(chunks: readonly unknown[]): ResponseContent | n
   let model: string | null = null;
   let usage: ContentUsage | null = null;
   for (const chunk of chunks) {
-    const parsed = chunkSchema.safeParse(chunk);
+    const parsed = safeParse(chunkSchema, chunk);
     if (!parsed.success) return null;
     if (model !== null && model !== parsed.data.model) return null;
     model = parsed.data.model;

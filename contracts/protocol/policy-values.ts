@@ -1,6 +1,6 @@
 /** Single values of a policy's fields, and how they are refused (SPEC.md §4.2). Pure. */
 import { ProtocolError } from './errors.ts';
-import { zNano } from './schema.ts';
+import { safeParse, zNano } from './schema.ts';
 
 /** @throws {ProtocolError} invalid_policy */
 export function wholeNumber(value: unknown, fallback: number, max: number, param: string): number {
@@ -14,7 +14,7 @@ export function wholeNumber(value: unknown, fallback: number, max: number, param
 /** Nano-units: a decimal string, or a whole number where that is exact. @throws {ProtocolError} invalid_policy */
 export function parseMaxCost(value: unknown, param: string): bigint | null {
   if (value === undefined) return null;
-  const parsed = zNano.safeParse(typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value);
+  const parsed = safeParse(zNano, typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value);
   if (!parsed.success) throw invalid(param, 'max_cost must be an amount in nano-units such as "2500000"');
   return BigInt(parsed.data);
 }

@@ -2,7 +2,7 @@
 import type { Domain } from './eip712.ts';
 import type { Rng } from './env.ts';
 import { type Address, type Hash, type Hex, sha256, toHex } from './hash.ts';
-import { zAddress, zHash, zSignature, zTimeMs } from './schema.ts';
+import { safeParse, zAddress, zHash, zSignature, zTimeMs } from './schema.ts';
 import type { Recover, Signer } from './signer.ts';
 import { digests, type ProviderCall } from './typed.ts';
 
@@ -68,12 +68,12 @@ export function openCall(
     readonly nowMs: number;
   },
 ): { readonly provider: Address; readonly nonce: Hash; readonly atMs: number } | { readonly problem: CallProblem } {
-  const provider = zAddress.safeParse(header(CALL_HEADERS.provider));
-  const gateway = zAddress.safeParse(header(CALL_HEADERS.gateway));
-  const nonce = zHash.safeParse(header(CALL_HEADERS.nonce));
-  const signature = zSignature.safeParse(header(CALL_HEADERS.signature));
+  const provider = safeParse(zAddress, header(CALL_HEADERS.provider));
+  const gateway = safeParse(zAddress, header(CALL_HEADERS.gateway));
+  const nonce = safeParse(zHash, header(CALL_HEADERS.nonce));
+  const signature = safeParse(zSignature, header(CALL_HEADERS.signature));
   const atText = header(CALL_HEADERS.atMs) ?? '';
-  const atMs = zTimeMs.safeParse(/^\d{1,16}$/.test(atText) ? Number(atText) : null);
+  const atMs = safeParse(zTimeMs, /^\d{1,16}$/.test(atText) ? Number(atText) : null);
   if (!provider.success || !gateway.success || !nonce.success || !signature.success || !atMs.success) {
     return { problem: 'malformed' };
   }

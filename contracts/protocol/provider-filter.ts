@@ -1,7 +1,7 @@
 /** Which providers a policy admits, by operator, region and numeric class (SPEC.md §4.2). Pure. */
 import { z } from 'zod';
 import { ProtocolError } from './errors.ts';
-import { zText } from './schema.ts';
+import { safeParse, zText } from './schema.ts';
 
 /** Names in body, header and attestation alike. */
 export const FILTER_FIELDS = [
@@ -81,7 +81,7 @@ export function parseFilter(get: (field: FilterField) => unknown, param: string)
 function parseList(value: unknown, param: string): readonly string[] {
   const entries = typeof value === 'string' ? entriesOfText(value, param) : value;
   if (!Array.isArray(entries)) throw invalid(param, 'must be a list of strings');
-  const parsed = zList.safeParse(entries.every((entry) => typeof entry === 'string') ? sorted(entries) : entries);
+  const parsed = safeParse(zList, entries.every((entry) => typeof entry === 'string') ? sorted(entries) : entries);
   if (!parsed.success || parsed.data === undefined) {
     throw invalid(param, `must have 1 to ${ENTRIES_MAX} strings of 1 to ${ENTRY_LENGTH_MAX} characters`);
   }

@@ -5,6 +5,28 @@ import type { Address, Hash, Hex } from './hash.ts';
 /** SAFETY: checked with `abort`, since the check that follows would throw on text that is no number. */
 const DECIMAL_20 = /^(0|[1-9][0-9]{0,19})$/;
 const DECIMAL_19 = /^(0|[1-9][0-9]{0,18})$/;
+/** What a schema made of a value. */
+export type SafeParsed<T> =
+  | { readonly success: true; readonly data: T }
+  | { readonly success: false; readonly error: { readonly issues: readonly z.core.$ZodIssue[] } };
+
+/** Stands for a value that no check could look at. */
+const UNREADABLE: z.core.$ZodIssue = { code: 'custom', path: [], message: 'unreadable value', input: undefined };
+
+/**
+ * What a schema makes of any value; never throws.
+ * RATIONALE: zod's own `safeParse` checks lengths on values of the wrong type too, and compares whatever their `length` is. JSON such as
+ * `{"length": {"toString": 1}}` in place of a list or a text makes that comparison throw.
+ */
+export function safeParse<S extends z.ZodType>(schema: S, value: unknown): SafeParsed<z.output<S>> {
+  try {
+    return schema.safeParse(value);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return { success: false, error: { issues: [UNREADABLE] } };
+  }
+}
+
 const hexOf = (bytes: number) => new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`);
 
 /** 32 bytes, lower-case hex. */

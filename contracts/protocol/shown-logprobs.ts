@@ -1,6 +1,8 @@
 /** Log-probabilities as a saved answer shows them, plain or streamed (SPEC.md §12.5). */
+
 import { z } from 'zod';
 import type { ShownLogprobs } from './logprobs.ts';
+import { safeParse } from './schema.ts';
 
 const choiceSchema = z.looseObject({ index: z.int().min(0), logprobs: z.looseObject({}).nullish() });
 const bodySchema = z.looseObject({ choices: z.array(choiceSchema) });
@@ -9,7 +11,7 @@ const listsSchema = z.record(z.string(), z.union([z.array(z.unknown()), z.null()
 
 /** `choices[].logprobs` of a plain answer, without choices that have none; null where it has not the shape of one. */
 export function logprobsOfCompletion(body: unknown): ShownLogprobs[] | null {
-  const parsed = bodySchema.safeParse(body);
+  const parsed = safeParse(bodySchema, body);
   if (!parsed.success) return null;
   return parsed.data.choices.flatMap(({ index, logprobs }) => (logprobs ? [{ index, logprobs }] : []));
 }
@@ -21,7 +23,7 @@ export function logprobsOfChunks(chunks: readonly unknown[]): ShownLogprobs[] | 
     const parts = logprobsOfCompletion(chunk);
     if (parts === null) return null;
     for (const { index, logprobs } of parts) {
-      const lists = listsSchema.safeParse(logprobs);
+      const lists = safeParse(listsSchema, logprobs);
       if (!lists.success) return null;
       const before = joined.get(index) ?? {};
       for (const [name, list] of Object.entries(lists.data)) {

@@ -1,6 +1,8 @@
 /** What the attestation covers of a text completion, plain or streamed (SPEC.md, "Content hash"). */
+
 import { z } from 'zod';
 import { assaySchema, CHOICES_MAX, indexSchema, type ResponseContent, usageSchema } from './content.ts';
+import { safeParse } from './schema.ts';
 
 /** What a chat answer has and a text completion has not: present, a client would show another answer. */
 const uncovered = { message: z.undefined().optional(), delta: z.undefined().optional() };
@@ -25,7 +27,7 @@ const chunkSchema = z.object({
 
 /** @returns null when the value is no `text_completion`, repeats a choice, or has no usage */
 export function contentOfText(body: unknown): ResponseContent | null {
-  const parsed = bodySchema.safeParse(body);
+  const parsed = safeParse(bodySchema, body);
   if (!parsed.success) return null;
   const { model, choices, usage, assay } = parsed.data;
   const counted = usage ?? assay?.usage;
@@ -44,7 +46,7 @@ export function contentOfTextChunks(chunks: readonly unknown[]): ResponseContent
   let model: string | null = null;
   let usage: ResponseContent['usage'] | null = null;
   for (const chunk of chunks) {
-    const parsed = chunkSchema.safeParse(chunk);
+    const parsed = safeParse(chunkSchema, chunk);
     if (!parsed.success || (model !== null && model !== parsed.data.model)) return null;
     model = parsed.data.model;
     usage = parsed.data.usage ?? parsed.data.assay?.usage ?? usage;

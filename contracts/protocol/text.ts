@@ -9,6 +9,7 @@ import type { FinalText } from './detokenizer.ts';
 import { Detokenizer, detokenize } from './detokenizer.ts';
 import { ProtocolError } from './errors.ts';
 import { addedTokenSchema, idSchema, PlainEncoder } from './plain-encoder.ts';
+import { safeParse } from './schema.ts';
 import type { PromptPart } from './special-tokens.ts';
 import { SpecialTokens } from './special-tokens.ts';
 import { type DecoderStep, tokenBytes } from './token-bytes.ts';
@@ -236,7 +237,7 @@ function withPlainContent(message: ChatMessage): ChatMessage {
   const { content } = message;
   if (typeof content === 'string') return message;
   if (content === undefined || content === null) return { ...message, content: '' };
-  const parts = z.array(textPartSchema).safeParse(content);
+  const parts = safeParse(z.array(textPartSchema), content);
   if (!parts.success) throw new ProtocolError('invalid_request', 'messages may hold text only', { param: 'messages' });
   return { ...message, content: parts.data.map(({ text }) => text).join('\n') };
 }

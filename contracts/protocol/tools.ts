@@ -4,9 +4,11 @@
  * Calls are read out of the answer's own tokens, which are sealed and compared like any others; nothing constrains the tokens.
  * So a choice that would need constrained decoding (`required`, a named tool, `strict`) is refused, never half kept.
  */
+
 import { z } from 'zod';
 import { canonicalJson } from './canonical.ts';
 import { ProtocolError } from './errors.ts';
+import { safeParse } from './schema.ts';
 import type { ChatOptions } from './text.ts';
 
 /** Most tools of a request; OpenAI's own limit. */
@@ -74,7 +76,7 @@ function toolOf(tool: unknown, param: string): ChatTool {
   if (typeof type === 'string' && type !== 'function') {
     throw unsupported(`${param}.type`, 'Only tools of the type function are served.');
   }
-  const parsed = toolSchema.safeParse(tool);
+  const parsed = safeParse(toolSchema, tool);
   if (!parsed.success) {
     const place = parsed.error.issues[0]!.path.map((key) => `.${String(key)}`).join('');
     throw invalid(`${param}${place}`, 'The tool is not a function with a name of letters, digits, _ and -.');

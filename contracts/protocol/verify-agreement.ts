@@ -1,8 +1,10 @@
 /** Checks that enough independent seats stand behind the answer, by the policy that was promised (SPEC.md §10.4). Pure. */
+
 import type { Statement } from './attestation.ts';
 import { weakestVerdict } from './choices.ts';
 import { type PolicyJson, policyJsonSchema } from './policy.ts';
 import { outputHash } from './request.ts';
+import { safeParse } from './schema.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { hasRepeats, isBehind, seatsOf } from './verify-record.ts';
 
@@ -20,7 +22,7 @@ function neededSeats(policy: PolicyJson, of: number): number {
  * `not checked`.
  */
 export function checkAgreement(statement: Statement): VerifyItem {
-  const parsed = policyJsonSchema.safeParse(statement.policy);
+  const parsed = safeParse(policyJsonSchema, statement.policy);
   if (!parsed.success) return finding('agreement', 'the attested policy is malformed', '');
   const policy = parsed.data;
   const members = seatsOf(statement).map(({ member }) => member);

@@ -1,4 +1,5 @@
 /** Checks of the answer against what was attested and what the client had asked (SPEC.md §10.4). Pure. */
+
 import type { Statement } from './attestation.ts';
 import { canonicalJson, NotCanonicalError } from './canonical.ts';
 import { choicesOf, hashOfRequest, promptsOf } from './choices.ts';
@@ -10,6 +11,7 @@ import { type Policy, policyCanonicalJson, policyJsonSchema, policyOfJson } from
 import { promptOfChoice } from './prompt-groups.ts';
 import { promptHash, samplingHash } from './request.ts';
 import type { Sampling } from './sampling.ts';
+import { safeParse } from './schema.ts';
 import { finishReason, readAnswer } from './tool-calls.ts';
 import { type Claim, FINISH_KINDS, type FinishKind } from './typed.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
@@ -225,14 +227,14 @@ export function checkAsked(statement: Statement, asked: AskedRequest | null): Ve
 
 /** What the attested policy allowed at most is what was quoted at most, whoever asked for it. */
 function costItem({ policy, price }: Statement): VerifyItem | null {
-  const attested = policyJsonSchema.safeParse(policy);
+  const attested = safeParse(policyJsonSchema, policy);
   const maxCost = attested.success ? attested.data.max_cost : undefined;
   if (maxCost === undefined || BigInt(price.quoteNano) <= BigInt(maxCost)) return null;
   return finding('policy', 'it was quoted above the max_cost of its policy', '');
 }
 
 function policyItem(statement: Statement, { policy, suffixPolicy, model }: AskedRequest): VerifyItem {
-  const attested = policyJsonSchema.safeParse(statement.policy);
+  const attested = safeParse(policyJsonSchema, statement.policy);
   const applied = attested.success ? policyCanonicalJson(policyOfJson(attested.data)) : null;
   if (policy !== null) {
     const same = applied === policyCanonicalJson(policy);

@@ -1,4 +1,5 @@
 /** Checks against the public log: checkpoint, inclusion, and the draw that it had bound before (SPEC.md §10.4). Pure. */
+
 import type { InlineReceipt } from './assay-member.ts';
 import { type Statement, type StatementWire, statementHash } from './attestation.ts';
 import {
@@ -16,6 +17,7 @@ import { type Checkpoint, type LogEntry, logLeaf } from './log.ts';
 import { verifyInclusion } from './merkle.ts';
 import { policyJsonSchema, policyOfJson } from './policy.ts';
 import type { ProviderFilter } from './provider-filter.ts';
+import { safeParse } from './schema.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { seatsOf } from './verify-record.ts';
 
@@ -95,7 +97,7 @@ function drawProblem(statement: Statement, { epoch, snapshot }: InlineReceipt): 
 }
 
 function filterOf(statement: Statement): ProviderFilter | null {
-  const policy = policyJsonSchema.safeParse(statement.policy);
+  const policy = safeParse(policyJsonSchema, statement.policy);
   return policy.success ? policyOfJson(policy.data).filter : null;
 }
 

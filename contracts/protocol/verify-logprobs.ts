@@ -1,4 +1,5 @@
 /** Checks of the log-probabilities in an answer: attested, sealed by the members they come from, spelled right (SPEC.md §12.5). Pure. */
+
 import { z } from 'zod';
 import type { AssayMember } from './assay-member.ts';
 import type { Statement } from './attestation.ts';
@@ -8,6 +9,7 @@ import type { ResponseContent } from './content.ts';
 import { chatLogprobs, completionLogprobs, LogprobSpeller, type TokenSpelling } from './logprob-text.ts';
 import { logprobOf, logprobSalt, type ShownLogprobs, shownLogprobsHash, type TokenLogprobs } from './logprobs.ts';
 import { outputHash } from './request.ts';
+import { safeParse } from './schema.ts';
 import { servedFinish } from './verify-answer.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { isBehind, seatsOf } from './verify-record.ts';
@@ -113,13 +115,13 @@ function shownProblem(
     return canonicalJson(logprobs) === canonicalJson(form) ? null : 'they are spelled otherwise than they were sealed';
   }
   if (choice?.text !== undefined) {
-    const parsed = zShownText.safeParse(logprobs);
+    const parsed = safeParse(zShownText, logprobs);
     if (!parsed.success) return 'they have not the shape of log-probabilities';
     const given = parsed.data.token_logprobs;
     const same = given.length <= tokens.length && given.every((value, at) => value === logprobOf(tokens[at]![0]));
     return same ? null : 'the numbers are not the sealed ones';
   }
-  const parsed = zShown.safeParse(logprobs);
+  const parsed = safeParse(zShown, logprobs);
   if (!parsed.success) return 'they have not the shape of log-probabilities';
   const { content } = parsed.data;
   // What a stop string cut off and the terminal token are sealed and not shown.

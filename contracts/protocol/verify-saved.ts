@@ -1,7 +1,9 @@
 /** Reads a saved answer: a JSON body, `curl -i` output, or a captured event stream (SPEC.md §10.4). */
+
 import { type AssayMember, zAssayMember } from './assay-member.ts';
 import { contentOfChunks, contentOfCompletion, type ResponseContent } from './content.ts';
 import type { ShownLogprobs } from './logprobs.ts';
+import { safeParse } from './schema.ts';
 import { logprobsOfChunks, logprobsOfCompletion } from './shown-logprobs.ts';
 import { contentOfText, contentOfTextChunks } from './text-content.ts';
 
@@ -100,7 +102,7 @@ function ofChunks(headers: Map<string, string>, chunks: readonly unknown[]): Sav
 }
 
 function assayOf(value: unknown): AssayMember | null {
-  const parsed = zAssayMember.safeParse(value);
+  const parsed = safeParse(zAssayMember, value);
   return parsed.success ? parsed.data : null;
 }
 

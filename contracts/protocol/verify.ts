@@ -2,12 +2,14 @@
  * Offline verification of a saved answer (SPEC.md §10.4): everything that can be recomputed is, and what cannot is said.
  * Pure, and without Node-only code, so that it also runs in a browser.
  */
+
 import { type AssayMember, domainOf, type InlineReceipt, logKeysOf, zInlineReceipt } from './assay-member.ts';
 import { parseAttestation, type Statement, type StatementWire, sealOf, zReceipt } from './attestation.ts';
 import { choicesOf } from './choices.ts';
 import type { Domain } from './eip712.ts';
 import type { Address, Hash, Hex } from './hash.ts';
 import { type LogKeys, openCheckpoint } from './log.ts';
+import { safeParse } from './schema.ts';
 import { type Recover, recoverPortable } from './signer.ts';
 import { digests } from './typed.ts';
 import type { Verdict } from './verdict.ts';
@@ -165,7 +167,7 @@ function eachChoice(
 /** Attestation and receipt, from the file that the caller gave or from the answer; else what is wrong with them. */
 function proofOf(assay: AssayMember, given: unknown): { attestation: string; receipt: InlineReceipt | null } | string {
   if (given !== undefined && given !== null) {
-    const parsed = zReceipt.safeParse(given);
+    const parsed = safeParse(zReceipt, given);
     if (!parsed.success) return 'the given receipt is malformed';
     const { attestation, ...rest } = parsed.data;
     if (assay.attestation !== null && assay.attestation !== attestation)

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ProtocolError } from '#protocol/errors';
 import { type Policy, policyOfText } from '#protocol/policy';
-import { zAddress } from '#protocol/schema';
+import { safeParse, zAddress } from '#protocol/schema';
 import { baseUrl } from '#protocol/settings';
 import { readBody } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
@@ -42,7 +42,7 @@ export async function parseBody<T>(c: GatewayContext, schema: z.ZodType<T>): Pro
 
 /** @throws {ProtocolError} invalid_request with the first faulty field */
 export function parseValue<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
+  const parsed = safeParse(schema, value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0]! : null;
@@ -60,7 +60,7 @@ export function parsePolicy(text: string): Policy {
 
 /** The provider of a path. @throws {ProtocolError} not_found */
 export function providerOf(c: GatewayContext): `0x${string}` {
-  const parsed = zAddress.safeParse((c.req.param('address') ?? '').toLowerCase());
+  const parsed = safeParse(zAddress, (c.req.param('address') ?? '').toLowerCase());
   if (!parsed.success) throw noSuch('provider');
   return parsed.data;
 }

@@ -13,6 +13,7 @@ import { canonicalJson } from '#protocol/canonical';
 import { fromHex, type Hash } from '#protocol/hash';
 import { logLeaf } from '#protocol/log';
 import { verifyInclusion } from '#protocol/merkle';
+import { safeParse } from '#protocol/schema';
 import { digests } from '#protocol/typed';
 import { answeredAs } from '../ledger/settle.ts';
 import type { WholeDatabase } from '../store/whole-database.ts';
@@ -67,7 +68,7 @@ function checkOne(row: Row, context: Context): Damage[] {
 function readStatement(text: string): StatementWire | null {
   try {
     const wire = JSON.parse(text) as StatementWire;
-    return zStatement.safeParse(wire).success && canonicalJson(wire) === text ? wire : null;
+    return safeParse(zStatement, wire).success && canonicalJson(wire) === text ? wire : null;
   } catch {
     return null;
   }
@@ -112,7 +113,7 @@ function checkReceipt({ requestId, logIndex, compact, receiptJson }: Row, contex
 
 function parseReceipt(text: string) {
   try {
-    const parsed = zReceipt.safeParse(JSON.parse(text));
+    const parsed = safeParse(zReceipt, JSON.parse(text));
     return parsed.success ? parsed.data : null;
   } catch {
     return null;

@@ -1,5 +1,7 @@
 /** Jobs, rounds and idempotency keys against the requests that they belong to (SPEC.md §11.5, §11.7). */
+
 import { zClaimEvent, zScoreReply, zTicket } from '#protocol/messages';
+import { safeParse } from '#protocol/schema';
 import { digests } from '#protocol/typed';
 import type { WholeDatabase } from '../store/whole-database.ts';
 import type { FsckKeys } from './check-log.ts';
@@ -34,7 +36,7 @@ function checkJobs(rows: WholeDatabase, keys: FsckKeys): Damage[] {
 
 function readTicket(text: string) {
   try {
-    const parsed = zTicket.safeParse(JSON.parse(text));
+    const parsed = safeParse(zTicket, JSON.parse(text));
     return parsed.success ? parsed.data : null;
   } catch {
     return null;
@@ -51,12 +53,12 @@ function checkClaim({ jobId, provider, claimJson }: Job, { domain, recover }: Fs
   } catch {
     return [damage('unreadable_row', jobId, 'claim')];
   }
-  const claim = zClaimEvent.safeParse(stored);
+  const claim = safeParse(zClaimEvent, stored);
   if (claim.success) {
     const { claim: value, signature } = claim.data;
     return value.jobId === jobId && recover(digests.claim(domain, value), signature) === provider ? [] : wrong;
   }
-  const score = zStoredScore.safeParse(stored);
+  const score = safeParse(zStoredScore, stored);
   if (!score.success) return [damage('unreadable_row', jobId, 'claim')];
   const signer = recover(digests.score(domain, score.data.score), score.data.signature);
   return score.data.score.jobId === jobId && signer === provider ? [] : wrong;

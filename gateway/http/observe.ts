@@ -25,6 +25,13 @@ export interface ObserveDeps {
 /** Requests that make providers work. */
 const TRACED = /^\/v1\/(chat\/)?completions$/;
 
+/** Methods that are logged by their name; a client may make up others. */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+function methodOf(c: GatewayContext): string {
+  return METHODS.find((method) => method === c.req.method) ?? 'OTHER';
+}
+
 /**
  * Gives the request its id, echoes the client's `x-request-id` where it is sane, and records the request when its
  * last byte is out.
@@ -82,7 +89,7 @@ function record(
   }
   const { deferred: _, ...fields } = seen;
   const { traceId, ...ids } = known;
-  const event = { ...ids, ...(traceId === null ? {} : { traceId }), ...fields, method: c.req.method, route, status };
+  const event = { ...ids, ...(traceId === null ? {} : { traceId }), ...fields, method: methodOf(c), route, status };
   if (status >= 500) log.warn('request', event);
   else log.info('request', event);
 }

@@ -1,7 +1,9 @@
 /** What anybody may read: providers, disputes, the log, health; and attestations and dispute bundles for the key that paid for them (DESIGN §9). */
+
 import { z } from 'zod';
 import { ProtocolError } from '#protocol/errors';
 import type { Address } from '#protocol/hash';
+import { safeParse } from '#protocol/schema';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
 import type { BreakerView } from '../committee/breakers.ts';
@@ -35,7 +37,7 @@ const ENTRIES_MAX = 1000;
 const zIndex = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 function parse<T>(schema: z.ZodType<T>, value: unknown, param: string): T {
-  const parsed = schema.safeParse(value);
+  const parsed = safeParse(schema, value);
   if (!parsed.success) throw new ProtocolError('invalid_request', `Invalid value for '${param}'.`, { param });
   return parsed.data;
 }

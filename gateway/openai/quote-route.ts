@@ -5,7 +5,7 @@ import { utf8 } from '#protocol/hash';
 import { parseJsonBody } from '#protocol/json-body';
 import { policyJson, policyText, resolvePolicy } from '#protocol/policy';
 import { GREEDY } from '#protocol/sampling';
-import { TOKENS_MAX } from '#protocol/schema';
+import { safeParse, TOKENS_MAX } from '#protocol/schema';
 import { readBody } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
 import type { QuotedRequest, QuoteFacts } from '../round/quote.ts';
@@ -73,7 +73,7 @@ export function getQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Respon
 }
 
 function quotedCounts(c: GatewayContext, rules: ChatRules, fields: Readonly<Record<string, unknown>>): QuotedRequest {
-  const parsed = zCounts.safeParse(fields);
+  const parsed = safeParse(zCounts, fields);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const param = issue?.code === 'unrecognized_keys' ? issue.keys[0]! : String(issue?.path[0] ?? 'body');

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ANSWER_KIND, zDisputeAnswer } from '#protocol/dispute-answer';
 import { ProtocolError } from '#protocol/errors';
 import type { Address, Hash } from '#protocol/hash';
-import { zHash, zTimeMs } from '#protocol/schema';
+import { safeParse, zHash, zTimeMs } from '#protocol/schema';
 import { parseValue, zUrl } from '../admin/admin-body.ts';
 import { type AdmitDeps, admitProvider } from '../admin/admit-provider.ts';
 import { type AnswerDeps, answerDispute, answerOpening } from '../dispute/answer.ts';
@@ -120,7 +120,7 @@ function mountOwnDisputes(app: GatewayApp, auth: ReturnType<typeof requireProvid
 }
 
 function disputeIdOf(c: GatewayContext): Hash {
-  const parsed = zHash.safeParse(c.req.param('id'));
+  const parsed = safeParse(zHash, c.req.param('id'));
   if (!parsed.success) throw new ProtocolError('not_found', 'There is no such dispute.');
   return parsed.data;
 }

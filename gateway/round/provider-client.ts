@@ -1,4 +1,5 @@
 /** The gateway's HTTP client to providers: bounded, parsed, abortable (SPEC.md §6). */
+
 import { createParser } from 'eventsource-parser';
 import type { z } from 'zod';
 import type { Hash } from '#protocol/hash';
@@ -21,6 +22,7 @@ import {
   zRevealEvent,
   zScoreReply,
 } from '#protocol/messages';
+import { safeParse } from '#protocol/schema';
 import { ProviderFailure } from './provider-failure.ts';
 import type { Reply, ReplyFetch } from './reply.ts';
 import {
@@ -94,7 +96,7 @@ export function createProviderClient(fetch: ReplyFetch): ProviderClient {
   ): Promise<T> => {
     const response = await call(url, body, signal);
     await expectType(response, 'application/json');
-    const parsed = schema.safeParse(parseJson(await readText(response, bytesMax)));
+    const parsed = safeParse(schema, parseJson(await readText(response, bytesMax)));
     if (!parsed.success) throw new ProviderFailure('provider_malformed', response.status);
     return parsed.data;
   };
@@ -129,7 +131,7 @@ async function refusalOf(response: Reply): Promise<ProviderFailure> {
   const isPlain = (response.headers.get('content-encoding') ?? 'identity') === 'identity';
   if (!isPlain) await dropBody(response);
   const text = isPlain ? await readText(response, ERROR_BYTES_MAX).catch(() => '') : '';
-  const parsed = zProviderError.safeParse(parseJson(text));
+  const parsed = safeParse(zProviderError, parseJson(text));
   const refusal = parsed.success ? (parsed.data.refusal ?? null) : null;
   return new ProviderFailure('provider_refused', response.status, refusal);
 }
@@ -147,13 +149,13 @@ const EVENT_SCHEMAS = { commitment: zCommitmentEvent, reveal: zRevealEvent, clai
 function parseEvent(name: string | undefined, text: string): JobEvent {
   const data = parseJson(text);
   if (name === 'error') {
-    const parsed = zErrorEvent.safeParse(data);
+    const parsed = safeParse(zErrorEvent, data);
     return { kind: 'error', code: parsed.success ? parsed.data.code : 'internal_error' };
   }
   if (name !== 'commitment' && name !== 'reveal' && name !== 'claim') {
     throw new ProviderFailure('provider_malformed', 200);
   }
-  const parsed = EVENT_SCHEMAS[name].safeParse(data);
+  const parsed = safeParse(EVENT_SCHEMAS[name], data);
   if (!parsed.success) throw new ProviderFailure('provider_malformed', 200);
   return { kind: name, event: parsed.data } as JobEvent;
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { signAnswer } from '#protocol/dispute-answer';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { zEvidenceReply } from '#protocol/messages';
-import { zHash } from '#protocol/schema';
+import { safeParse, zHash } from '#protocol/schema';
 import type { ProviderConfig } from '../config.ts';
 import { CommandError, type CommandIo, callJson, messageOf } from './command-io.ts';
 import { callGateway, readSigner } from './gateway-call.ts';
@@ -43,7 +43,7 @@ export interface Affair {
 }
 
 function read<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body);
+  const parsed = safeParse(schema, body);
   if (!parsed.success) throw new CommandError('the gateway answered in a form that this version does not know');
   return parsed.data;
 }

@@ -1,4 +1,5 @@
 /** `assay provider doctor`: every reason why a provider would not earn, one line each. */
+
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -8,6 +9,7 @@ import { z } from 'zod';
 import type { Address } from '#protocol/hash';
 import { zManifestReply } from '#protocol/messages';
 import { GREEDY } from '#protocol/sampling';
+import { safeParse } from '#protocol/schema';
 import type { ProviderConfig } from '../config.ts';
 import { loadModel } from '../load-model.ts';
 import { type CommandIo, callJson } from './command-io.ts';
@@ -134,7 +136,7 @@ const checkUrl = (config: ProviderConfig, url: string, io: CommandIo) => checkMa
 
 /** Who answers there, and what its manifest says. */
 async function checkManifest(name: string, url: string, config: ProviderConfig, io: CommandIo): Promise<Finding> {
-  const reply = zManifestReply.safeParse((await callJson(io, `${url}/v1/provider`)).body);
+  const reply = safeParse(zManifestReply, (await callJson(io, `${url}/v1/provider`)).body);
   if (!reply.success) return fail(name, `${url} is taken by something that is no provider`);
   const { address, models, capabilities, operator, role } = reply.data.manifest;
   if (address !== readSigner(config).address) return fail(name, `${url} is another provider: ${address}`);
@@ -168,7 +170,7 @@ function checkClock(date: string | null, nowMs: number): Finding {
 }
 
 function checkAdmission(body: unknown, config: ProviderConfig): Finding {
-  const parsed = zProviders.safeParse(body);
+  const parsed = safeParse(zProviders, body);
   const { address } = readSigner(config);
   const row = parsed.success ? parsed.data.data.find(({ id }) => id === address) : undefined;
   if (row === undefined) return warn('admission', 'not admitted: assay provider join');

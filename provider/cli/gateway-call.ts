@@ -5,7 +5,7 @@ import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { type Address, utf8 } from '#protocol/hash';
 import { parsePrivateKey } from '#protocol/private-key';
 import { signCall } from '#protocol/provider-call';
-import { zAddress } from '#protocol/schema';
+import { safeParse, zAddress } from '#protocol/schema';
 import type { Signer } from '#protocol/signer';
 import { nativeSigner } from '#protocol/signer-native';
 import type { ProviderConfig } from '../config.ts';
@@ -24,7 +24,7 @@ export function readSigner(config: ProviderConfig): Signer {
 
 /** The first key of the gateway that answers there. @throws {CommandError} */
 export async function gatewayAddressAt(io: CommandIo, gateway: string): Promise<Address> {
-  const keys = zKeys.safeParse((await callJson(io, `${gateway}/v1/log/keys`)).body);
+  const keys = safeParse(zKeys, (await callJson(io, `${gateway}/v1/log/keys`)).body);
   if (!keys.success) throw new CommandError(`${gateway} does not answer like a gateway`);
   return keys.data.address;
 }

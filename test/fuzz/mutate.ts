@@ -36,6 +36,8 @@ const VALUES: readonly string[] = [
   '{}',
   '[[]]',
   '{"__proto__":{"polluted":true}}',
+  '{"length":{"toString":1}}',
+  '{"length":1,"toString":null,"valueOf":[]}',
   `{"${CANARY}":"${CANARY}"}`,
   `[${'0,'.repeat(300)}0]`,
   `${'['.repeat(2_000)}${']'.repeat(2_000)}`,

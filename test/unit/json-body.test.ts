@@ -1,10 +1,12 @@
 /** From bytes to a body: whatever comes is read as JSON.parse reads it or refused cleanly, and a seed keeps all its digits. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { parseChatBody } from '#protocol/chat-body';
 import { ProtocolError } from '#protocol/errors';
 import { utf8 } from '#protocol/hash';
 import { parseJsonBody } from '#protocol/json-body';
-import { zNano, zU64 } from '#protocol/schema';
+import { safeParse, zNano, zText, zU64 } from '#protocol/schema';
 
 test('any bytes at all are a JSON object or a clean refusal', () => {
   const object = fc.dictionary(fc.string(), fc.jsonValue());
@@ -59,4 +61,14 @@ test('decimal schemas take canonical numbers in range, refuse everything else, a
     }
   });
   fc.assert(property, { seed: 54, numRuns: 1000 });
+});
+
+test('a value whose length compares with nothing is refused wherever a text or a list is wanted', () => {
+  const value: unknown = JSON.parse('{"length":{"toString":1}}');
+  const bounded = z.array(z.number()).min(1).max(4);
+  // What the guard is for: without it this very value comes out as an exception.
+  expect(() => bounded.safeParse(value)).toThrow(TypeError);
+  for (const schema of [bounded, zText(8), z.string().length(2)]) expect(safeParse(schema, value).success).toBe(false);
+  expect(safeParse(zText(8), 'ok')).toEqual({ success: true, data: 'ok' });
+  expect(() => parseChatBody({ model: 'm', messages: value })).toThrow(ProtocolError);
 });

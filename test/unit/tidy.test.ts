@@ -151,6 +151,11 @@ describe('where time, randomness and configuration come from', () => {
     expect(offenders(production, ({ file, code }) => !roots.test(file) && wrong.test(code))).toEqual([]);
   });
 
+  test('what comes over the wire is parsed by the one safeParse that never throws', () => {
+    const own = 'contracts/protocol/schema.ts';
+    expect(offenders(production, ({ file, code }) => file !== own && /\.safeParse\(/.test(code))).toEqual([]);
+  });
+
   test('nothing uses Math.random', () => {
     expect(offenders(sources, ({ file, code }) => !file.endsWith('tidy.test.ts') && /Math\.random/.test(code))).toEqual(
       [],

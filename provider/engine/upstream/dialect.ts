@@ -1,7 +1,7 @@
 /** What the engine needs from one kind of inference server, and the shapes that all kinds share. */
 import { z } from 'zod';
 import { EVIDENCE_TOP_MAX } from '#protocol/evidence';
-import { TOKENS_MAX, zTokenId } from '#protocol/schema';
+import { safeParse, TOKENS_MAX, zTokenId } from '#protocol/schema';
 import { EngineError } from '../engine.ts';
 import type { UpstreamClient } from './http-client.ts';
 
@@ -84,7 +84,7 @@ export function bytesMaxFor(positions: number): number {
 
 /** @throws EngineError `upstream_malformed`; zod's messages quote the input, so nothing of them leaves. */
 export function parseReply<T>(schema: z.ZodType<T>, reply: unknown, what: string): T {
-  const parsed = schema.safeParse(reply);
+  const parsed = safeParse(schema, reply);
   if (!parsed.success) throw new EngineError('upstream_malformed', `the upstream's ${what} has another shape`);
   return parsed.data;
 }
