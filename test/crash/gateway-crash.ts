@@ -18,7 +18,7 @@ import { writeLightModel } from '../fixtures/light-model.ts';
 import { SeededRng } from '../simulation/seeded-rng.ts';
 import { checkAfterCrash, type FolderHistory } from './after-crash.ts';
 import { type GatewayProcess, type GatewaySettings, startGatewayProcess } from './gateway-process.ts';
-import { type GatewayEvent, type KillPoint, killName, killPoint, PATIENCE_ANSWERS, type Pace } from './kill-points.ts';
+import { type GatewayEvent, type KillPoint, killName, killPoint, type Pace, patienceMs } from './kill-points.ts';
 import { startLightNetwork } from './light-providers.ts';
 import { drive, type KeyedCall, type TrafficCounts } from './traffic.ts';
 import { Witness } from './witness.ts';
@@ -40,6 +40,8 @@ export interface CrashOptions {
   readonly seed: string;
   /** Lives that share one data folder. */
   readonly perFolder: number;
+  /** Ends a run early, between two folders. */
+  readonly over?: () => boolean;
   readonly progress?: (done: number, problems: number) => void;
 }
 
@@ -68,14 +70,15 @@ export async function crashGateway(options: CrashOptions): Promise<CrashResult> 
   const { modelDigest: digest, textFiles } = await readModel(folderReader(modelFolder));
   const model = { folder: modelFolder, digest, text: createTextModel(textFiles) };
   let done = 0;
-  for (let folder = 0; done < options.points; folder++) {
+  for (let folder = 0; done < options.points && !options.over?.(); folder++) {
     const lives = Math.min(options.perFolder, options.points - done);
     const world = await Folder.open(`${options.seed}/${folder}`, model, { counts, pace, problems });
     try {
       for (let life = 0; life < lives; life++) {
         const name = killName(await world.life(life));
         kills[name] = (kills[name] ?? 0) + 1;
-        options.progress?.(++done, problems.length);
+        done++;
+        options.progress?.(done, problems.length);
       }
       await world.settle();
       sums.verified += world.verified;
@@ -220,8 +223,7 @@ class Folder {
     const stop = new AbortController();
     const before = this.#counts.answered;
     this.#saw = point.kind === 'event' ? killAfter(point, () => gateway.kill()) : () => {};
-    const patience = point.kind === 'time' ? point.afterMs : PATIENCE_ANSWERS * this.#pace.answerMs;
-    const timer = setTimeout(() => gateway.kill(), patience);
+    const timer = setTimeout(() => gateway.kill(), patienceMs(point, this.#pace));
     void gateway.gone.then(() => stop.abort());
     await drive(
       {

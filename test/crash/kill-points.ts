@@ -30,8 +30,9 @@ export interface Pace {
   answerMs: number;
 }
 
-/** How many answers' time an event that may never come is waited for. */
-export const PATIENCE_ANSWERS = 12;
+/** How many answers' time an event that may never come is waited for, and how long at most in milliseconds. */
+const PATIENCE_ANSWERS = 12;
+const PATIENCE_MAX_MS = 6_000;
 /** Uniform times reach so many answers' time after the ready line. */
 const TIME_ANSWERS = 3;
 const EVENT_NTH_MAX = 12;
@@ -42,7 +43,8 @@ const EVENT_DELAY_MAX_US = 4_000;
 export function killPoint(rng: SeededRng, { startMs, answerMs }: Pace): KillPoint {
   const draw = rng.unit();
   if (draw < 0.15) return { kind: 'start', afterMs: rng.between(Math.floor(startMs * 0.3), Math.ceil(startMs * 1.1)) };
-  if (draw < 0.5) return { kind: 'time', afterMs: rng.between(0, Math.ceil(TIME_ANSWERS * answerMs)) };
+  if (draw < 0.5)
+    return { kind: 'time', afterMs: rng.between(0, Math.ceil(Math.min(TIME_ANSWERS * answerMs, PATIENCE_MAX_MS))) };
   const event = rng.pick(GATEWAY_EVENTS);
   const rare = event === 'score_order' || event === 'checkpoint';
   return {
@@ -51,6 +53,12 @@ export function killPoint(rng: SeededRng, { startMs, answerMs }: Pace): KillPoin
     nth: rng.between(1, rare ? 2 : EVENT_NTH_MAX),
     afterUs: rng.chance(0.3) ? 0 : rng.between(0, EVENT_DELAY_MAX_US),
   };
+}
+
+/** After which time a process is killed whatever has come, in milliseconds. */
+export function patienceMs(point: KillPoint, { answerMs }: Pace): number {
+  if (point.kind === 'time') return point.afterMs;
+  return Math.min(PATIENCE_ANSWERS * answerMs, PATIENCE_MAX_MS);
 }
 
 /** A name for tables: `start`, `time` or the event. */

@@ -1,4 +1,4 @@
-/** `npm run crash -- [--points 1000] [--provider-points 300] [--seed 1] [--per-folder 50] [--record <file>]` */
+/** `npm run crash -- [--points 1000] [--provider-points 300] [--seed 1] [--per-folder 50] [--minutes <n>] [--record <file>]` */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -16,6 +16,8 @@ const { values } = parseArgs({
     'provider-points': { type: 'string', default: '300' },
     seed: { type: 'string', default: '1' },
     'per-folder': { type: 'string', default: '50' },
+    /** Ends early after so long; the table says how many points that were. */
+    minutes: { type: 'string', default: '1000' },
     record: { type: 'string' },
   },
 });
@@ -27,6 +29,7 @@ function options(points: string, what: string) {
     points: Number(points),
     seed: values.seed,
     perFolder: Number(values['per-folder']),
+    over: () => seconds() > 60 * Number(values.minutes),
     progress: (done: number, problems: number) => {
       if (done % PROGRESS_EVERY === 0)
         console.log(`${what}: ${done} points after ${seconds()} s, ${problems} problems`);

@@ -30,7 +30,7 @@ const ASKED_AGAIN = 6;
 const START_GUESS_MS = 1_500;
 /** After the ready line; uniform up to here, in milliseconds. */
 const TIME_MAX_MS = 1_500;
-const EVENT_PATIENCE_MS = 10_000;
+const EVENT_PATIENCE_MS = 4_000;
 const EVENT_DELAY_MAX_US = 4_000;
 
 export interface ProviderCrashOptions {
@@ -38,6 +38,8 @@ export interface ProviderCrashOptions {
   readonly seed: string;
   /** Lives that share one data folder. */
   readonly perFolder: number;
+  /** Ends a run early, between two folders. */
+  readonly over?: () => boolean;
   readonly progress?: (done: number, problems: number) => void;
 }
 
@@ -59,7 +61,7 @@ export async function crashProvider(options: ProviderCrashOptions): Promise<Prov
   const kills: Record<string, number> = {};
   const pace = { startMs: START_GUESS_MS };
   let [done, jobs, signed] = [0, 0, 0];
-  for (let folder = 0; done < options.points; folder++) {
+  for (let folder = 0; done < options.points && !options.over?.(); folder++) {
     const seed = `${options.seed}/provider ${folder}`;
     const report = (problem: string) => problems.push(`[seed ${seed}] ${problem}`);
     const home = mkdtempSync(path.join(tmpdir(), 'assay-crash-provider-'));
@@ -78,7 +80,8 @@ export async function crashProvider(options: ProviderCrashOptions): Promise<Prov
           newJob(world.rng.branch(`job ${world.jobs.length}`), modelDigest),
         );
         kills[name] = (kills[name] ?? 0) + 1;
-        options.progress?.(++done, problems.length);
+        done++;
+        options.progress?.(done, problems.length);
       }
       jobs += world.jobs.length;
       signed += world.witness.said.size;
@@ -134,7 +137,7 @@ async function load(
     url,
     witness: world.witness,
     counts: world.counts,
-    saw: killAfter(event, rng.between(1, 10), rng.between(0, EVENT_DELAY_MAX_US), () => provider.kill()),
+    saw: killAfter(event, rng.between(1, 6), rng.between(0, EVENT_DELAY_MAX_US), () => provider.kill()),
     report: world.report,
     signal: stop.signal,
   };

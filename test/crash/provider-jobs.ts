@@ -1,4 +1,5 @@
 /** The gateway's side of a provider that is killed: jobs are ordered, opened, resumed, and everything signed is kept. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { canonicalJson } from '#protocol/canonical';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Hash } from '#protocol/hash';
@@ -36,6 +37,7 @@ export interface JobCounts {
 /** Codes of a refusal that say nothing about the job: it is asked for again. */
 const LATER = ['queue_full', 'shutting_down'];
 const EXPIRES_MS = 600_000;
+const FAILED_PAUSE_MS = 5;
 
 export function newJob(rng: SeededRng, modelDigest: Hash): CrashJob {
   const jobId = hashOf(`crash job ${rng.between(0, 2 ** 31)} ${rng.between(0, 2 ** 31)}`);
@@ -111,6 +113,8 @@ export async function runJob(job: CrashJob, run: JobRun): Promise<void> {
       return;
     }
     counts.broken++;
+    // Calls to a process that is gone fail at once; whoever waits for its end must be heard between them.
+    await delay(FAILED_PAUSE_MS);
     if (!signal.aborted && error instanceof ProviderFailure && error.code === 'provider_malformed') {
       report(`job ${job.jobId}: malformed`);
     }

@@ -1,4 +1,5 @@
 /** Clients that ask without pause until the gateway is gone, and keep what they were given. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseSavedResponse } from '#protocol/verify-saved';
 import type { SeededRng } from '../simulation/seeded-rng.ts';
 import type { GatewayEvent } from './kill-points.ts';
@@ -41,6 +42,7 @@ const KEYED_SHARE = 0.4;
 /** Share of calls that repeat an earlier one. */
 const REPEATED_SHARE = 0.2;
 const STREAM_SHARE = 0.45;
+const FAILED_PAUSE_MS = 5;
 /** Share of clients that leave in the middle. */
 const LEAVE_SHARE = 0.08;
 
@@ -132,6 +134,8 @@ async function ask(
     if (key !== null) keepKeyed(options, key, `${saved.id} ${JSON.stringify(saved.content)}`, counts);
   } catch {
     counts.broken++;
+    // Calls to a process that is gone fail at once; whoever waits for its end must be heard between them.
+    await delay(FAILED_PAUSE_MS);
   } finally {
     if (timer) clearTimeout(timer);
   }
