@@ -40,8 +40,9 @@ export interface ProviderLimits {
 export const DEFAULT_LIMITS: ProviderLimits = {
   // 2^20 token ids of at most 10 digits and a comma are 11.5 MB.
   bodyBytesMax: 16 * 1024 * 1024,
-  runningMax: 4,
-  waitingMax: 16,
+  // As many as share a run of the model: the seventeenth would make two runs of one.
+  runningMax: 16,
+  waitingMax: 64,
   // 256 transcripts of 4,096 tokens at about 250 bytes of evidence are 256 MB.
   openMax: 256,
   // A round closes within the gateway's request deadline, minutes at most.
