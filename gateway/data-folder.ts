@@ -3,7 +3,7 @@ import path from 'node:path';
 import { readSignedHead, SignedHeadFile } from './attest/signed-head.ts';
 import type { Log } from './log.ts';
 import type { Store } from './store/handle.ts';
-import { openStore } from './store/open-store.ts';
+import { openStore, type StoreOptions } from './store/open-store.ts';
 import { type HoldReason, holdReason, recordedHead, requireMark } from './store/standing.ts';
 
 /** Why a gateway only reads; `assay restore` ends it. */
@@ -21,10 +21,15 @@ export interface OpenedData {
 }
 
 /** Opens the database: for reading alone where it was put back from a copy and nobody has said how to go on. */
-export async function openData(folder: string, nowMs: number, log: Log): Promise<OpenedData> {
+export async function openData(
+  folder: string,
+  nowMs: number,
+  log: Log,
+  disk: Pick<StoreOptions, 'pagesMax'> = {},
+): Promise<OpenedData> {
   const file = path.join(folder, 'assay.sqlite');
   const mark = readSignedHead(folder);
-  const store = openStore({ file, guardsNesting: false });
+  const store = openStore({ file, guardsNesting: false, ...disk });
   const hold = await store.read((handle) => holdReason(handle, mark));
   const headMark = new SignedHeadFile(folder);
   if (hold !== null) {

@@ -39,6 +39,7 @@ import { lockFolder } from './store/folder-lock.ts';
 import type { Store } from './store/handle.ts';
 import { listApiKeys } from './store/keys-repo.ts';
 import { readBooks } from './store/ledger-repo.ts';
+import type { StoreOptions } from './store/open-store.ts';
 import { leaveAll } from './store/providers-repo.ts';
 import { type HoldReason, storedOrigin } from './store/standing.ts';
 import { tickUntilStopped, type Wanted, wantedProviders } from './tick.ts';
@@ -130,6 +131,7 @@ export async function startGateway(
   config: GatewayConfig,
   log: Log,
   onDisputeMove?: (move: DeskMove) => void,
+  disk: Pick<StoreOptions, 'pagesMax'> = {},
 ): Promise<RunningGateway> {
   // What has been opened so far, closed in reverse order, also when a later step fails.
   const opened: (() => void | Promise<void>)[] = [];
@@ -139,7 +141,7 @@ export async function startGateway(
   try {
     const lock = lockFolder(config.dataFolder);
     opened.push(() => lock.release());
-    const { store, headMark, hold } = await openData(config.dataFolder, systemClock.nowMs(), log);
+    const { store, headMark, hold } = await openData(config.dataFolder, systemClock.nowMs(), log, disk);
     opened.push(
       () => headMark.close(),
       () => store.close(),
