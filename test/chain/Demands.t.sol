@@ -265,7 +265,7 @@ contract DemandsTest is Base {
     /// @dev A log of two epoch entries, `first` at 0 and `second` at 1; each has the keys k0 and k1.
     function _epochs(uint32 first, uint32 second, uint64 place, uint64 laterPlace)
         private
-        pure
+        view
         returns (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later)
     {
         bytes32 drawRoot = LogMerkle.nodeHash(Hashes.drawKeyLeaf(0, "k0"), Hashes.drawKeyLeaf(1, "k1"));

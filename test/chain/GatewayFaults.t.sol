@@ -95,13 +95,13 @@ contract GatewayFaultsTest is Base {
         _rewritten(first, one, second, other, NotProven.selector);
     }
 
-    function _pairLog(bytes memory a, bytes memory b) private pure returns (Checkpoint memory, LogLeaf memory leaf) {
+    function _pairLog(bytes memory a, bytes memory b) private view returns (Checkpoint memory, LogLeaf memory leaf) {
         leaf = LogLeaf(LogMerkle.leafHash(b), 1, new bytes32[](1));
         leaf.path[0] = LogMerkle.leafHash(a);
         return (_checkpoint(2, LogMerkle.nodeHash(leaf.path[0], leaf.leaf)), leaf);
     }
 
-    function _tripleLog(bytes memory a, bytes memory b) private pure returns (Checkpoint memory, LogLeaf memory leaf) {
+    function _tripleLog(bytes memory a, bytes memory b) private view returns (Checkpoint memory, LogLeaf memory leaf) {
         (Checkpoint memory pair, LogLeaf memory inPair) = _pairLog(a, b);
         bytes32 third = LogMerkle.leafHash("c");
         leaf = LogLeaf(inPair.leaf, 1, new bytes32[](2));

@@ -26,6 +26,8 @@ import {SettlementBase} from "./support/SettlementBase.sol";
 import {vm} from "./support/Vm.sol";
 
 contract SettlementTest is SettlementBase {
+    EarningsRoot private none;
+
     function test_constructor_delaysOutOfBounds_reverts() public {
         IStakeRegistry stakes = IStakeRegistry(address(registry));
         vm.expectRevert(TimeOutOfBounds.selector);
@@ -221,9 +223,9 @@ contract SettlementTest is SettlementBase {
         bytes32[] memory tree = _tree(300, 700, 0);
         _post(tree, 1_000, 5);
         vm.warp(START + ACTIVATION - 1);
-        _claimFails(_provider(0), _earned(tree, 0, 0, 300, 5), RootNotActive.selector);
+        _claimFails(_provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)), RootNotActive.selector);
         vm.warp(START + ACTIVATION);
-        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)));
         _assertEq(token.balanceOf(_provider(0)), 9 * STAKE + 300);
         _assertEq(settlement.poolOf(gateway).paid, 300);
         _assertEq(settlement.claimed(gateway, _provider(0)), 300);
@@ -231,19 +233,19 @@ contract SettlementTest is SettlementBase {
 
     function test_claim_twice_reverts() public {
         bytes32[] memory tree = _active(300, 700);
-        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
-        _claimFails(_provider(0), _earned(tree, 0, 0, 300, 5), NothingToMove.selector);
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)));
+        _claimFails(_provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)), NothingToMove.selector);
     }
 
     function test_claim_foreignLeafAmountOrTree_reverts() public {
         bytes32[] memory tree = _active(300, 700);
-        _claimFails(_provider(0), _earned(tree, 0, 0, 301, 5), NotInTree.selector);
-        _claimFails(_provider(1), _earned(tree, 0, 0, 300, 5), NotInTree.selector);
-        EarningsProof memory proof = _earned(tree, 0, 0, 300, 5);
+        _claimFails(_provider(0), _earned(tree, 0, 0, 301, _stands(tree, 1_000, 5)), NotInTree.selector);
+        _claimFails(_provider(1), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)), NotInTree.selector);
+        EarningsProof memory proof = _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5));
         proof.earnings.leafCount = 2;
         _claimFails(_provider(0), proof, RootNotActive.selector);
         // The root is bound to the log's head that it settles.
-        _claimFails(_provider(0), _earned(tree, 0, 0, 300, 6), RootNotActive.selector);
+        _claimFails(_provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 6)), RootNotActive.selector);
     }
 
     function test_claim_onlyLatestActiveRoot() public {
@@ -252,11 +254,11 @@ contract SettlementTest is SettlementBase {
         bytes32[] memory tree = _tree(500, 700, 0);
         _post(tree, 1_200, 6);
         // Until the next is active, the last one pays.
-        settlement.claim(gateway, _provider(0), _earned(old, 0, 0, 300, 5));
+        settlement.claim(gateway, _provider(0), _earned(old, 0, 0, 300, _stands(old, 1_000, 5)));
         _later(ACTIVATION);
-        _claimFails(_provider(1), _earned(old, 0, 1, 700, 5), RootNotActive.selector);
+        _claimFails(_provider(1), _earned(old, 0, 1, 700, _stands(old, 1_000, 5)), RootNotActive.selector);
         uint256 before = token.balanceOf(_provider(0));
-        settlement.claim(gateway, _provider(0), _earned(tree, 1, 0, 500, 6));
+        settlement.claim(gateway, _provider(0), _earned(tree, 1, 0, 500, _stands(tree, 1_200, 6)));
         _assertEq(token.balanceOf(_provider(0)) - before, 200);
     }
 
@@ -267,14 +269,14 @@ contract SettlementTest is SettlementBase {
         bytes32[] memory tree = _tree(300, 701, 0);
         _post(tree, 1_000, 5);
         _later(ACTIVATION);
-        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
-        _claimFails(_provider(1), _earned(tree, 0, 1, 701, 5), PoolTooSmall.selector);
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)));
+        _claimFails(_provider(1), _earned(tree, 0, 1, 701, _stands(tree, 1_000, 5)), PoolTooSmall.selector);
     }
 
     function test_claim_exactlyTotal_succeeds() public {
         bytes32[] memory tree = _active(300, 700);
-        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
-        settlement.claim(gateway, _provider(1), _earned(tree, 0, 1, 700, 5));
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)));
+        settlement.claim(gateway, _provider(1), _earned(tree, 0, 1, 700, _stands(tree, 1_000, 5)));
         _assertEq(token.balanceOf(address(settlement)), 0);
     }
 
@@ -285,7 +287,7 @@ contract SettlementTest is SettlementBase {
         _later(KEY_DELAY);
         vm.prank(address(0xD0));
         registry.acceptOperator(_provider(0));
-        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)));
         _assertEq(token.balanceOf(address(0xD0)), 300);
     }
 
@@ -294,19 +296,24 @@ contract SettlementTest is SettlementBase {
         bytes32[] memory first = _tree(300, 100, 0);
         _post(first, 400, 5);
         _post(_tree(300, 700, 0), 1_000, 9);
-        _disable(gateway);
+        vm.prank(gateway);
+        vm.expectRevert(RootNotActive.selector);
+        settlement.disableRoot(gateway, none);
+        EarningsRoot memory previous = _stands(first, 400, 5);
+        vm.prank(gateway);
+        settlement.disableRoot(gateway, previous);
         _assertEq(settlement.poolOf(gateway).rootCount, 1);
         _assertEq(settlement.poolOf(gateway).committed, 400);
         _assertEq(settlement.poolOf(gateway).logSize, 5);
         _later(ACTIVATION);
-        settlement.claim(gateway, _provider(0), _earned(first, 0, 0, 300, 5));
+        settlement.claim(gateway, _provider(0), _earned(first, 0, 0, 300, _stands(first, 400, 5)));
     }
 
     function test_disableRoot_first_clearsThePool() public {
         _fund(1_000);
         vm.prank(gateway);
         vm.expectRevert(RootNotActive.selector);
-        settlement.disableRoot(gateway);
+        settlement.disableRoot(gateway, none);
         _post(_tree(300, 700, 0), 1_000, 9);
         vm.warp(START + ACTIVATION - 1);
         // A slasher may too.
@@ -316,7 +323,7 @@ contract SettlementTest is SettlementBase {
         _assertEq(settlement.poolOf(gateway).rootCount, 0);
         _assertEq(settlement.rootOf(gateway, 0).activeAt, 0);
         _later(ACTIVATION);
-        _claimFails(_provider(0), _earned(_tree(300, 700, 0), 0, 0, 300, 9), RootNotActive.selector);
+        _claimFails(_provider(0), _earned(_tree(300, 700, 0), 0, 0, 300, _stands(_tree(300, 700, 0), 1_000, 9)), RootNotActive.selector);
     }
 
     function test_disableRoot_activeOrByStranger_reverts() public {
@@ -324,11 +331,11 @@ contract SettlementTest is SettlementBase {
         _post(_tree(300, 700, 0), 1_000, 9);
         vm.prank(stranger);
         vm.expectRevert(NotController.selector);
-        settlement.disableRoot(gateway);
+        settlement.disableRoot(gateway, none);
         vm.warp(START + ACTIVATION);
         vm.prank(gateway);
         vm.expectRevert(TooLate.selector);
-        settlement.disableRoot(gateway);
+        settlement.disableRoot(gateway, none);
     }
 
     function test_withdrawMargin_onlyWhatNobodyWasPromised() public {
@@ -417,6 +424,6 @@ contract SettlementTest is SettlementBase {
 
     function _disable(address sender) private {
         vm.prank(sender);
-        settlement.disableRoot(gateway);
+        settlement.disableRoot(gateway, none);
     }
 }

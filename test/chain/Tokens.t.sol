@@ -75,11 +75,11 @@ contract TokensTest is SettlementBase {
         registry.withdraw(gateway, 0, gateway);
         vm.prank(_client());
         settlement.finishExit(gateway);
-        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)));
     }
 
     function _claimFails(bytes32[] memory tree) private {
-        bytes memory call = abi.encodeCall(settlement.claim, (gateway, _provider(0), _earned(tree, 0, 0, 300, 5)));
+        bytes memory call = abi.encodeCall(settlement.claim, (gateway, _provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5))));
         (bool done,) = address(settlement).call(call);
         require(!done);
     }
@@ -114,9 +114,9 @@ contract TokensTest is SettlementBase {
 
     function test_claim_reentered_paysOnce() public {
         bytes32[] memory tree = _active(300, 700);
-        bytes memory call = abi.encodeCall(settlement.claim, (gateway, _provider(1), _earned(tree, 0, 1, 700, 5)));
+        bytes memory call = abi.encodeCall(settlement.claim, (gateway, _provider(1), _earned(tree, 0, 1, 700, _stands(tree, 1_000, 5))));
         token.attack(address(settlement), call);
-        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, 5));
+        settlement.claim(gateway, _provider(0), _earned(tree, 0, 0, 300, _stands(tree, 1_000, 5)));
         require(!token.reentered());
         _assertEq(settlement.poolOf(gateway).paid, 300);
     }

@@ -225,13 +225,13 @@ abstract contract Demands is GatewayFaults {
         emit Answered(id, demand.account);
     }
 
-    function _inRound(bytes32 roundId, SealedChunk calldata chunk) private pure returns (bool) {
+    function _inRound(bytes32 roundId, SealedChunk calldata chunk) private view returns (bool) {
         bytes32 leaf = Hashes.roundLeaf(roundId, chunk.index, chunk.slot, chunk.commitment);
         return LogMerkle.verifyInclusion(leaf, chunk.slot, ROUND_WIDTH, chunk.path, chunk.roundRoot);
     }
 
     /// @dev Over the canonical text of an epoch's entry, members sorted (SPEC.md §9.1).
-    function _epochInLog(Checkpoint calldata head, LoggedEpoch calldata epoch) private pure returns (bool) {
+    function _epochInLog(Checkpoint calldata head, LoggedEpoch calldata epoch) private view returns (bool) {
         EpochEntry calldata entry = epoch.entry;
         bytes memory text = abi.encodePacked(
             '{"atMs":',

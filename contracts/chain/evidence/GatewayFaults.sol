@@ -153,7 +153,7 @@ abstract contract GatewayFaults is ProviderFaults {
         if (registry.logOriginOf(account) != keccak256(bytes(head.origin))) revert NotProven();
     }
 
-    function _inLog(Checkpoint calldata head, LogLeaf calldata leaf) private pure {
+    function _inLog(Checkpoint calldata head, LogLeaf calldata leaf) private view {
         if (!LogMerkle.verifyInclusion(leaf.leaf, leaf.index, head.size, leaf.path, head.root)) revert NotProven();
     }
 

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 /// @notice Thrown when a signature is malformed, has a high s, or recovers no key.
 error InvalidSignature();
@@ -30,7 +31,7 @@ abstract contract AssayDomain {
 
     /// @notice keccak256(0x19 ‖ 0x01 ‖ domainSeparator ‖ structHash): what is signed.
     function digestOf(bytes32 structHash) public view returns (bytes32) {
-        return keccak256(abi.encodePacked(hex"1901", domainSeparator(), structHash));
+        return MessageHashUtils.toTypedDataHash(domainSeparator(), structHash);
     }
 
     /// @dev Recovers who signed a struct.

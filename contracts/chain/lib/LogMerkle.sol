@@ -9,14 +9,23 @@ library LogMerkle {
     }
 
     /// @notice sha256(0x01 ‖ left ‖ right).
-    function nodeHash(bytes32 left, bytes32 right) internal pure returns (bytes32) {
-        return sha256(abi.encodePacked(bytes1(0x01), left, right));
+    function nodeHash(bytes32 left, bytes32 right) internal view returns (bytes32 hash) {
+        // A third of what Solidity makes of it; a proof has one call a level. SAFETY: writes behind the free memory
+        // pointer and into scratch space only. The precompile at 2 fails only without gas, as does all after it.
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore8(free, 1)
+            mstore(add(free, 1), left)
+            mstore(add(free, 33), right)
+            if iszero(staticcall(gas(), 2, free, 65, 0, 32)) { revert(0, 0) }
+            hash := mload(0)
+        }
     }
 
     /// @notice Whether `path` leads from `leaf` at `index` to `root` in a tree of `size` leaves.
     function verifyInclusion(bytes32 leaf, uint64 index, uint64 size, bytes32[] calldata path, bytes32 root)
         internal
-        pure
+        view
         returns (bool)
     {
         if (index >= size) return false;
@@ -47,7 +56,7 @@ library LogMerkle {
         uint64 newSize,
         bytes32 newRoot,
         bytes32[] calldata path
-    ) internal pure returns (bool) {
+    ) internal view returns (bool) {
         if (oldSize < 1 || oldSize > newSize) return false;
         if (oldSize == newSize) return path.length == 0 && oldRoot == newRoot;
         uint64 node = oldSize - 1;

@@ -57,8 +57,8 @@ abstract contract Keys is Accounts, AssayDomain {
     /// @notice Whether `sender` is the account's operator or one of its working keys.
     function mayAct(address account, address sender) external view returns (bool) {
         if (account == address(0)) return false;
+        if (_accounts[account].operator == sender) return true;
         Key storage entry = keys[sender];
-        bool works = entry.account == account && entry.answersUntil == 0 && _now() >= entry.worksFrom;
-        return works || _accounts[account].operator == sender;
+        return entry.account == account && entry.answersUntil == 0 && _now() >= entry.worksFrom;
     }
 }

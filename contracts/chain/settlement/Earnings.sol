@@ -22,6 +22,7 @@ error NotInTree();
 struct EarningsRoot {
     bytes32 root;
     uint64 leafCount;
+    uint128 total;
     uint64 logSize;
     bytes32 logRoot;
 }
@@ -37,11 +38,10 @@ struct EarningsProof {
 
 /// @title Earnings of providers as cumulative Merkle roots
 abstract contract Earnings is SettlementState {
-    /// @dev `id` binds the tree, its size and the log's head.
+    /// @dev One slot: the first 26 bytes of the hash of an EarningsRoot, and when it is active. Two openings of one id
+    /// would take 2^104 hashes.
     struct Root {
-        bytes32 id;
-        uint128 total;
-        uint64 logSize;
+        bytes26 id;
         uint48 activeAt;
     }
 
@@ -55,7 +55,7 @@ abstract contract Earnings is SettlementState {
     event Funded(address indexed gateway, address indexed from, uint128 amount);
     event MarginWithdrawn(address indexed gateway, address indexed to, uint128 amount);
     event RootPosted(
-        address indexed gateway, uint64 indexed index, EarningsRoot earnings, uint128 total, uint48 activeAt
+        address indexed gateway, uint64 indexed index, EarningsRoot earnings, uint48 activeAt
     );
     event RootDisabled(address indexed gateway, uint64 indexed index);
     event EarningsClaimed(address indexed gateway, address indexed payee, uint128 cumulative, uint128 amount);
@@ -88,18 +88,19 @@ abstract contract Earnings is SettlementState {
         if (total > pool.funded - pool.withdrawn) revert PoolTooSmall();
         if (registry.logOriginOf(gateway) != keccak256(bytes(head.origin))) revert ForeignCheckpoint();
         if (registry.answers(_signerOf(Messages.hash(head), signature)) != gateway) revert ForeignCheckpoint();
-        EarningsRoot memory earnings = EarningsRoot(root, leafCount, head.size, head.root);
+        EarningsRoot memory earnings = EarningsRoot(root, leafCount, total, head.size, head.root);
         uint48 activeAt = _now() + activationDelay;
         uint64 index = pool.rootCount;
-        _roots[gateway][index] = Root(keccak256(abi.encode(earnings)), total, head.size, activeAt);
+        _roots[gateway][index] = Root(_idOf(earnings), activeAt);
         pool.committed = total;
         pool.rootCount = index + 1;
         pool.logSize = head.size;
-        emit RootPosted(gateway, index, earnings, total, activeAt);
+        emit RootPosted(gateway, index, earnings, activeAt);
     }
 
     /// @notice Takes the newest root back before it is active: the gateway, or a slasher.
-    function disableRoot(address gateway) external {
+    /// @param previous what the root before it stands for; ignored if there is none
+    function disableRoot(address gateway, EarningsRoot calldata previous) external {
         if (!registry.mayAct(gateway, msg.sender) && !registry.isSlasher(msg.sender)) revert NotController();
         Pool storage pool = _pools[gateway];
         if (pool.rootCount == 0) revert RootNotActive();
@@ -107,18 +108,19 @@ abstract contract Earnings is SettlementState {
         if (_now() >= _roots[gateway][index].activeAt) revert TooLate();
         delete _roots[gateway][index];
         pool.rootCount = index;
-        pool.committed = index == 0 ? 0 : _roots[gateway][index - 1].total;
-        pool.logSize = index == 0 ? 0 : _roots[gateway][index - 1].logSize;
+        if (index != 0 && _roots[gateway][index - 1].id != _idOf(previous)) revert RootNotActive();
+        pool.committed = index == 0 ? 0 : previous.total;
+        pool.logSize = index == 0 ? 0 : previous.logSize;
         emit RootDisabled(gateway, index);
     }
 
     /// @notice Pays a payee all that the latest active root adds to what it has claimed; to whoever controls the payee.
     function claim(address gateway, address payee, EarningsProof calldata proof) external nonReentrant {
         Root storage root = _roots[gateway][proof.rootIndex];
-        if (root.id != keccak256(abi.encode(proof.earnings)) || !_isActive(root)) revert RootNotActive();
+        if (root.id != _idOf(proof.earnings) || !_isActive(root)) revert RootNotActive();
         if (_isActive(_roots[gateway][proof.rootIndex + 1])) revert RootNotActive();
         if (!_isUnder(payee, proof)) revert NotInTree();
-        uint128 amount = _claimRest(gateway, payee, proof.cumulative, root.total);
+        uint128 amount = _claimRest(gateway, payee, proof.cumulative, proof.earnings.total);
         _pay(registry.controllerOf(payee), amount);
     }
 
@@ -152,10 +154,14 @@ abstract contract Earnings is SettlementState {
         emit EarningsClaimed(gateway, payee, cumulative, amount);
     }
 
-    function _isUnder(address payee, EarningsProof calldata proof) private pure returns (bool) {
+    function _isUnder(address payee, EarningsProof calldata proof) private view returns (bool) {
         bytes32 leaf = Hashes.earningsLeaf(payee, proof.cumulative);
         EarningsRoot calldata earnings = proof.earnings;
         return LogMerkle.verifyInclusion(leaf, proof.leafIndex, earnings.leafCount, proof.path, earnings.root);
+    }
+
+    function _idOf(EarningsRoot memory earnings) private pure returns (bytes26) {
+        return bytes26(keccak256(abi.encode(earnings)));
     }
 
     function _isActive(Root storage root) private view returns (bool) {

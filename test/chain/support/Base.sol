@@ -41,7 +41,7 @@ abstract contract Base {
 
     function setUp() public virtual {
         vm.warp(START);
-        token = new TestToken();
+        token = _makeToken();
         registry = new StakeRegistry(token, owner, Times(UNBOND, KEY_DELAY, POT));
         IStakeRegistry stakes = IStakeRegistry(address(registry));
         settlement = new Settlement(stakes, EXIT, ACTIVATION);
@@ -58,6 +58,10 @@ abstract contract Base {
         registry.nameLog(gateway, ORIGIN);
         _fill(stranger);
         _fill(_client());
+    }
+
+    function _makeToken() internal virtual returns (TestToken) {
+        return new TestToken();
     }
 
     function _provider(uint256 i) internal pure returns (address) {

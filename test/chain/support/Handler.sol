@@ -7,6 +7,7 @@ import {Hashes} from "../../../contracts/chain/lib/Hashes.sol";
 import {LogMerkle} from "../../../contracts/chain/lib/LogMerkle.sol";
 import {Messages, Opening, Ticket} from "../../../contracts/chain/lib/Messages.sol";
 import {Account} from "../../../contracts/chain/registry/RegistryState.sol";
+import {EarningsRoot} from "../../../contracts/chain/settlement/Earnings.sol";
 import {Harness} from "./Harness.sol";
 import {SettlementBase} from "./SettlementBase.sol";
 import {vm} from "./Vm.sol";
@@ -22,6 +23,7 @@ contract Handler is SettlementBase {
     uint128[3][] private _trees;
     mapping(uint64 rootIndex => uint256) private _treeOf;
     uint64 private _logSize;
+    mapping(uint64 rootIndex => uint64) private _sizeOf;
     uint128 public voucher;
     uint128 public honestPut;
     uint128 public honestTaken;
@@ -216,26 +218,31 @@ contract Handler is SettlementBase {
         uint64 index = settlement.poolOf(gateway).rootCount;
         _post(_tree(next[0], next[1], next[2]), next[0] + next[1] + next[2], ++_logSize);
         _trees.push(next);
-        _treeOf[index] = _trees.length;
+        (_treeOf[index], _sizeOf[index]) = (_trees.length, _logSize);
         earned = next;
     }
 
     function disableRoot() external {
+        uint64 count = settlement.poolOf(gateway).rootCount;
+        EarningsRoot memory previous;
+        if (count > 1) previous = _standsAt(count - 2);
         vm.prank(gateway);
-        settlement.disableRoot(gateway);
-        uint64 left = settlement.poolOf(gateway).rootCount;
-        if (left == 0) delete earned;
-        else earned = _trees[_treeOf[left - 1] - 1];
+        settlement.disableRoot(gateway, previous);
+        if (count == 1) delete earned;
+        else earned = _trees[_treeOf[count - 2] - 1];
     }
 
     function claim(uint8 who, uint64 index) public {
-        uint64 count = settlement.poolOf(gateway).rootCount;
-        index = index % (count + 1);
+        index = index % (settlement.poolOf(gateway).rootCount + 1);
         uint128[3] memory tree = _trees[_treeOf[index] - 1];
         bytes32[] memory leaves = _tree(tree[0], tree[1], tree[2]);
         uint64 leaf = who % 3;
-        uint64 logSize = settlement.rootOf(gateway, index).logSize;
-        settlement.claim(gateway, _provider(leaf), _earned(leaves, index, leaf, tree[leaf], logSize));
+        settlement.claim(gateway, _provider(leaf), _earned(leaves, index, leaf, tree[leaf], _standsAt(index)));
+    }
+
+    function _standsAt(uint64 index) private view returns (EarningsRoot memory) {
+        uint128[3] memory tree = _trees[_treeOf[index] - 1];
+        return _stands(_tree(tree[0], tree[1], tree[2]), tree[0] + tree[1] + tree[2], _sizeOf[index]);
     }
 
     function withdrawMargin(uint96 amount) external {

@@ -91,7 +91,7 @@ contract Harness {
 
     function verifyInclusion(bytes32 leaf, uint64 index, uint64 size, bytes32[] calldata path, bytes32 root)
         external
-        pure
+        view
         returns (bool)
     {
         return LogMerkle.verifyInclusion(leaf, index, size, path, root);
@@ -103,7 +103,7 @@ contract Harness {
         uint64 newSize,
         bytes32 newRoot,
         bytes32[] calldata path
-    ) external pure returns (bool) {
+    ) external view returns (bool) {
         return LogMerkle.verifyConsistency(oldSize, oldRoot, newSize, newRoot, path);
     }
 }

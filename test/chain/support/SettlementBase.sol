@@ -42,7 +42,7 @@ abstract contract SettlementBase is Base {
         leaves[2] = Hashes.earningsLeaf(_provider(2), c);
     }
 
-    function _rootOf(bytes32[] memory leaves) internal pure returns (bytes32) {
+    function _rootOf(bytes32[] memory leaves) internal view returns (bytes32) {
         return LogMerkle.nodeHash(LogMerkle.nodeHash(leaves[0], leaves[1]), leaves[2]);
     }
 
@@ -62,13 +62,20 @@ abstract contract SettlementBase is Base {
         _later(ACTIVATION);
     }
 
-    function _earned(bytes32[] memory leaves, uint64 rootIndex, uint64 leafIndex, uint128 cumulative, uint64 size)
-        internal
-        pure
-        returns (EarningsProof memory proof)
-    {
+    /// @dev What a root of these tests stands for.
+    function _stands(bytes32[] memory leaves, uint128 total, uint64 size) internal view returns (EarningsRoot memory) {
+        return EarningsRoot(_rootOf(leaves), 3, total, size, "log");
+    }
+
+    function _earned(
+        bytes32[] memory leaves,
+        uint64 rootIndex,
+        uint64 leafIndex,
+        uint128 cumulative,
+        EarningsRoot memory earnings
+    ) internal view returns (EarningsProof memory proof) {
         proof.rootIndex = rootIndex;
-        proof.earnings = EarningsRoot(_rootOf(leaves), 3, size, "log");
+        proof.earnings = earnings;
         proof.cumulative = cumulative;
         proof.leafIndex = leafIndex;
         proof.path = new bytes32[](leafIndex == 2 ? 1 : 2);

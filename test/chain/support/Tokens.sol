@@ -31,11 +31,11 @@ contract TestToken is ERC20("Test", "TST") {
         (mood, _target, _call, reentered) = (Mood.Reenters, target, call_, false);
     }
 
-    function transfer(address to, uint256 amount) public override returns (bool) {
+    function transfer(address to, uint256 amount) public virtual override returns (bool) {
         return _spoilt() ? false : super.transfer(to, _less(amount));
     }
 
-    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+    function transferFrom(address from, address to, uint256 amount) public virtual override returns (bool) {
         return _spoilt() ? false : super.transferFrom(from, to, _less(amount));
     }
 
@@ -50,5 +50,19 @@ contract TestToken is ERC20("Test", "TST") {
             (reentered,) = _target.call(_call);
         }
         return mood == Mood.ReturnsFalse;
+    }
+}
+
+/// @dev A token without moods.
+contract PlainToken is TestToken {
+    function transfer(address to, uint256 amount) public override returns (bool) {
+        _transfer(msg.sender, to, amount);
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        _spendAllowance(from, msg.sender, amount);
+        _transfer(from, to, amount);
+        return true;
     }
 }
