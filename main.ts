@@ -20,6 +20,7 @@ const USAGE = `usage: assay <command> [options]
   backup     copy a gateway's database while it runs
   restore    let a gateway go on over a copy
   fsck       check a gateway's database against itself
+  deploy     the contracts, onto a chain
 
 assay <command> --help tells more; assay --version prints the version.
 Exit codes: 0 done, 1 failed, 2 used or configured wrongly.`;
@@ -111,6 +112,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return (await import('./gateway/cli/restore.ts')).runRestore(args, { ...io, fetch: (url) => fetch(url) });
     case 'fsck':
       return (await import('./gateway/cli/fsck.ts')).runFsck(args, io);
+    case 'deploy':
+      return (await import('./gateway/cli/deploy.ts')).runDeploy(args, io, packaged('contracts', 'chain', 'abi'));
     case '--version':
     case '-v':
       io.print(version());

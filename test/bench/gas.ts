@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { foundryBinary } from '../chain/forge.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const TABLE = path.join(ROOT, 'test', 'bench', 'results', 'gas.md');
@@ -15,19 +16,20 @@ const CONTRACTS = ['StakeRegistry', 'Settlement', 'Evidence', 'DrawEvidence', 'R
 const SIZE_MAX = 24_576;
 const REQUESTS_PER_ROOT = 1_000;
 
+const count = (value: number): string => value.toLocaleString('en-US');
+
 /** Aim of the project, then what others published or the reference measured. */
 const BESIDE: Readonly<Record<string, readonly [aim: string, reference: string]>> = {
   'equivocation: two commitments': ['60,000', '35,000 (two recoveries, nothing stored)'],
   'equivocation: two claims': ['60,000', '35,000 (two recoveries, nothing stored)'],
   'claim, first of a payee, 2^10 leaves': ['70,000', '–'],
   'claim, later, 2^10 leaves': ['70,000', '–'],
-  'post a root, first': [`${100 * REQUESTS_PER_ROOT}`, '–'],
-  'post a root, later': [`${100 * REQUESTS_PER_ROOT}`, '–'],
+  'post a root, first': [count(100 * REQUESTS_PER_ROOT), '–'],
+  'post a root, later': [count(100 * REQUESTS_PER_ROOT), '–'],
 };
 
 function forge(args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
-  const binary = path.join(ROOT, 'node_modules', '.bin', 'forge');
-  const { status, stdout, stderr } = spawnSync(binary, args, {
+  const { status, stdout, stderr } = spawnSync(foundryBinary('forge'), args, {
     cwd: ROOT,
     encoding: 'utf8',
     env: { ...process.env, ...env },
@@ -50,8 +52,6 @@ function sizeOf(contract: string): number {
   const { deployedBytecode } = JSON.parse(readFileSync(file, 'utf8')) as { deployedBytecode: { object: string } };
   return (deployedBytecode.object.length - 2) / 2;
 }
-
-const count = (value: number): string => value.toLocaleString('en-US');
 
 function table(): string {
   const gas = measure();

@@ -18,6 +18,7 @@ import {
   type WalletClient,
 } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
+import { foundryBinary } from './forge.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** anvil's own, printed by it at every start: money of no chain. */
@@ -88,8 +89,7 @@ async function sendRaw(url: string, method: string, params: string): Promise<voi
 /** Starts anvil on a free port; `stop` ends it. */
 export async function startAnvil(): Promise<Anvil> {
   const port = await freePort();
-  const binary = path.join(ROOT, 'node_modules', '.bin', 'anvil');
-  const child = spawn(binary, ['--port', String(port), '--host', '127.0.0.1'], {
+  const child = spawn(foundryBinary('anvil'), ['--port', String(port), '--host', '127.0.0.1'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await listening(child);

@@ -3,30 +3,41 @@
  * `npm run test:contracts` runs forge alone, `npm run fuzz:contracts` much longer.
  */
 import { spawnSync } from 'node:child_process';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
+import { foundryBinary } from './forge.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** A cold build takes 15 s of one idle core, the tests 10 s. */
 const FORGE_BUDGET_MS = 240_000;
 
-let forge: { readonly status: number | null; readonly text: string };
+interface Run {
+  readonly status: number | null;
+  readonly text: string;
+}
+
+function forge(...args: readonly string[]): Run {
+  const options = { cwd: ROOT, encoding: 'utf8', timeout: FORGE_BUDGET_MS } as const;
+  const { status, stdout, stderr } = spawnSync(foundryBinary('forge'), args, options);
+  return { status, text: `${stdout}${stderr}` };
+}
+
+let tested: Run;
 
 beforeAll(() => {
-  const binary = path.join(ROOT, 'node_modules', '.bin', 'forge');
-  const { status, stdout, stderr } = spawnSync(binary, ['test', '--fuzz-seed', '1'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    timeout: FORGE_BUDGET_MS,
-  });
-  forge = { status, text: `${stdout}${stderr}` };
+  tested = forge('test', '--fuzz-seed', '1');
 }, FORGE_BUDGET_MS);
 
 test('forge builds the contracts without warnings, and all of its tests pass', () => {
-  expect(forge.status, forge.text.slice(-4000)).toBe(0);
-  const [, passed] = /(\d+) tests passed, 0 failed, 0 skipped/.exec(forge.text) ?? [];
+  expect(tested.status, tested.text.slice(-4000)).toBe(0);
+  const [, passed] = /(\d+) tests passed, 0 failed, 0 skipped/.exec(tested.text) ?? [];
   expect(Number(passed)).toBeGreaterThan(200);
 });
 
+test('forge lint finds nothing in the contracts', () => {
+  const { text } = forge('lint', 'contracts/chain', '--severity', 'high', 'med', 'low');
+  expect(text).not.toMatch(/^(warning|error|note)/m);
+});
+
 await import('./evm-vectors.ts');
+await import('./deployment.ts');

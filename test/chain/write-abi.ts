@@ -1,0 +1,20 @@
+/** `npm run abi`: copies ABI and creation code of what is deployed from forge's output into contracts/chain/abi. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { CONTRACTS } from '../../contracts/chain/deploy.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ABI_FOLDER = path.join(ROOT, 'contracts', 'chain', 'abi');
+
+/** The committed text of a contract's file, made from the last build. */
+export function abiText(name: string): string {
+  const file = path.join(ROOT, '.forge', 'out', `${name}.sol`, `${name}.json`);
+  const { abi, bytecode } = JSON.parse(readFileSync(file, 'utf8')) as { abi: unknown; bytecode: { object: string } };
+  return `${JSON.stringify({ abi, bytecode: bytecode.object }, null, 1)}\n`;
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  mkdirSync(ABI_FOLDER, { recursive: true });
+  for (const name of CONTRACTS) writeFileSync(path.join(ABI_FOLDER, `${name}.json`), abiText(name));
+}
