@@ -15,7 +15,8 @@ const referee = (n: number): string => `0x${String(n).padStart(40, '0')}`;
 
 describe('committed ABIs', () => {
   it.each(CONTRACTS)('%s is what forge builds (npm run abi writes it)', (name) => {
-    expect(readFileSync(path.join(ABI_FOLDER, `${name}.json`), 'utf8')).toBe(abiText(name));
+    // Compared as a whole: the difference of two creation codes would fill the screen.
+    expect(readFileSync(path.join(ABI_FOLDER, `${name}.json`), 'utf8') === abiText(name)).toBe(true);
   });
 });
 
