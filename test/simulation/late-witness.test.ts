@@ -10,7 +10,7 @@ import { jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
 import { balanceNano, transferById } from '../../gateway/store/ledger-repo.ts';
 import { logRange } from '../../gateway/store/log-repo.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
-import { lyingScorer } from '../fixtures/cheats-engine.ts';
+import { earlyStop, lyingScorer } from '../fixtures/cheats-engine.ts';
 import {
   API_KEY,
   booksOf,
@@ -24,19 +24,21 @@ import {
 } from '../fixtures/network.ts';
 import { FastKeys } from './fast-signer.ts';
 import { SeededRng } from './seeded-rng.ts';
-import { TOY_MODEL, toyMachine } from './toy-machine.ts';
+import { HONEST_JITTER, TOY_MODEL, toyMachine } from './toy-machine.ts';
 import { VirtualClock } from './virtual-clock.ts';
 import { CALM, Wire } from './wire.ts';
 
 /** Longer than any deadline of a round, shorter than a job's. */
 const STUCK_MS = 30_000;
+/** Of answers of 160 tokens at T = 1 about every second one has a token that is closer than the noise of a class. */
+const NEAR_TIE_REQUESTS = 8;
 
 interface World {
   readonly clock: VirtualClock;
   readonly gateway: Gateway;
   readonly store: Store;
   readonly addressOf: (name: string) => Address;
-  ask(): Promise<{ status: number; body: Body }>;
+  ask(fields?: object): Promise<{ status: number; body: Body }>;
   get(path: string): Promise<unknown>;
 }
 
@@ -102,7 +104,7 @@ async function startWorld(
     gateway,
     store,
     addressOf: (name) => keys.signer(name).address,
-    async ask() {
+    async ask(fields = {}) {
       const request = new Request('http://gateway/v1/chat/completions', {
         method: 'POST',
         headers,
@@ -112,6 +114,7 @@ async function startWorld(
           max_tokens: 12,
           messages: [{ role: 'user', content: 'Who is late?' }],
           verification: { mode: 'quorum', n: 3, agree: 2 },
+          ...fields,
         }),
       });
       const response = await clock.run(Promise.resolve(gateway.app.fetch(request)));
@@ -194,6 +197,57 @@ describe('a witness', () => {
     expect(await rulings(store)).toEqual({ [addressOf('late')]: 'upheld' });
     expect(await stakeOf(store, addressOf('a'))).toBe(STAKE_NANO);
     expect(await booksOf(store)).toEqual([]);
+  });
+
+  test('that parts at honest near-ties opens nothing, and nobody is asked to score it', async () => {
+    // Stuck in the first order of each request, never in the second.
+    const late = (clock: VirtualClock) =>
+      stuck(toyMachine({ jitter: HONEST_JITTER, classSalt: 'b' }), clock, (call) => (call % 2 === 0 ? STUCK_MS : 0));
+    const world = await startWorld({ a: honest, b: honest, late });
+    const { store, gateway, clock } = world;
+    const transcripts = new Set<string>();
+    for (let seed = 0; seed < NEAR_TIE_REQUESTS; seed++) {
+      // Never the end token: every answer has all its tokens.
+      const { body } = await world.ask({ temperature: 1, seed, max_tokens: 160, logit_bias: { 0: -100 } });
+      await clock.run(gateway.settled());
+      const jobs = await store.read((handle) => jobsOfRequest(handle, body.assay.id));
+      expect(jobs.filter(({ role }) => role !== 'member' && role !== 'witness')).toEqual([]);
+      const claims = jobs.flatMap(({ claimJson }) => claimJson?.match(/"transcriptHash":"0x[0-9a-f]+"/)?.[0] ?? []);
+      if (new Set(claims).size > 1) transcripts.add(body.assay.id);
+    }
+    // Without one that parted this would show nothing.
+    expect(transcripts.size).toBeGreaterThan(0);
+    expect(await rulings(store)).toEqual({});
+  });
+
+  test('is heard no more once the answer has fallen', async () => {
+    const late = (clock: VirtualClock) => stuckOnce(honest(), clock);
+    const world = await startWorld({ 'liar-a': cheap, 'liar-b': cheap, first: late, second: late });
+    const { store, gateway, clock, addressOf } = world;
+    const { body } = await world.ask({ verification: { mode: 'quorum', n: 4, agree: 2 } });
+    await clock.run(gateway.settled());
+    await clock.run(gateway.tick());
+    expect(await world.get(`/v1/attestations/${body.assay.id}`)).toMatchObject({ status: 'overturned' });
+    const jobs = await store.read((handle) => jobsOfRequest(handle, body.assay.id));
+    const heard = ['first', 'second'].map((name) => jobs.filter(({ provider }) => provider === addressOf(name)).length);
+    expect(heard.sort()).toEqual([1, 2]);
+    // Scores are paid as work, beside any share of the slash.
+    const scored = jobs.filter(({ role }) => role === 'scorer');
+    expect(scored.length).toBeGreaterThan(0);
+    expect(scored.every(({ earnedNano }) => earnedNano > 0n)).toBe(true);
+  });
+
+  test('whose transcript breaks the order is accused by that alone', async () => {
+    const late = (clock: VirtualClock) => stuckOnce(earlyStop(honest()), clock);
+    const world = await startWorld({ a: honest, b: honest, late });
+    const { store, gateway, clock, addressOf } = world;
+    const { body } = await world.ask();
+    await clock.run(gateway.settled());
+    await clock.run(gateway.tick());
+    const jobs = await store.read((handle) => jobsOfRequest(handle, body.assay.id));
+    expect(jobs.filter(({ role }) => role === 'scorer')).toEqual([]);
+    expect(await rulings(store)).toEqual({ [addressOf('late')]: 'upheld' });
+    expect(await world.get(`/v1/attestations/${body.assay.id}`)).toMatchObject({ status: 'standing' });
   });
 
   test('that is never heard keeps nobody waiting, and what was set aside for it goes back', async () => {
