@@ -13,6 +13,8 @@ export interface TokenOrder {
   readonly position: number;
 }
 
+/** Least Gumbel noise: word 0 gives -ln(-ln(2^-33)) = -ln(22.874) = -3.12999, rounded down. */
+const NOISE_MIN = -3.13;
 /** How much smaller a token's share may be than estimated from the listed tokens: a sample of seven is off by 2 at most. */
 const ESTIMATE_SLACK = 4;
 
@@ -65,14 +67,28 @@ function mayBeDropped(
 ): boolean {
   if (logit > evidence.chosenLogit + tie * LOGIT_SCALE) return false;
   const { temperature, topK, topP } = order.sampling;
+  const { top, keptCount, lastKeptLogit } = evidence;
   const mass = evidence.massQ32 / MASS_Q32_ONE;
   const weightOf = (other: number) => Math.exp((other - logit) / LOGIT_SCALE / temperature);
-  const share = (weights: number) => (mass * weights) / keptWeight(evidence, logit, order);
-  const tail = evidence.top.filter(([, other]) => other <= logit).reduce((sum, [, other]) => sum + weightOf(other), 0);
-  const own = evidence.keptCount === evidence.top.length ? share(tail) : share(1) / ESTIMATE_SLACK;
+  const sumOf = (logits: readonly number[]) => logits.reduce((sum, other) => sum + weightOf(other), 0);
+  const listed = top.map(([, other]) => other);
+  // Where the lightest kept token is not listed, its logit is known all the same.
+  const known = keptCount > top.length && !listed.includes(lastKeptLogit) ? [...listed, lastKeptLogit] : listed;
+  const estimated = keptWeight(evidence, logit, order);
+  // With it go all that are lighter by more than a tie: a support is a prefix of the order of logits.
+  const tail = 1 + sumOf(known.filter((other) => other < logit - tie * LOGIT_SCALE));
+  const most = sumOf(known) + (keptCount - known.length) * weightOf(heaviestUnlisted(evidence, order));
+  const own = keptCount === top.length ? tail / estimated : Math.max(tail / estimated / ESTIMATE_SLACK, tail / most);
   // The scorer's sum is above top-p by at most its last token.
-  const above = topK > 0 ? share(weightOf(evidence.lastKeptLogit)) : mass - topP;
-  return own <= above + shift;
+  const above = topK > 0 ? (mass * weightOf(lastKeptLogit)) / estimated : mass - topP;
+  return mass * own <= above + shift;
+}
+
+/** No token that is not listed has a higher logit: with the least noise that there is, its score would still be listed. */
+function heaviestUnlisted({ top }: TokenEvidence, { sampling, seed, position }: TokenOrder): number {
+  const [lastId, lastLogit] = top[top.length - 1]!;
+  const score = perturbedScore(lastLogit / LOGIT_SCALE, sampling.temperature, seed, position, lastId);
+  return (score - sampling.temperature * NOISE_MIN) * LOGIT_SCALE;
 }
 
 /**

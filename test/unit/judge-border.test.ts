@@ -63,3 +63,46 @@ test('a wider border never makes a margin larger', () => {
   );
   fc.assert(property, { seed: 23, numRuns: 400 });
 });
+
+test('no honest machine is rejected whose logits are off by half a tie at most, whatever the support', () => {
+  const property = fc.property(
+    someLogits,
+    someOrder,
+    float(0.001, 0.1),
+    fc.array(float(-1, 1), { minLength: 40, maxLength: 40 }),
+    (logits, order, tie, noise) => {
+      const other = logits.map((logit, id) => logit + (noise[id]! * tie) / 2);
+      const { id } = chooseToken(other, { ...order, outputCounts: NO_COUNTS });
+      const evidence = evidenceFor(logits, { ...order, outputCounts: NO_COUNTS }, id);
+      // Logits are rounded to 2^-16, so that a difference of a tie may come out a unit larger.
+      const tolerances = { tie: tie + 2 ** -14, border: tie + 2 ** -14, reject: 5 * tie, gross: 1 };
+      expect(tokenMargin(evidence, order, tolerances).margin).toBeLessThanOrEqual(tolerances.tie);
+    },
+  );
+  fc.assert(property, { seed: 24, numRuns: 3000 });
+});
+
+test('a token that top-p cannot have dropped counts although one kept token is not listed', () => {
+  // Nine are kept and eight listed; the claimed one is the likeliest, the best listed one holds 0.055 of 0.049 that may go.
+  const evidence = {
+    chosen: 90,
+    chosenLogit: 776835,
+    keptCount: 9,
+    lastKeptLogit: 752751,
+    massQ32: 2359320553,
+    top: [
+      [95, 753865],
+      [87, 761713],
+      [70, 758861],
+      [101, 769971],
+      [38, 758926],
+      [72, 767196],
+      [43, 754132],
+      [90, 776835],
+    ] as const,
+  };
+  const sampling: Sampling = { ...GREEDY, temperature: 1, topP: 0.5 };
+  const order = { sampling, seed: 8820940029043267263n, position: 0 };
+  const tolerances = { tie: 0.01, border: 0.01, reject: 0.05, gross: 1 };
+  expect(tokenMargin(evidence, order, tolerances)).toEqual({ margin: MARGIN_CLIP, atClip: true });
+});
