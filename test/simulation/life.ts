@@ -65,10 +65,10 @@ export class Life {
     }
   }
 
-  /** The clock of this process, wrong by `skewMs`. */
-  clock(clock: Clock, skewMs = 0): Clock {
+  /** The clock of this process, wrong by what `skewMs` says at the time. */
+  clock(clock: Clock, skewMs: () => number = () => 0): Clock {
     return {
-      nowMs: () => clock.nowMs() + skewMs,
+      nowMs: () => clock.nowMs() + skewMs(),
       sleep: (ms, signal) => this.through(() => clock.sleep(ms, signal)),
     };
   }

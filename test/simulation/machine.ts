@@ -24,6 +24,8 @@ export interface SimulatedHost extends Host {
   /** A new life over what the store holds. */
   start(): void;
   stop(): void;
+  /** Its clock goes wrong, if the plan has it so: one that is wrong from the start is not admitted. */
+  skew(): void;
   readonly life: Life;
 }
 
@@ -46,6 +48,7 @@ export function createMachine({ plan, signer }: Machine, parts: MachineParts): S
   let life = new Life();
   let direct: Handler = () => Promise.reject(new TypeError('connection refused'));
   let lives = 0;
+  let isSkewed = false;
   const handler = cheat.wire?.((request) => direct(request), tools) ?? ((request) => direct(request));
   const host: SimulatedHost = {
     alive: false,
@@ -67,7 +70,7 @@ export function createMachine({ plan, signer }: Machine, parts: MachineParts): S
         host.alive = false;
       });
       if (parts.remembers === false) disk = createMemoryStore();
-      const clock = mine.clock(world.clock, plan.skewMs);
+      const clock = mine.clock(world.clock, () => (isSkewed ? (plan.skewMs ?? 0) : 0));
       const honest = toyMachine(plan.jitter ? { jitter: HONEST_JITTER, classSalt: plan.name } : {});
       const lying = cheat.engine?.(honest, tools) ?? honest;
       const provider = makeProvider({
@@ -88,6 +91,9 @@ export function createMachine({ plan, signer }: Machine, parts: MachineParts): S
     },
     stop() {
       life.crash();
+    },
+    skew() {
+      isSkewed = true;
     },
   };
   const start = host.start;

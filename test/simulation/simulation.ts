@@ -112,6 +112,7 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
       { url: 'http://referee', role: 'referee' as const },
     ]),
   );
+  for (const host of hosts) host.skew();
   const fates = machines.map(({ plan }, i) => fateOf(plan, clock, hosts[i]!));
   const asked = await clock.run(Promise.all(scenario.requests.map((plan) => ask(plan, clock, gateways))));
   await clock.run(Promise.all(fates));
