@@ -39,10 +39,10 @@ export function checkLogprobs(statement: Statement, check: LogprobsCheck): Verif
   const { shown, asked } = check;
   const has = shown === null || shown.length > 0;
   if (!has && statement.logprobsHash === undefined && (asked ?? null) === null) return null;
-  const problem = hashProblem(statement, shown) ?? choicesProblem(choicesOf(statement), check);
   const uncovered = statement.unverified.some((field) => field === 'choices' || field === 'choices.logprobs');
+  const problem = hashProblem(statement, shown) ?? choicesProblem(choicesOf(statement), check, uncovered);
   if (problem === null && uncovered) {
-    return notChecked('logprobs', 'as sealed by one member; no others bear them out');
+    return notChecked('logprobs', 'as sealed by single members, where these still stand behind the answer');
   }
   return finding('logprobs', problem, 'as sealed by a member; others bear them out by the reading of the gateway');
 }
@@ -61,7 +61,8 @@ function hashProblem({ logprobsHash }: Statement, shown: LogprobsCheck['shown'])
   }
 }
 
-function choicesProblem(choices: readonly Statement[], check: LogprobsCheck): string | null {
+/** @param uncovered whether the statement says that nobody answers for them: then a source may have fallen since. */
+function choicesProblem(choices: readonly Statement[], check: LogprobsCheck, uncovered: boolean): string | null {
   const { shown, sealed } = check;
   if (sealed.length !== choices.length) return 'what they were sealed with is not shown';
   if (shown!.length !== choices.length) return 'a choice has none';
@@ -70,7 +71,7 @@ function choicesProblem(choices: readonly Statement[], check: LogprobsCheck): st
     const there = shown!.find((item) => item.index === index);
     if (own === undefined || there === undefined) return `choice ${index} has none`;
     const problem =
-      sealProblem(choice, own) ??
+      sealProblem(choice, own, uncovered) ??
       shownProblem(choice, there, own.tokens, check) ??
       askedProblem(own.tokens, check.asked);
     if (problem !== null) return choices.length === 1 ? problem : `choice ${index}: ${problem}`;
@@ -79,19 +80,25 @@ function choicesProblem(choices: readonly Statement[], check: LogprobsCheck): st
 }
 
 /** Chunk by chunk: with the random part that is shown, they give the salt that the member's commitment holds. */
-function sealProblem(statement: Statement, { chunks, tokens }: LogprobsCheck['sealed'][number]): string | null {
+function sealProblem(
+  statement: Statement,
+  { chunks, tokens }: LogprobsCheck['sealed'][number],
+  uncovered: boolean,
+): string | null {
   if (tokens.length !== statement.outputIds.length) return 'there is not one for each token';
   const transcript = outputHash(statement.outputIds);
   let from = 0;
   for (const [at, { provider, salt }] of chunks.entries()) {
-    const seat = seatsOf(statement).find(({ member }) => member.provider === provider)?.member;
-    const opening = seat?.openings[at];
-    if (!seat || !opening || !isBehind(seat) || seat.claim?.value.transcriptHash !== transcript) {
-      return `${provider} does not stand behind the answer`;
-    }
+    const standing = seatsOf(statement)
+      .map(({ member }) => member)
+      .filter((member) => isBehind(member) && member.claim?.value.transcriptHash === transcript);
+    const source = standing.find((member) => member.provider === provider);
+    if (source === undefined && !uncovered) return `${provider} does not stand behind the answer`;
+    const opening = (source ?? standing[0])?.openings[at];
+    if (opening === undefined) return `${provider} does not stand behind the answer`;
     const part = tokens.slice(from, from + opening.tokenCount);
     from += opening.tokenCount;
-    if (logprobSalt(salt, part) !== opening.salt) return `${provider} has sealed others`;
+    if (source && logprobSalt(salt, part) !== opening.salt) return `${provider} has sealed others`;
   }
   return from === tokens.length ? null : 'they are of another number of chunks';
 }

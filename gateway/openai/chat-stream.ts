@@ -36,11 +36,15 @@ export async function* streamFrames(
   const texts = answerTexts(request);
   const choices = texts.map((_, choice) => new ShownChoice(request, choice));
   let hasBegun = false;
-  const framesOf = (choice: number, deltas: readonly ChoiceDelta[], { logprobs, offset }: AnswerPart): string[] => {
+  const told = new Set<number>();
+  const framesOf = (choice: number, deltas: readonly ChoiceDelta[], part: AnswerPart, isEnd: boolean): string[] => {
+    const { logprobs, offset } = part;
     if (!hasBegun && deltas.length > 0) onFirstText();
     hasBegun ||= deltas.length > 0;
-    // A token that completes no character has its log-probabilities all the same.
-    const shown = deltas.length === 0 && (logprobs ?? []).length > 0 ? [{ content: '' }] : deltas;
+    // A token that completes no character has its log-probabilities all the same; a choice without text has an empty list.
+    const owes = logprobs !== null && (logprobs.length > 0 || (isEnd && !told.has(choice)));
+    const shown = deltas.length === 0 && owes ? [{ content: '' }] : deltas;
+    if (shown.length > 0) told.add(choice);
     const spelled = logprobs && form.logprobs(logprobs, offset);
     return shown.map((delta, at) => dataFrame(chunks.piece(choice, delta, at === 0 ? spelled : null)));
   };
@@ -49,12 +53,12 @@ export async function* streamFrames(
     if (event.type === 'opened') continue;
     if (event.type === 'tokens') {
       const part = texts[event.choice]!.push(event);
-      yield* framesOf(event.choice, choices[event.choice]!.push(part.text), part);
+      yield* framesOf(event.choice, choices[event.choice]!.push(part.text), part, false);
       continue;
     }
     for (const [choice, { finish }] of event.choices.entries()) {
       const part = texts[choice]!.finish(finish);
-      yield* framesOf(choice, [...choices[choice]!.push(part.text), ...choices[choice]!.end()], part);
+      yield* framesOf(choice, [...choices[choice]!.push(part.text), ...choices[choice]!.end()], part, true);
     }
     onFinal(event);
     const content = contentOf(form, head, choices, event.choices, request.prompts);

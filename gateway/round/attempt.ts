@@ -95,8 +95,9 @@ export class Attempt {
     }
     const result = await this.#conclude();
     if (!this.#release.isStartOf(result.served.tokens)) throw inconclusive();
-    const backing = this.#release.backing(this.wave.counted);
-    return { ...result, logprobs: this.#release.served, logprobsCovered: backing >= result.agreement.needed };
+    const { counted } = this.wave;
+    const isBacked = this.#release.backing(counted) >= result.agreement.needed;
+    return { ...result, logprobs: this.#release.served, logprobsCovered: isBacked && this.#release.isFrom(counted) };
   }
 
   /** Seats the committee and seals its first round; who lose all seats before anybody sealed make room for the next of the draw. */

@@ -68,6 +68,12 @@ export class Release {
     return { chunks: this.#chunks.map(({ provider, salt }) => ({ provider, salt })), tokens: [...this.#logprobs] };
   }
 
+  /** Whether all that was released came from these members: others can be asked for no seal any more. */
+  isFrom(members: readonly LogprobsMember[]): boolean {
+    const addresses = new Set(members.map(({ seat }) => seat.address));
+    return this.#chunks.every(({ provider }) => addresses.has(provider));
+  }
+
   /** How many of the members, the sources among them, have log-probabilities like those that were released. */
   backing(members: readonly LogprobsMember[]): number {
     return members.filter((member) => this.#isBacked(member)).length;
