@@ -99,8 +99,9 @@ describe('one cheat among five members', () => {
   test.each(EXPECTED_NAMES)('%s: the client gets the honest answer, the cheat its due', async (name) => {
     const expected = EXPECTATIONS[name];
     const cheats = [name, null, null, null, null];
-    // A member that seals and never opens holds the round up until its deadline: short, but long enough for a busy machine.
-    const limits = name === 'silence' ? { roundTimeoutMs: 5_000 } : {};
+    // A member that seals and never opens holds the round up until its deadline, and is heard once more for as long as a job: short,
+    // but long enough for a busy machine.
+    const limits = name === 'silence' ? { roundTimeoutMs: 5_000, jobMs: 10_000 } : {};
     await withNetwork({ cheats, limits }, async (network) => {
       const { address } = network.members[0]!;
       const answer = await askSeated(network, [address], expected.sampled ?? false);

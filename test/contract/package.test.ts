@@ -59,7 +59,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 test('the tarball holds what a user needs, and nothing else', () => {
   const paths = packed.files.map((file) => file.path);
   const wanted = [
-    /^dist\/(main|(gateway|provider|contracts\/protocol)\/[a-z0-9/-]+)\.(js|d\.ts)$/,
+    /^dist\/(main|(gateway|provider|contracts\/(protocol|chain))\/[a-z0-9/-]+)\.(js|d\.ts)$/,
+    /^contracts\/chain\/abi\/[A-Za-z]+\.json$/,
     /^provider\/models\/minnow\/dist\/minnow-[15]m\/([a-z_]+\.json|onnx\/model(_[a-z0-9]+)?\.onnx)$/,
     /^provider\/models\/minnow\/(MODEL_CARD\.md|LICENSES\/[a-z-]+\.txt)$/,
     /^migrations\/(provider-)?sqlite\/(\d{4}_[a-z0-9_-]+\.sql|meta\/(\d{4}_snapshot|_journal)\.json)$/,
