@@ -3,9 +3,12 @@
  * `npm run test:contracts` runs forge alone, `npm run fuzz:contracts` much longer.
  */
 import { spawnSync } from 'node:child_process';
+import { cpSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { foundryBinary } from './forge.mjs';
+import { BUILT_FOLDER } from './write-abi.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** A cold build takes 15 s of one idle core, the tests 10 s. */
@@ -25,8 +28,9 @@ function forge(...args: readonly string[]): Run {
 let tested: Run;
 
 beforeAll(() => {
-  // Before the tests: what forge builds for tests alone may lack creation code.
+  // Kept aside before the tests: forge leaves creation code out of what it writes for tests.
   const built = forge('build');
+  if (built.status === 0) cpSync(path.join(ROOT, '.forge', 'out'), BUILT_FOLDER, { recursive: true });
   tested = built.status === 0 ? forge('test', '--fuzz-seed', '1') : built;
 }, FORGE_BUDGET_MS);
 

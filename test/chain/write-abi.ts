@@ -7,9 +7,12 @@ import { CONTRACTS } from '../../contracts/chain/deploy.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const ABI_FOLDER = path.join(ROOT, 'contracts', 'chain', 'abi');
 
-/** The committed text of a contract's file, made from the last build. */
-export function abiText(name: string): string {
-  const file = path.join(ROOT, '.forge', 'out', `${name}.sol`, `${name}.json`);
+/** Where the tests keep what `forge build` wrote. */
+export const BUILT_FOLDER = path.join(ROOT, '.forge', 'built');
+
+/** The committed text of a contract's file, made from what `forge build` wrote into a folder. */
+export function abiText(name: string, folder = path.join(ROOT, '.forge', 'out')): string {
+  const file = path.join(folder, `${name}.sol`, `${name}.json`);
   const { abi, bytecode } = JSON.parse(readFileSync(file, 'utf8')) as { abi: unknown; bytecode: { object: string } };
   return `${JSON.stringify({ abi, bytecode: bytecode.object }, null, 1)}\n`;
 }
