@@ -134,7 +134,10 @@ function refuseUnseatable(
   if (operators < policy.n) throw unavailable(operators, policy.n, operators);
 }
 
-/** Hold, cover and draw in one transaction; an epoch that ran out in between is renewed once. */
+/** Epochs that one request may find used up by others before it got its key: with 4,096 keys each, more than one is no chance. */
+const EPOCHS_TRIED_MAX = 16;
+
+/** Hold, cover and draw in one transaction; an epoch that ran out in between is followed by the next. */
 async function hold(deps: PipelineDeps, request: AnswerRequest, offer: Offer) {
   const { store, epochs, clock } = deps;
   for (let tries = 0; ; tries++) {
@@ -159,8 +162,9 @@ async function hold(deps: PipelineDeps, request: AnswerRequest, offer: Offer) {
       return { epoch, attempt: accepted.attempt, drawIndex: accepted.drawIndex };
     } catch (error) {
       const usedUp = error instanceof ProtocolError && error.code === 'committee_unavailable';
-      if (!usedUp || tries > 0) throw error;
-      epochs.renew();
+      if (!usedUp || tries >= EPOCHS_TRIED_MAX) throw error;
+      // Not `renew`: reading again may show keys that others are taking at this moment, and the same epoch would be tried twice.
+      await epochs.begin(epoch.epoch);
     }
   }
 }

@@ -44,7 +44,8 @@ const clients = await Promise.all(Array.from({ length: load.concurrency }, () =>
 await sendFor(load.warmupSeconds, () => undefined);
 process.stdout.write('begin\n');
 await sendFor(load.seconds, (key, answer) => {
-  if (answer.status !== 200 || answer.text.includes('"error":{')) failures.push(answer.text.slice(0, 500));
+  if (answer.status !== 200 || answer.text.includes('"error":{'))
+    failures.push(`${answer.text.slice(0, 40)} ... ${answer.text.slice(-400)}`);
   else answered += 1;
   if (failures.length === 0 && load.keepsSamples !== false && samples.length < SAMPLES_MAX) {
     samples.push([key, answer.sentAtNs, answer.firstAtNs, answer.doneAtNs]);
