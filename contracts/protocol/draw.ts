@@ -82,6 +82,11 @@ export function drawOrder(snapshot: Snapshot, modelDigest: Hash, seed: Uint8Arra
   return [...pick(staked, weigh, seed, 0), ...pick(unstaked, () => 1n, seed, staked.length)];
 }
 
+/** Hash of a whole order, before policies filter it: H(tag, u32(count) ‖ addresses) (spec-chain.md C1). */
+export function orderHash(order: readonly Address[]): Hash {
+  return toHex(taggedHash(TAGS.order, u32(order.length), ...order.map(fromHex)));
+}
+
 function pick(
   entries: readonly SnapshotEntry[],
   weigh: (entry: SnapshotEntry) => bigint,

@@ -2,7 +2,7 @@
 import { type Address, concat, fromHex, keccak256, u8, utf8 } from './hash.ts';
 import { PROTOCOL_VERSION } from './version.ts';
 
-type FieldType = 'address' | 'bytes32' | 'bool' | 'string' | 'uint8' | 'uint32' | 'uint64';
+type FieldType = 'address' | 'bytes32' | 'bool' | 'string' | 'uint8' | 'uint32' | 'uint64' | 'uint128';
 type FieldValue = string | number | bigint | boolean;
 
 /** Where signatures are valid: a chain and the contract that reads them. */
@@ -25,7 +25,8 @@ export interface Struct<T> {
 }
 
 const WORD = 32;
-const BITS = { uint8: 8n, uint32: 32n, uint64: 64n } as const;
+const BITS = { uint8: 8n, uint32: 32n, uint64: 64n, uint128: 128n } as const;
+const LOW_64 = (1n << 64n) - 1n;
 
 function writeField(out: Uint8Array, offset: number, type: FieldType, value: FieldValue): void {
   if (type === 'string') {
@@ -44,7 +45,9 @@ function writeField(out: Uint8Array, offset: number, type: FieldType, value: Fie
   }
   const number = BigInt(value as number | bigint);
   if (number < 0n || number >> BITS[type] !== 0n) throw new RangeError(`expected ${type}`);
-  new DataView(out.buffer).setBigUint64(offset + WORD - 8, number);
+  const view = new DataView(out.buffer);
+  view.setBigUint64(offset + WORD - 8, number & LOW_64);
+  if (type === 'uint128') view.setBigUint64(offset + WORD - 16, number >> 64n);
 }
 
 /** Defines a flat struct (no nested structs or arrays: those are hashed into a bytes32 field). */

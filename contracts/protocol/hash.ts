@@ -83,6 +83,12 @@ export function u64(value: bigint): Uint8Array {
   return out;
 }
 
+/** Unsigned 128-bit, big endian. @throws {RangeError} outside 0..2^128-1 */
+export function u128(value: bigint): Uint8Array {
+  if (value < 0n || value >= 1n << 128n) throw new RangeError('u128 out of range');
+  return concat(u64(value >> 64n), u64(value & 0xffff_ffff_ffff_ffffn));
+}
+
 /** One byte. @throws {RangeError} outside 0..255 */
 export function u8(value: number): Uint8Array {
   if (!Number.isInteger(value) || value < 0 || value > 255) throw new RangeError('u8 out of range');

@@ -64,6 +64,11 @@ export const zNano = z
   .string()
   .regex(DECIMAL_19, { error: 'expected an unsigned decimal integer', abort: true })
   .refine((text) => BigInt(text) < 1n << 63n, 'expected less than 2^63');
+/** Unsigned 128-bit integer as a decimal string: amounts on a chain, in base units of the token. */
+export const zU128 = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,38})$/, { error: 'expected an unsigned decimal integer', abort: true })
+  .refine((text) => BigInt(text) < 1n << 128n, 'expected an unsigned 128-bit integer');
 export const zTokenId = zU32;
 
 /** Most tokens of one prompt or one answer that the protocol carries. */

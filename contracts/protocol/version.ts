@@ -18,6 +18,7 @@ export const TAGS = {
   claims: 'assay/claims/1',
   draw: 'assay/draw/1',
   drawKey: 'assay/draw-key/1',
+  order: 'assay/order/1',
   snapshot: 'assay/snapshot/1',
   choiceSeed: 'assay/choice-seed/1',
   attestationBody: 'assay/attestation-body/1',

@@ -1,5 +1,6 @@
 /** The evidence of one dispute as one JSON bundle that anybody can judge again offline (DESIGN §8; spec-judge.md §7.7). */
 import { z } from 'zod';
+import { zContradiction } from '#protocol/contradiction';
 import { tokenEvidenceSchema } from '#protocol/evidence';
 import { fromHex, type Hash, taggedHash, toHex, utf8 } from '#protocol/hash';
 import { TOP_LOGPROBS_MAX } from '#protocol/logprobs';
@@ -23,7 +24,6 @@ import type { Accusation } from '../round/attempt.ts';
 import type { SealedMember } from '../round/member.ts';
 import type { AttemptPlan } from '../round/plan.ts';
 import type { TakenScore } from '../round/scoring.ts';
-import { zContradiction } from './contradiction.ts';
 
 const zText = z.string().max(256);
 const zTokens = z.array(zTokenId).max(TOKENS_MAX);

@@ -1,4 +1,6 @@
 /** What a bundle proves, and so how it is ruled; the offline verifier judges the same bundle by the same rules (spec-judge.md §7.7). Pure. */
+
+import { contradictionProven, faultOf } from '#protocol/contradiction';
 import { FINISH_KINDS } from '#protocol/typed';
 import type { Fault } from '#protocol/verdict';
 import { tolerancesOf } from '../judge/classes.ts';
@@ -8,7 +10,6 @@ import { impliedFinish, type ShapeRules, shapeProblem } from '../judge/shape.ts'
 import type { Ruling } from '../ledger/dispute-money.ts';
 import { bundleProblem, isScoreGenuine, type SignatureCheck } from './authentic.ts';
 import type { DisputeBundle, ScoreEvidence } from './bundle.ts';
-import { contradictionProven, faultOf } from './contradiction.ts';
 
 export interface Finding {
   readonly ruling: Ruling;

@@ -1,8 +1,8 @@
 /** Who is accused in an attempt, and the disputes that follow (DESIGN §8; spec-judge.md §7.7). */
 import { canonicalJson } from '#protocol/canonical';
+import { faultOf } from '#protocol/contradiction';
 import type { ChoiceOutcome } from '../attest/statement.ts';
 import { disputeIdOf, openingBundle } from '../dispute/bundle.ts';
-import { faultOf } from '../dispute/contradiction.ts';
 import { signMove } from '../dispute/moves.ts';
 import { openDispute } from '../store/change-dispute.ts';
 import type { Tx } from '../store/handle.ts';

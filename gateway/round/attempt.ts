@@ -1,10 +1,11 @@
 /** One attempt from the first seat to the verdict: rounds, comparison, escalation, release (DESIGN §4-7). */
+
+import type { Contradiction } from '#protocol/contradiction';
 import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
 import type { Fault, Verdict } from '#protocol/verdict';
 import type { CandidateSkip } from '../committee/capability-skips.ts';
 import type { Seat } from '../committee/seat.ts';
-import type { Contradiction } from '../dispute/contradiction.ts';
 import type { Ballot } from '../judge/decide.ts';
 import type { ShapeRules } from '../judge/shape.ts';
 import { inconclusive, unavailable } from './attempt-errors.ts';

@@ -1,4 +1,6 @@
 /** One member's sealed job as the gateway sees it: every event is checked against what must come next (SPEC.md §5). */
+
+import { type Contradiction, contradictionProven, faultOf } from '#protocol/contradiction';
 import type { Domain } from '#protocol/eip712';
 import { type Hash, ZERO_HASH } from '#protocol/hash';
 import { logprobSalt, logprobsProblem, type TokenLogprobs } from '#protocol/logprobs';
@@ -9,7 +11,6 @@ import type { Recover } from '#protocol/signer';
 import { type Claim, digests, FINISH_KINDS, type FinishKind, type Opening } from '#protocol/typed';
 import type { Fault, Standing } from '#protocol/verdict';
 import type { Seat } from '../committee/seat.ts';
-import { type Contradiction, contradictionProven, faultOf } from '../dispute/contradiction.ts';
 import { type LinkedAbort, linkAbort } from './deadline.ts';
 import type { AttemptPlan, IssuedTicket } from './plan.ts';
 import type { JobEvent, ProviderClient } from './provider-client.ts';

@@ -18,6 +18,7 @@ const STRUCTS: Readonly<Record<string, string>> = {
   Claim: 'claimHash',
   Attestation: 'attestationHash',
   Checkpoint: 'checkpointHash',
+  Draw: 'drawHash',
 };
 /** Structs of which the function takes the fields one by one. */
 const SPREAD = new Set(['Commitment', 'Permission']);
@@ -245,3 +246,26 @@ run(
     expect(await call('claims', [digests]), name).toBe(output);
   },
 );
+
+run('earnings leaves', entries('chain', 'earningsLeaf'), async ({ name, input, output, expect: expected }) => {
+  if (expected !== 'success') return;
+  const { payee, cumulative } = input as { payee: Hex; cumulative: string };
+  expect(await call('earningsLeaf', [payee, BigInt(cumulative)]), name).toBe(output);
+});
+
+run('earnings in their trees', entries('chain', 'earningInTree'), async ({ name, input, expect: expected }) => {
+  const { payee, cumulative, leafIndex, path, earnings } = input as {
+    payee: Hex;
+    cumulative: string;
+    leafIndex: number;
+    path: readonly Hex[];
+    earnings: { root: Hex; leafCount: string };
+  };
+  const leaf = await call('earningsLeaf', [payee, BigInt(cumulative)]);
+  const args = [leaf, BigInt(leafIndex), BigInt(earnings.leafCount), path, earnings.root];
+  expect(await call('verifyInclusion', args), name).toBe(expected === 'success');
+});
+
+run('order hashes', entries('chain', 'orderHash'), async ({ name, input, output }) => {
+  expect(await call('order', [(input as { addresses: Hex[] }).addresses]), name).toBe(output);
+});

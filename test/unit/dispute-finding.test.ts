@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { Contradiction } from '#protocol/contradiction';
 import { LOGIT_SCALE } from '#protocol/evidence';
 import { commitmentHash } from '#protocol/round';
 import { digests, type Opening } from '#protocol/typed';
-import type { Contradiction } from '../../gateway/dispute/contradiction.ts';
 import {
   bundleOf,
   type CaseOptions,

@@ -1,6 +1,7 @@
 /** Struct hashes, digests and signatures against viem, which read its types from SPEC.md (scripts/make-eip712.mjs). */
 import { expect, it } from 'vitest';
 import { z } from 'zod';
+import * as chain from '#protocol/chain-messages';
 import { type Struct, typedDigest } from '#protocol/eip712';
 import { fromHex, toHex } from '#protocol/hash';
 import { zAddress, zU64 } from '#protocol/schema';
@@ -11,7 +12,7 @@ import { rule, runVectors, zHex } from './read-vectors.ts';
 
 type Value = Record<string, string | bigint | boolean>;
 const structs = new Map(
-  Object.values(typed)
+  [...Object.values(typed), ...Object.values(chain)]
     .filter((value) => typeof value === 'object' && 'encodeType' in value)
     .map((value) => value as unknown as Struct<Value>)
     .map((struct) => [struct.name, struct]),
@@ -62,10 +63,10 @@ runVectors('./eip712.json', {
   ),
 });
 
-it('every struct of the protocol stands in the table of SPEC.md', () => {
+it('every struct of the protocol stands in the tables of SPEC.md and spec-chain.md', () => {
   expect([...structs.keys()].sort()).toEqual(
     ['Attestation', 'Checkpoint', 'Claim', 'Commitment', 'DisputeMove', 'Manifest', 'Permission', 'Refusal', 'Request']
-      .concat(['Reveal', 'Score', 'Ticket', 'KeySuccession', 'ProviderCall'])
+      .concat(['Reveal', 'Score', 'Ticket', 'KeySuccession', 'ProviderCall', 'SigningKey', 'Voucher', 'Ruling', 'Draw'])
       .sort(),
   );
 });

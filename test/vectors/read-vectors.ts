@@ -18,7 +18,7 @@ export type Expectation = (typeof EXPECTATIONS)[number];
 
 const zEntry = z.strictObject({
   name: z.string().min(1),
-  spec: z.string().regex(/^[0-9]+(\.[0-9]+)?$/),
+  spec: z.string().regex(/^C?[0-9]+(\.[0-9]+)?$/),
   expect: z.enum(EXPECTATIONS),
   input: z.unknown(),
   output: z.unknown(),

@@ -1,15 +1,21 @@
 /**
- * Makes eip712.json with viem: struct hashes, digests and signatures of every type string in SPEC.md §2, which it reads.
+ * Makes eip712.json with viem: struct hashes, digests and signatures of every type string in SPEC.md §2 and spec-chain.md C1,
+ * which it reads.
  * Shares no code with the project. usage: node make-eip712.mjs FILE
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hashStruct, hashTypedData, keccak256, stringToHex } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 
-const spec = readFileSync(new URL('../../../contracts/protocol/SPEC.md', import.meta.url), 'utf8');
-const typeStrings = [...spec.matchAll(/^\| [^|]+ \| `([A-Z][A-Za-z]+\([^`]+\))` +\|$/gm)].map((match) => match[1]);
-// A table that cannot be read must not pass for a short one.
-if (typeStrings.length !== 14) throw new Error(`SPEC.md names ${typeStrings.length} structs`);
+function typeStringsOf(file, count) {
+  const spec = readFileSync(new URL(`../../../contracts/protocol/${file}`, import.meta.url), 'utf8');
+  const found = [...spec.matchAll(/^\| [^|]+ \| `([A-Z][A-Za-z]+\([^`]+\))` +\|$/gm)].map((match) => match[1]);
+  // A table that cannot be read must not pass for a short one.
+  if (found.length !== count) throw new Error(`${file} names ${found.length} structs`);
+  return found;
+}
+
+const typeStrings = [...typeStringsOf('SPEC.md', 14), ...typeStringsOf('spec-chain.md', 4)];
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const KEYS = [
   '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80',
@@ -20,7 +26,7 @@ const DOMAINS = [
   { chainId: '8453', verifyingContract: `0x${'5a'.repeat(20)}` },
   { chainId: (2n ** 64n - 1n).toString(), verifyingContract: `0x${'ff'.repeat(20)}` },
 ];
-const MAX = { uint8: 2n ** 8n - 1n, uint32: 2n ** 32n - 1n, uint64: 2n ** 64n - 1n };
+const MAX = { uint8: 2n ** 8n - 1n, uint32: 2n ** 32n - 1n, uint64: 2n ** 64n - 1n, uint128: 2n ** 128n - 1n };
 
 function fieldsOf(typeString) {
   const [, name, list] = /^([A-Za-z]+)\((.*)\)$/.exec(typeString);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes hashes.json, merkle.json, rounds.json, draw.json, log.json, attestation.json and logprobs.json (Python 3 standard library).
+"""Makes hashes.json, merkle.json, rounds.json, draw.json, log.json, attestation.json, logprobs.json and chain.json (Python 3 standard library).
 
 Outputs come from spec_rules.py, which was written from SPEC.md; published values of RFC 6962 are asserted on the way.
 A file is an object from the name of a rule to its entries {name, spec, expect, input, output}. `expect` is `success`,
@@ -11,6 +11,7 @@ import sys
 
 import independent_crypto
 from attestation_cases import attestation_file
+from chain_cases import chain_file
 from log_cases import draw_file, log_file
 from logprob_cases import logprobs_file
 from round_cases import rounds_file
@@ -155,7 +156,7 @@ def main(folder):
     assert number(333333333.33333329) == '333333333.3333333' and raw('0x00') == b'\0'
     files = {'hashes': {**token_rules(), **body_rules(), **request_rules(), **content_rules()}, 'merkle': merkle_file(),
              'rounds': rounds_file(), 'draw': draw_file(), 'log': log_file(), 'attestation': attestation_file(),
-             'logprobs': logprobs_file()}
+             'logprobs': logprobs_file(), 'chain': chain_file()}
     for name, rules in files.items():
         with open(f'{folder}/{name}.json', 'w', encoding='utf-8') as out:
             out.write('{\n' + ',\n'.join(

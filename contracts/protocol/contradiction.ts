@@ -1,13 +1,13 @@
 /** Signatures of one provider that contradict each other: faults that prove themselves, to anybody (DESIGN §7). Pure. */
 import { z } from 'zod';
-import type { Domain } from '#protocol/eip712';
-import { type Address, type Hash, ZERO_HASH } from '#protocol/hash';
-import { zClaim, zRevealEvent } from '#protocol/messages';
-import { commitmentHash } from '#protocol/round';
-import { zHash, zSignature, zU32 } from '#protocol/schema';
-import type { Recover } from '#protocol/signer';
-import { digests } from '#protocol/typed';
-import type { Fault } from '#protocol/verdict';
+import type { Domain } from './eip712.ts';
+import { type Address, type Hash, ZERO_HASH } from './hash.ts';
+import { zClaim, zRevealEvent } from './messages.ts';
+import { commitmentHash } from './round.ts';
+import { zHash, zSignature, zU32 } from './schema.ts';
+import type { Recover } from './signer.ts';
+import { digests } from './typed.ts';
+import type { Fault } from './verdict.ts';
 
 const zSignedCommitment = z.strictObject({ commitment: zHash, signature: zSignature });
 const zSignedClaim = z.strictObject({ claim: zClaim, signature: zSignature });
