@@ -43,7 +43,7 @@ export function tokenMargin(
 }
 
 /** How far the kept share M may differ: odds change by exp(±tie/T), so |ΔM| ≤ M(1 − M)(exp(tie/T) − 1). */
-function massShift({ massQ32 }: TokenEvidence, { temperature }: Sampling, { tie }: Tolerances): number {
+export function massShift({ massQ32 }: TokenEvidence, { temperature }: Sampling, { tie }: Tolerances): number {
   const mass = massQ32 / MASS_Q32_ONE;
   return Math.min(1, mass * (1 - mass) * Math.expm1(tie / temperature));
 }
@@ -58,7 +58,7 @@ function mayHaveGrown({ massQ32, keptCount }: TokenEvidence, { topK, topP }: Sam
  * Whether the member's sum may have reached top-p before this kept token: never one that is likelier than the claimed
  * token by more than a tie, since a support is a prefix of the order of logits; and only one that is light enough.
  */
-function mayBeDropped(
+export function mayBeDropped(
   evidence: TokenEvidence,
   logit: number,
   order: TokenOrder,
