@@ -1,9 +1,17 @@
 /** A response's factors: fair to the honest whatever their errors have in common, and void for scores that do not fit. */
 import { describe, expect, test } from 'vitest';
 import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE } from '#protocol/evidence';
+import { BARE_ACCOUNT_RULES, openAccount } from '#protocol/evidence-account';
 import { GREEDY } from '#protocol/sampling';
 import { BETS } from '#protocol/wealth';
-import { FACTOR_RULES, type FactorRules, responseFactors, type ScoredResponse } from '../../gateway/judge/factors.ts';
+import {
+  BARE_FACTOR_RULES,
+  FACTOR_RULES,
+  type FactorRules,
+  responseFactors,
+  type ScoredResponse,
+} from '../../gateway/judge/factors.ts';
+import { factorsOfScores, judgeResponse, needsConfirmation } from '../../gateway/judge/judge-response.ts';
 import { SeededRng } from '../simulation/seeded-rng.ts';
 import { boundsOf, COARSE, FP16_LIKE, FP32_LIKE, honestResponse, type NoiseLaw } from './honest-noise.ts';
 import { machine, promptOf, sampled, score, write } from './judge-fixture.ts';
@@ -107,5 +115,57 @@ describe('a scored response', () => {
     });
     const factors = responseFactors({ ...greedy, evidence })!;
     expect(factors).toEqual(BETS.map(() => 1));
+  });
+});
+
+describe('in one call', () => {
+  const bounds = boundsOf(FP32_LIKE);
+
+  async function asked(i: number, salt: string, operators: readonly string[]) {
+    const order = { promptIds: promptOf(`question ${i}`), sampling: sampled({}), seed: BigInt(i), maxTokens: 20 };
+    const claimed = await write(machine('fp32', 'a', salt), order);
+    const scores = await Promise.all(
+      operators.map(async (operator) => ({
+        operator,
+        claimed,
+        evidence: await score(machine('fp32', operator), claimed),
+        bounds,
+      })),
+    );
+    return { responseId: `${i}`, promptId: `${i}`, client: `client ${i % 20}`, own: i % 2 === 0, scores };
+  }
+
+  test('another model is put into quarantine and then slashed, without the conditions sooner', async () => {
+    const [account, bare] = [openAccount(), openAccount(BARE_ACCOUNT_RULES)];
+    const stages: string[] = [];
+    let bareSlashed = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 20; i++) {
+      const operators = i % 2 === 0 ? ['x', 'y'] : ['y', 'x'];
+      const response = await asked(i, 'another', operators);
+      stages.push(judgeResponse(account, response).stage);
+      const { stage } = judgeResponse(bare, response, { rules: BARE_FACTOR_RULES });
+      if (stage === 'slash') bareSlashed = Math.min(bareSlashed, i);
+    }
+    expect(stages.indexOf('quarantine')).toBeGreaterThan(0);
+    expect(stages.indexOf('slash')).toBeGreaterThan(stages.indexOf('quarantine'));
+    expect(bareSlashed).toBeLessThan(3);
+  });
+
+  test('what one operator alone has seen is to be confirmed, and raises nothing until it is', async () => {
+    const account = openAccount();
+    const response = await asked(1, 'another', ['x']);
+    expect(needsConfirmation(factorsOfScores(response.scores))).toBe(true);
+    const judged = judgeResponse(account, response);
+    expect(judged.outcome).toBe('unconfirmed');
+    expect(judged.wealth).toBeLessThanOrEqual(1);
+    expect(needsConfirmation(factorsOfScores((await asked(1, 'another', ['x', 'y'])).scores))).toBe(false);
+  });
+
+  test('a void score is no response', async () => {
+    const response = await asked(2, 'another', ['x']);
+    const scores = response.scores.map((one) => ({ ...one, evidence: one.evidence.slice(1) }));
+    const account = openAccount();
+    expect(judgeResponse(account, { ...response, scores }).outcome).toBe('void');
+    expect(account.all.responses).toBe(0);
   });
 });
