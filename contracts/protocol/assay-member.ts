@@ -3,9 +3,10 @@ import { z } from 'zod';
 import { ATTESTATION_LENGTH_MAX, zReceipt } from './attestation.ts';
 import { CHOICES_MAX } from './content.ts';
 import type { Domain } from './eip712.ts';
+import { tokenEvidenceSchema } from './evidence.ts';
 import type { LogKeys } from './log.ts';
 import { zLogprobList } from './logprobs.ts';
-import { CHUNKS_MAX, zAddress, zHash, zU64 } from './schema.ts';
+import { CHUNKS_MAX, SEATS_MAX, TOKENS_MAX, zAddress, zHash, zU64 } from './schema.ts';
 import { VERDICTS } from './verdict.ts';
 
 /** A C2SP key name: no spaces, no plus sign. */
@@ -45,6 +46,20 @@ export const zAssayMember = z.object({
       }),
     )
     .max(CHOICES_MAX)
+    .optional(),
+  /** Per choice and witness: the evidence that its score signs, one item a token. */
+  scores: z
+    .array(
+      z.object({
+        index: z
+          .int()
+          .min(0)
+          .max(CHOICES_MAX - 1),
+        provider: zAddress,
+        evidence: z.array(tokenEvidenceSchema).max(TOKENS_MAX),
+      }),
+    )
+    .max(CHOICES_MAX * SEATS_MAX)
     .optional(),
 });
 export type AssayMember = z.output<typeof zAssayMember>;

@@ -8,11 +8,13 @@ import { SEATS_MAX, zNano } from './schema.ts';
 
 /** Every mode of the design; those that are not served are refused by name. */
 export const POLICY_MODES = ['single', 'audited', 'witnessed', 'quorum', 'optimistic', 'proved'] as const;
-export type PolicyMode = 'single' | 'quorum';
-export const POLICY_MODES_SERVED: readonly PolicyMode[] = ['single', 'quorum'];
+export type PolicyMode = 'single' | 'witnessed' | 'quorum';
+export const POLICY_MODES_SERVED: readonly PolicyMode[] = ['single', 'witnessed', 'quorum'];
 
-/** Seats of a quorum whose `n` is not given: the smallest committee in which one liar is outvoted. */
+/** Seats of a committee whose `n` is not given: the smallest in which one liar is outvoted. */
 export const QUORUM_DEFAULT_N = 3;
+/** Of a witnessed answer: who generates it agrees with itself, so one more seat is the least that says anything. */
+export const WITNESSED_AGREE_MIN = 2;
 /** Longest policy text, header or body: 96 characters of plain fields, 32 of max_cost, 6 lists with their names, rounded up. */
 export const POLICY_TEXT_LENGTH_MAX = 2048;
 /** Thresholds count in millionths, so that every implementation rounds alike. */
@@ -36,6 +38,8 @@ export interface Policy {
   readonly maxCostNano: bigint | null;
   /** Whom the client lets see the request; the referee is the gateway's own. */
   readonly filter: ProviderFilter;
+  /** Present where the answer carries the evidence of those who witnessed it, so that their votes can be checked. */
+  readonly evidence?: 'full' | undefined;
 }
 
 /** Where a policy was asked for; the first of these that says anything decides as a whole. */
@@ -63,6 +67,7 @@ const FIELDS = [
   'on_inconclusive',
   'weight',
   'max_cost',
+  'evidence',
   ...FILTER_FIELDS,
 ] as const;
 type Field = (typeof FIELDS)[number];
@@ -151,6 +156,7 @@ export function policyText(policy: Policy): string {
   parameters.set('on_inconclusive', new Token(policy.onInconclusive));
   parameters.set('weight', new Token(policy.weight));
   if (policy.maxCostNano !== null) parameters.set('max_cost', policy.maxCostNano.toString());
+  if (policy.evidence) parameters.set('evidence', new Token(policy.evidence));
   for (const field of FILTER_FIELDS) {
     const list = policy.filter[field];
     if (list !== undefined) parameters.set(field, listText(list));
@@ -169,6 +175,7 @@ export interface PolicyJson extends ProviderFilter {
   readonly weight: 'seat' | 'stake';
   /** Decimal. */
   readonly max_cost?: string | undefined;
+  readonly evidence?: 'full' | undefined;
 }
 
 export function policyJson(policy: Policy): PolicyJson {
@@ -181,6 +188,7 @@ export function policyJson(policy: Policy): PolicyJson {
     on_inconclusive: policy.onInconclusive,
     weight: policy.weight,
     ...(policy.maxCostNano === null ? {} : { max_cost: policy.maxCostNano.toString() }),
+    ...(policy.evidence ? { evidence: policy.evidence } : {}),
     ...policy.filter,
   };
 }
@@ -201,10 +209,13 @@ export const policyJsonSchema: z.ZodType<PolicyJson> = z
     on_inconclusive: z.enum(['error', 'best_effort']),
     weight: z.enum(['seat', 'stake']),
     max_cost: zNano.optional(),
+    evidence: z.literal('full').optional(),
     ...filterShape,
   })
   .refine((policy) => policy.agree <= policy.n, 'agree must not be above n')
-  .refine((policy) => (policy.mode === 'single') === (policy.n === 1), 'single has one seat, a quorum more')
+  .refine((policy) => (policy.mode === 'single') === (policy.n === 1), 'single has one seat, other modes more')
+  .refine(({ mode, agree }) => mode !== 'witnessed' || agree >= WITNESSED_AGREE_MIN, 'nobody witnesses alone')
+  .refine(({ mode, evidence }) => mode === 'witnessed' || evidence === undefined, 'only witnesses have evidence')
   .refine(
     ({ threshold, agree, n }) => threshold === undefined || agreeOfThreshold(threshold, n) === agree,
     'agree must follow from threshold',
@@ -212,7 +223,7 @@ export const policyJsonSchema: z.ZodType<PolicyJson> = z
 
 /** The policy of an attested form that `policyJsonSchema` has accepted. */
 export function policyOfJson(json: PolicyJson): Policy {
-  const { on_inconclusive, threshold, max_cost, mode, n, agree, release, weight } = json;
+  const { on_inconclusive, threshold, max_cost, mode, n, agree, release, weight, evidence } = json;
   return {
     mode,
     n,
@@ -222,6 +233,7 @@ export function policyOfJson(json: PolicyJson): Policy {
     onInconclusive: on_inconclusive,
     weight,
     maxCostNano: max_cost === undefined ? null : BigInt(max_cost),
+    ...(evidence ? { evidence } : {}),
     filter: Object.fromEntries(FILTER_FIELDS.flatMap((field) => (json[field] ? [[field, json[field]]] : []))),
   };
 }
@@ -241,7 +253,8 @@ function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Po
     return value as T;
   };
   const mode = choose('mode', POLICY_MODES, 'quorum');
-  if (!isServed(mode)) throw unsupported(`${param}.mode`, `mode ${mode} is not served; use single or quorum`);
+  if (!isServed(mode))
+    throw unsupported(`${param}.mode`, `mode ${mode} is not served; use single, witnessed or quorum`);
   const weight = choose('weight', ['seat', 'stake'], 'seat');
   if (weight === 'stake') throw unsupported(`${param}.weight`, 'weight stake is not served; use seat');
   const n = wholeNumber(get('n'), mode === 'single' ? 1 : QUORUM_DEFAULT_N, SEATS_MAX, `${param}.n`);
@@ -251,16 +264,24 @@ function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Po
     throw invalid(`${param}.threshold`, 'give agree or threshold, not both');
   }
   const fallback = threshold === null ? defaultAgree(n) : agreeOfThreshold(threshold, n);
+  const agree = wholeNumber(get('agree'), Math.min(n, fallback), n, `${param}.agree`);
+  if (mode === 'witnessed' && n > 1 && agree < WITNESSED_AGREE_MIN) {
+    const field = threshold === null ? 'agree' : 'threshold';
+    throw invalid(`${param}.${field}`, 'of a witnessed answer at least 2 seats must agree, one of them a witness');
+  }
+  const isFull = choose('evidence', ['short', 'full'], 'short') === 'full';
+  if (isFull && mode !== 'witnessed') throw invalid(`${param}.evidence`, 'only witnessed answers carry evidence');
   return {
-    // One seat agrees with nobody: what is asked for as a quorum of one is answered, and attested, as `single`.
+    // One seat agrees with nobody: what is asked for as a committee of one is answered, and attested, as `single`.
     mode: n === 1 ? 'single' : mode,
     n,
-    agree: wholeNumber(get('agree'), Math.min(n, fallback), n, `${param}.agree`),
+    agree,
     threshold,
     release: choose('release', ['verified', 'eager'], 'verified'),
     onInconclusive: choose('on_inconclusive', ['error', 'best_effort'], 'error'),
     weight,
     maxCostNano: parseMaxCost(get('max_cost'), `${param}.max_cost`),
+    ...(isFull && n > 1 ? { evidence: 'full' as const } : {}),
     filter: parseFilter(get, param),
   };
 }

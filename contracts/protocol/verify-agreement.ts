@@ -7,21 +7,15 @@ import { outputHash } from './request.ts';
 import { safeParse } from './schema.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { hasRepeats, isBehind, seatsOf } from './verify-record.ts';
-
-/**
- * Seats that must stand behind the answer when the final count is `of`: never fewer than were promised, and the same share
- * where an escalation made the count larger (SPEC.md §7).
- */
-function neededSeats(policy: PolicyJson, of: number): number {
-  return Math.max(policy.agree, Math.ceil((policy.agree * of) / policy.n));
-}
+import { checkWitnessed, type OpenedScores } from './verify-witnessed.ts';
+import { neededOf } from './voices.ts';
 
 /**
  * Identical seats are proved. Equivalent seats and accepting scorers rest on the gateway's reading of evidence that is not in
  * the attestation (a score's signature covers the evidence, not the vote); where the answer needs them, the item is
  * `not checked`.
  */
-export function checkAgreement(statement: Statement): VerifyItem {
+export function checkAgreement(statement: Statement, opened: OpenedScores): VerifyItem {
   const parsed = safeParse(policyJsonSchema, statement.policy);
   if (!parsed.success) return finding('agreement', 'the attested policy is malformed', '');
   const policy = parsed.data;
@@ -31,7 +25,12 @@ export function checkAgreement(statement: Statement): VerifyItem {
   }
   if (statement.verdict === 'unverified') {
     const honest = policy.mode === 'single' && members.filter(isBehind).length === 1;
-    if (!honest) return finding('agreement', 'an answer of a quorum is passed off as one that nobody promised', '');
+    if (!honest)
+      return finding(
+        'agreement',
+        'an answer that others stand behind by policy is passed off as one that nobody promised',
+        '',
+      );
     return notChecked('agreement', 'verdict: unverified (single): one seat answered and nobody compared it');
   }
   if (policy.mode === 'single') return finding('agreement', 'one seat cannot agree with itself', '');
@@ -40,6 +39,7 @@ export function checkAgreement(statement: Statement): VerifyItem {
   if (counted.some((member) => member.claim?.value.transcriptHash !== transcript)) {
     return finding('agreement', 'a counted seat claims another transcript', '');
   }
+  if (policy.mode === 'witnessed') return checkWitnessed(statement, policy, opened);
   return countSeats(statement, policy, counted.length);
 }
 
@@ -63,7 +63,7 @@ function countSeats(statement: Statement, policy: PolicyJson, identical: number)
     return notChecked('agreement', `verdict: inconclusive: ${text}`);
   }
   const backing = identical + equivalent + accepting;
-  const rule = neededSeats(policy, backing + opposing);
+  const rule = neededOf(policy.agree, policy.n, backing + opposing);
   if (needed < rule) return finding('agreement', `${rule} seats must stand behind the answer, not ${needed}`, '');
   if (standing > backing || of < standing) return finding('agreement', `only ${backing} seats stand behind it`, '');
   if (standing < needed) return finding('agreement', `${standing} seats stand behind it, ${needed} are needed`, '');

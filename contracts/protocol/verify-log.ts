@@ -15,11 +15,12 @@ import {
 import { type Address, fromHex } from './hash.ts';
 import { type Checkpoint, type LogEntry, logLeaf } from './log.ts';
 import { verifyInclusion } from './merkle.ts';
-import { policyJsonSchema, policyOfJson } from './policy.ts';
+import { type Policy, policyJsonSchema, policyOfJson } from './policy.ts';
 import type { ProviderFilter } from './provider-filter.ts';
 import { safeParse } from './schema.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
 import { seatsOf } from './verify-record.ts';
+import { witnessDrawProblem } from './verify-witnessed.ts';
 
 /** What the log must say about this statement. */
 export function answerEntry(statement: StatementWire): LogEntry {
@@ -81,8 +82,9 @@ function drawProblem(statement: Statement, { epoch, snapshot }: InlineReceipt): 
   // One candidate per operator; whoever is skipped makes room for the next operator, not for the same one's next provider.
   const nobody = { providers: new Set<Address>(), operators: new Set<string>() };
   const skipped = new Set(draw.skipped.map(({ provider }) => provider));
-  const filter = filterOf(statement);
-  if (filter === null) return 'the attested policy is malformed';
+  const policy = policyOf(statement);
+  if (policy === null) return 'the attested policy is malformed';
+  const { filter } = policy;
   const admitted = admittedOrder(order, snapshot, statement.request.modelDigest, filter);
   const candidates = seatsFrom(admitted, snapshot, order.length, nobody).filter((address) => !skipped.has(address));
   const drawn = candidates.slice(0, members.length);
@@ -93,12 +95,13 @@ function drawProblem(statement: Statement, { epoch, snapshot }: InlineReceipt): 
   const renamed = members.find((member) => operators.get(member.provider) !== member.operator);
   return renamed
     ? `${renamed.provider} sat for another operator than registered`
-    : scorerProblem(statement, snapshot, filter);
+    : (scorerProblem(statement, snapshot, filter) ??
+        (policy.mode === 'witnessed' ? witnessDrawProblem(statement, policy, candidates.slice(members.length)) : null));
 }
 
-function filterOf(statement: Statement): ProviderFilter | null {
+function policyOf(statement: Statement): Policy | null {
   const policy = safeParse(policyJsonSchema, statement.policy);
-  return policy.success ? policyOfJson(policy.data).filter : null;
+  return policy.success ? policyOfJson(policy.data) : null;
 }
 
 /** Scorers come out of the same registry: else a gateway could make up as many that accept as it needs. */

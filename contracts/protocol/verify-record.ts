@@ -156,8 +156,15 @@ function waveProblem(wave: WaveRecord): string | null {
 /**
  * Every score is signed by its scorer and is about the tokens that its record names, of a member of the committee: its
  * claimed transcript, or the part that was open when a split was settled. A rejected member may have claimed nothing.
+ * @param openedProblem what is wrong with evidence of scores that came with the answer, or null
  */
-export function checkScores(statement: Statement, domain: Domain, recover: Recover): VerifyItem | null {
+export function checkScores(
+  statement: Statement,
+  domain: Domain,
+  recover: Recover,
+  openedProblem: string | null,
+): VerifyItem | null {
+  if (openedProblem !== null) return finding('scores', openedProblem, '');
   if (statement.scores.length === 0) return null;
   const members = new Set(seatsOf(statement).map(({ member }) => member.provider));
   const problem = firstProblem(statement.scores, ({ provider, about, outputHash: tokens, score, signature }) => {

@@ -37,9 +37,11 @@ import {
   checkTickets,
 } from './verify-record.ts';
 import { parseSavedResponse, type SavedResponse } from './verify-saved.ts';
+import { openScores, type ScoreJudge } from './verify-witnessed.ts';
 
 export type { AskedRequest, VerifierText } from './verify-answer.ts';
 export type { ItemName, ItemStatus, VerifyItem } from './verify-item.ts';
+export type { ScoreJudge } from './verify-witnessed.ts';
 
 /** What the caller knows from elsewhere; without it the answer's own word is taken, and reported as not checked. */
 export interface TrustedKeys {
@@ -61,6 +63,8 @@ export interface VerifyInput {
   readonly receipt?: unknown;
   readonly trusted?: TrustedKeys | undefined;
   readonly recover?: Recover | undefined;
+  /** Judges the evidence of witnesses; without it their votes are the gateway's reading. */
+  readonly judge?: ScoreJudge | undefined;
 }
 
 export interface VerifyResult {
@@ -104,11 +108,13 @@ function openAnswer(input: VerifyInput): OpenedAnswer | { failed: VerifyItem } {
   return { saved, assay: saved.assay, proof, attestation };
 }
 
-function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened }: OpenedAnswer): VerifyItem[] {
-  const { statement, wire, signature } = opened;
+function itemsOf(input: VerifyInput, { saved, assay, proof, attestation }: OpenedAnswer): VerifyItem[] {
+  const { statement, wire, signature } = attestation;
   const recover = input.recover ?? recoverPortable;
   const domain = input.trusted?.domain ?? domainOf(assay);
   const choices = choicesOf(statement);
+  const shown = { scores: assay.scores ?? [], snapshot: proof.receipt?.snapshot ?? null, judge: input.judge ?? null };
+  const opened = choices.map((choice, index) => openScores(choice, index, shown));
   return [
     checkMember(saved, assay, statement, proof.attestation),
     gatewayKeyItem(statement, input.trusted),
@@ -121,9 +127,13 @@ function itemsOf(input: VerifyInput, { saved, assay, proof, attestation: opened 
     ...eachChoice(choices, (choice) => checkClaims(choice, domain, recover)),
     ...eachChoice(choices, checkCommitments),
     ...eachChoice(choices, checkRounds),
-    ...eachChoice(choices, (choice) => checkScores(choice, domain, recover), checkScoresOnce(choices)),
-    ...eachChoice(choices, checkAgreement, checkWeakest(statement, choices)),
-    ...logItems(opened, proof.receipt, assay, input.trusted, domain, recover),
+    ...eachChoice(
+      choices,
+      (choice, index) => checkScores(choice, domain, recover, opened[index]!.problem),
+      checkScoresOnce(choices),
+    ),
+    ...eachChoice(choices, (choice, index) => checkAgreement(choice, opened[index]!), checkWeakest(statement, choices)),
+    ...logItems(attestation, proof.receipt, assay, input.trusted, domain, recover),
     ...eachChoice(choices, checkSkips),
     ...checkAsked(statement, input.asked ?? null),
     checkModelDigest(statement, input.modelDigest ?? null),

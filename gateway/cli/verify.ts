@@ -8,6 +8,8 @@ import { readModel } from '#protocol/model-folder';
 import { recoverNative } from '#protocol/signer-native';
 import { createTextModel, type TextModel } from '#protocol/text';
 import { type VerifyInput, type VerifyItem, type VerifyResult, verifyResponse } from '#protocol/verify';
+import { tolerancesOf } from '../judge/classes.ts';
+import { judgeScore } from '../judge/score.ts';
 import { folderReader } from '../model-reader.ts';
 import { type CliIo, reasonOf } from './cli-io.ts';
 
@@ -95,6 +97,8 @@ async function readInput({ response, values }: VerifyOrder): Promise<VerifyInput
         ed25519 && gatewayAddress ? { origin: values.get('log-origin')!, ed25519, address: gatewayAddress } : undefined,
     },
     recover: recoverNative,
+    judge: (claimed, evidence, { scorer, member }) =>
+      judgeScore(claimed, evidence, tolerancesOf(scorer, member))?.vote ?? null,
   };
 }
 

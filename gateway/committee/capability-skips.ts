@@ -1,6 +1,7 @@
 /** Candidates that cannot or may not serve a request: passed over for a reason that is in the log already (SPEC.md §8). */
 import type { Clock } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
+import type { Policy } from '#protocol/policy';
 import { needsSampler, type Sampling } from '#protocol/sampling';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { Store } from '../store/handle.ts';
@@ -11,6 +12,9 @@ import type { ProviderRecord } from './seat.ts';
 export const SAMPLER_MISSING = 'capability:sampler';
 /** Why a provider that gives no (or too few) log-probabilities gets no request for them. */
 export const LOGPROBS_MISSING = 'capability:logprobs';
+
+/** Why a provider that does not score gets no seat where seats score. */
+export const SCORES_MISSING = 'capability:scores';
 
 /** A candidate that a draw passes over, and where the log says why. */
 export interface CandidateSkip {
@@ -24,6 +28,7 @@ export interface CandidateSkip {
 export interface Needs {
   readonly sampling: Sampling;
   readonly logprobs: number | null;
+  readonly policy: Pick<Policy, 'mode'>;
 }
 
 export interface CapabilitySkipsDeps {
@@ -82,11 +87,12 @@ export class CapabilitySkips {
   }
 
   /** One reason a provider: the first. */
-  #unfit(modelDigest: Hash, { sampling, logprobs }: Needs): Unfit[] {
+  #unfit(modelDigest: Hash, { sampling, logprobs, policy }: Needs): Unfit[] {
     const lacking = (reason: string, lacks: (record: ProviderRecord) => boolean): Unfit[] =>
       this.#deps.registry.lacking(modelDigest, lacks).map((record) => ({ ...record, reason }));
     const found = [
       ...(needsSampler(sampling) ? lacking(SAMPLER_MISSING, (record) => !record.hasSampler) : []),
+      ...(policy.mode === 'witnessed' ? lacking(SCORES_MISSING, (record) => !record.canScore) : []),
       ...(logprobs === null ? [] : lacking(LOGPROBS_MISSING, (record) => record.logprobsMax < logprobs)),
     ];
     return found.filter(({ provider }, at) => found.findIndex((other) => other.provider === provider) === at);

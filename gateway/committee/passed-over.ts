@@ -19,3 +19,20 @@ export function passedOver(
   const known = new Set(unable.map(({ provider }) => provider));
   return [...unable, ...failing.filter(({ provider }) => !known.has(provider))];
 }
+
+/**
+ * Unfit candidates that were drawn before the last of those who were seated, and that nobody has told of yet.
+ * @param drawn in the order of the draw
+ */
+export function unfitBefore(
+  drawn: readonly Seat[],
+  unfit: readonly CandidateSkip[],
+  seated: readonly Seat[],
+  told: readonly Pick<CandidateSkip, 'provider'>[],
+): CandidateSkip[] {
+  const addresses = drawn.map(({ address }) => address);
+  const last = Math.max(0, ...seated.map(({ address }) => addresses.indexOf(address)));
+  const before = new Set(addresses.slice(0, last));
+  const known = new Set(told.map(({ provider }) => provider));
+  return unfit.filter(({ provider }) => before.has(provider) && !known.has(provider));
+}

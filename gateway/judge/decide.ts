@@ -1,4 +1,5 @@
 /** From clusters and votes to the next step of a split, up to the verdict (spec-judge.md §7.5; DESIGN §7 "Verdict"). Pure. */
+import { neededOf, REJECTIONS_NEEDED } from '#protocol/voices';
 import type { ScoreVote } from './score.ts';
 
 /** A scorer's votes, one per cluster, in the order of the clusters. */
@@ -35,17 +36,6 @@ export type Decision =
   | { readonly step: 'ask_scorers' }
   | { readonly step: 'ask_referee' }
   | { readonly step: 'inconclusive'; readonly rejected: readonly number[] };
-
-/** Operators, other than the clusters' own, that must reject a cluster before it leaves the count. */
-export const REJECTIONS_NEEDED = 2;
-
-/**
- * Seats that must stand behind the answer when `count` voices are in the final count: never fewer than the client asked
- * for, and the same share of them where an escalation made the count larger.
- */
-export function neededOf(agree: number, n: number, count: number): number {
-  return Math.max(agree, Math.ceil((agree * count) / n));
-}
 
 /** The one next step; repeated with what it brought until it serves or ends inconclusive. */
 export function decide(state: SplitState): Decision {

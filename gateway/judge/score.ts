@@ -2,11 +2,11 @@
 import { evidenceConsistent, LOGIT_Q16_MIN, LOGIT_SCALE, MARGIN_CLIP, type TokenEvidence } from '#protocol/evidence';
 import { perturbedScore, VOCABULARY_MAX } from '#protocol/sampler';
 import type { Sampling } from '#protocol/sampling';
+import type { Vote } from '#protocol/voices';
 import { type TokenOrder, tokenMargin } from './border.ts';
 import type { Tolerances } from './classes.ts';
 
-/** `accept`: every margin within tolerance. `reject`: a token no honest run takes. `abstain`: between, or uncalibrated. */
-export type ScoreVote = 'accept' | 'reject' | 'abstain';
+export type ScoreVote = Vote;
 
 export interface ScoreJudgement {
   readonly vote: ScoreVote;

@@ -37,6 +37,8 @@ export interface CostShape {
   readonly price: ModelPrice;
   /** Members of the committee, 1 for `single`. */
   readonly seats: number;
+  /** Present where one seat generates and the others score: how many tokens each of them scores in every pass. */
+  readonly scorePasses?: readonly number[] | undefined;
   /** OpenAI's `n`: every member runs one job per choice. */
   readonly choices: number;
   readonly inputTokens: number;
@@ -76,19 +78,30 @@ export function jobPrice(price: ModelPrice, work: Work): JobPrice {
 }
 
 /**
- * The most that the client can be charged: every seat's every choice generated to the end.
+ * The most that the client can be charged: every seat's every choice generated to the end; of a witnessed answer one seat's,
+ * and the passes of those that score it.
  * @param shapes of each prompt
  * @throws {ProtocolError} insufficient_quota when no account could hold it
  */
 export function quoteNano(...shapes: readonly CostShape[]): bigint {
-  const quotes = shapes.map(({ price, seats, choices, inputTokens, maxTokens }) => {
+  const quotes = shapes.map((shape) => {
+    const { price, seats, choices, inputTokens, maxTokens, scorePasses } = shape;
     const seat = jobPrice(price, { inputTokens, outputTokens: maxTokens, scoredTokens: 0 });
-    return seat.chargeNano * BigInt(seats * choices);
+    if (scorePasses === undefined) return seat.chargeNano * BigInt(seats * choices);
+    return (seat.chargeNano + BigInt(seats - 1) * witnessChargeNano(shape, scorePasses)) * BigInt(choices);
   });
   const quote = quotes.reduce((sum, nano) => sum + nano, 0n);
   if (quote > MONEY_MAX_NANO)
     throw new ProtocolError('insufficient_quota', 'The quote is more than an account can hold.');
   return quote;
+}
+
+/** What one witness costs: a score of the prompt and of what is there by then, in every pass. */
+function witnessChargeNano({ price, inputTokens }: CostShape, scorePasses: readonly number[]): bigint {
+  const charges = scorePasses.map(
+    (scoredTokens) => jobPrice(price, { inputTokens, outputTokens: 0, scoredTokens }).chargeNano,
+  );
+  return charges.reduce((sum, nano) => sum + nano, 0n);
 }
 
 /** The most that one generating job can earn, a member's scoring of the rest after an honest divergence included. */
@@ -111,15 +124,20 @@ export function scoringJobMaxNano(shape: CostShape): bigint {
 /**
  * How many jobs a request may ever cause. `single`: its seat and one replacement. `quorum` of n: n seats, each replaced at most
  * once (2n), n fresh members, one referee = 3n + 1 generations; at most n clusters, each scored by 2 fresh members of distinct
- * operators, the first and a repeat, and by the referee = 5n scores.
+ * operators, the first and a repeat, and by the referee = 5n scores. `witnessed` of n: its seat and one replacement; in every pass n - 1
+ * witnesses, each replaced at most once, 2 fresh members and the referee = 2n + 1 scores.
  */
-export function committeeBounds(seats: number): CommitteeBounds {
+export function committeeBounds(seats: number, passes: number | null = null): CommitteeBounds {
   if (seats === 1) return { generatingJobs: 2, scoringJobs: 0 };
+  if (passes !== null) return { generatingJobs: 2, scoringJobs: passes * (2 * seats + 1) };
   return { generatingJobs: 3 * seats + 1, scoringJobs: 5 * seats };
 }
 
 /** What the reserve must set aside for a request: every job that it may cause, with the client paying nothing. */
-export function coverNano(shape: CostShape, bounds: CommitteeBounds = committeeBounds(shape.seats)): bigint {
+export function coverNano(
+  shape: CostShape,
+  bounds: CommitteeBounds = committeeBounds(shape.seats, shape.scorePasses?.length ?? null),
+): bigint {
   const perChoice =
     BigInt(bounds.generatingJobs) * generatingJobMaxNano(shape) + BigInt(bounds.scoringJobs) * scoringJobMaxNano(shape);
   return perChoice * BigInt(shape.choices);

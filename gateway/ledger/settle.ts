@@ -184,12 +184,17 @@ export function release(request: {
 }
 
 function payerOf(verdict: SettledVerdict, job: OutcomeJob): Payer {
-  return job.role === 'member' && job.wave === 0 ? PAYER[verdict][job.standing] : 'reserve';
+  return isOfCommittee(job) ? PAYER[verdict][job.standing] : 'reserve';
 }
 
 /** Escalation work, and all work of a request that ended inconclusive, is what a loser's slash makes good. */
 function isRecoverable(verdict: SettledVerdict, job: OutcomeJob): boolean {
-  return job.role !== 'member' || job.wave > 0 || verdict === 'inconclusive';
+  return !isOfCommittee(job) || verdict === 'inconclusive';
+}
+
+/** Whether the job is one that the policy asked for: of a member that was drawn, or of a witness. */
+function isOfCommittee({ role, wave }: OutcomeJob): boolean {
+  return role !== 'referee' && wave === 0;
 }
 
 /** Those behind the answer are paid out of the quote first, rejected jobs after them; otherwise the order given. */

@@ -108,6 +108,8 @@ export type AnswerEvent =
       readonly unverified: readonly string[];
       /** Whose the log-probabilities are and what they were sealed with; null where none were asked for. */
       readonly sealedLogprobs: NonNullable<AssayMemberWire['logprobs']> | null;
+      /** The evidence behind the scores of what was served; null where none was asked for. */
+      readonly sealedScores: NonNullable<AssayMemberWire['scores']> | null;
       /** Signs what is really answered; called once, with the rendered choices. */
       seal(
         content: ResponseContent,

@@ -19,6 +19,7 @@ import type { Store } from '../store/handle.ts';
 import { Attempt, type AttemptDeps } from './attempt.ts';
 import { unavailable } from './attempt-errors.ts';
 import { type Choice, plansOf } from './choices.ts';
+import { chunkSizesOf } from './chunk-plan.ts';
 import { type LinkedAbort, requestLife } from './deadline.ts';
 import { ableEntries, admittedEntries, operatorsOf } from './eligible.ts';
 import { type Offer, offerOf, shapeOfChoice } from './offer.ts';
@@ -66,6 +67,7 @@ export interface Running {
   /** The first of the draw, one an operator: who sits if nobody is skipped. */
   readonly seats: readonly Address[];
   readonly quoteNano: bigint;
+  readonly priceMultiple: number;
   /** Ends with the client's leaving or the gateway's stop; released with the request. */
   readonly life: LinkedAbort;
   closed: boolean;
@@ -74,7 +76,8 @@ export interface Running {
 /** @throws {ProtocolError} invalid_request, max_cost_exceeded, insufficient_quota, reserve_empty, committee_unavailable */
 export async function accept(deps: PipelineDeps, request: AnswerRequest): Promise<Running> {
   const { model, policy, requestId, bodyHash } = request;
-  const offer = offerOf({ ...request, promptTokens: request.prompts.map((ids) => ids.length) });
+  const promptTokens = request.prompts.map((ids) => ids.length);
+  const offer = offerOf({ ...request, promptTokens }, deps.pipeline.streamChunks);
   // Before any money is held: what fails from there on has a hold to release.
   const unable = await deps.skips.of(model.digest, request);
   const { snapshot } = await deps.epochs.current();
@@ -115,7 +118,8 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     return { plan, journal, attempt: run };
   });
   const seats = candidates.slice(0, policy.n).map(({ address }) => address);
-  return { request, choices, epoch, drawIndex, draw, seats, quoteNano: offer.quoteNano, life, closed: false };
+  const { quoteNano, priceMultiple } = offer;
+  return { request, choices, epoch, drawIndex, draw, seats, quoteNano, priceMultiple, life, closed: false };
 }
 
 /**
@@ -191,7 +195,7 @@ function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): At
     seed: request.seed ?? new DataView(drawn.buffer, drawn.byteOffset).getBigUint64(0),
     maxTokens: request.maxTokens,
     nonce: toHex(rng.bytes(32)),
-    chunkSizes: request.stream ? streamChunks : [request.maxTokens],
+    chunkSizes: chunkSizesOf(request.policy, request, streamChunks),
     logprobs:
       request.logprobs === null ? undefined : { top: request.logprobs, vocabSize: request.model.text.vocabSize },
     inputNanoPerMtok: request.model.price.inputNanoPerMtok,

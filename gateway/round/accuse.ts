@@ -31,7 +31,7 @@ export function outcomeOf({ choice, accusations }: AccusedChoice, result: Attemp
     ...result,
     plan: choice.plan,
     waves: [attempt.wave],
-    scores: attempt.scores,
+    scores: attempt.attestedScores,
     faults: faultsOf(attempt, accusations),
   };
 }

@@ -5,19 +5,21 @@ import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
 import type { Fault, Verdict } from '#protocol/verdict';
 import type { CandidateSkip } from '../committee/capability-skips.ts';
+import { unfitBefore } from '../committee/passed-over.ts';
 import type { Seat } from '../committee/seat.ts';
-import type { Ballot } from '../judge/decide.ts';
 import type { ShapeRules } from '../judge/shape.ts';
 import { inconclusive, unavailable } from './attempt-errors.ts';
+import { generatingSeats } from './chunk-plan.ts';
 import { type Cluster, clustersOf, groupsOf, impliedFinish, memberShapeProblem, membersOf, sizeOf } from './compare.ts';
-import { type FreshPool, settleSplit } from './escalate.ts';
+import { ballotsOn, type FreshPool, settleSplit } from './escalate.ts';
 import { extraSeats } from './extra-seats.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
 import { Release, type ReleasedPart, type ServedLogprobs } from './release.ts';
-import { type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
-import { breakTie } from './tie-break.ts';
+import { type ScoringDeps, type TakenScore, targetOf } from './scoring.ts';
+import { breakTie, confirmEquivalents } from './tie-break.ts';
 import { Wave, type WaveDeps } from './wave.ts';
+import { attestedScores, panelOf, type WitnessPanel } from './witness-panel.ts';
 
 /** A member that is held to have broken a rule, for the dispute that follows. */
 export interface Accusation {
@@ -68,12 +70,14 @@ export class Attempt {
   readonly #asked = new Set<string>();
   readonly #release: Release;
   #undecided = false;
+  readonly #panel: WitnessPanel | null;
 
   constructor(deps: AttemptDeps, input: AttemptInput) {
     this.#deps = deps;
     this.#input = input;
     this.wave = new Wave(deps, input.plan, input.signal);
     this.#release = new Release(input.plan.logprobs !== undefined);
+    this.#panel = panelOf(deps, { ...input, wave: this.wave, scores: this.scores, pool: () => this.#pool() });
   }
 
   /**
@@ -105,15 +109,16 @@ export class Attempt {
   async #begin(): Promise<void> {
     const { policy } = this.#input;
     const candidates = this.#fit;
+    const seats = generatingSeats(policy);
     const extra = extraSeats(policy, this.#deps.limits.extraSeatsMax);
     for (;;) {
-      const filled = await this.wave.seat(candidates, policy.n, extra);
-      if (filled < policy.n) throw unavailable(filled, policy.n, candidates.length);
+      const filled = await this.wave.seat(candidates, seats, extra);
+      if (filled < seats) throw unavailable(filled, seats, candidates.length);
       await this.wave.round();
       if (this.wave.roots.length > 0) break;
       await this.wave.vacate();
     }
-    this.wave.skipped.push(...this.#passedOver());
+    this.#tellPassedOver();
   }
 
   close(): void {
@@ -123,6 +128,11 @@ export class Attempt {
   /** What was asked of it. */
   get order(): AttemptInput {
     return this.#input;
+  }
+
+  /** The scores that the statement names. */
+  get attestedScores(): readonly TakenScore[] {
+    return this.#panel ? attestedScores(this.scores) : this.scores;
   }
 
   /** Who can still be asked about its transcripts, after its end too. */
@@ -136,11 +146,15 @@ export class Attempt {
     return this.#input.candidates.filter((seat) => !unfit.has(seat.address));
   }
 
-  /** Unfit candidates that were drawn before the last seat: without a reason for each, the committee is a false draw. */
-  #passedOver(): readonly CandidateSkip[] {
-    const drawn = this.#input.candidates.map((seat) => seat.address);
-    const last = Math.max(...this.wave.members.map((member) => drawn.indexOf(member.seat.address)));
-    return this.#input.unfit.filter(({ provider }) => drawn.slice(0, Math.max(0, last)).includes(provider));
+  /** Without a reason for everybody who was drawn before the last seat, the committee is a false draw. */
+  #tellPassedOver(): void {
+    const { candidates, unfit } = this.#input;
+    const { members, skipped } = this.wave;
+    const seated = [
+      ...members.map(({ seat }) => seat),
+      ...(this.#panel ? this.scores : []).map(({ scorer }) => scorer),
+    ];
+    skipped.push(...unfitBefore(candidates, unfit, seated, skipped));
   }
 
   /** Compares what the round opened and says whose transcript goes on. @throws {ProtocolError} */
@@ -152,7 +166,7 @@ export class Attempt {
     }
     const groups = groupsOf(this.wave.counted);
     if (groups.length === 0) throw this.#nobodyLeft();
-    if (groups.length === 1) return groups[0]!.members[0]!;
+    if (groups.length === 1) return this.#witnessed(groups[0]!.members[0]!);
     const clusters = await clustersOf(this.#deps, plan, groups, signal);
     const kept = clusters.length === 1 ? clusters : await this.#resolve(clusters);
     const ranked = await breakTie(this.#deps, plan, kept.flat(), signal);
@@ -160,6 +174,13 @@ export class Attempt {
     const [base, ...others] = ranked.cluster;
     for (const group of others) for (const member of group.members) member.standing = 'equivalent';
     return base!.members[0]!;
+  }
+
+  /** Of a witnessed answer nothing goes on before its witnesses say so. @throws {ProtocolError} inconclusive */
+  async #witnessed(member: SealedMember): Promise<SealedMember> {
+    if ((await this.#panel?.judge(member)) !== 'rejected') return member;
+    this.#reject(member, 'rejected_by_scorers');
+    throw inconclusive();
   }
 
   /** A real split: fresh scorers and the referee decide which clusters stand; the served one comes first. */
@@ -206,7 +227,8 @@ export class Attempt {
     if (policy.mode === 'single') {
       return { served, verdict: 'unverified', agreement: { needed: 1, standing: 1, of: 1 } };
     }
-    const agreement = await this.#count(served);
+    const agreement = this.#panel ? this.#panel.agreement : await this.#count(served);
+    this.#tellPassedOver();
     const stillEquivalent = this.wave.members.some((member) => member.standing === 'equivalent');
     if (agreement) return { served, verdict: stillEquivalent ? 'equivalent' : 'agreed', agreement };
     if (policy.onInconclusive === 'error' || this.wave.counted.length === 0) throw inconclusive();
@@ -218,7 +240,10 @@ export class Attempt {
   async #count(served: SealedMember): Promise<AttemptResult['agreement'] | null> {
     if (this.#undecided) return null;
     const { plan, policy, signal } = this.#input;
-    const members = this.wave.counted.length + (await this.#confirmEquivalents(served));
+    const confirming = await confirmEquivalents(this.#deps, plan, this.wave.members, targetOf(served), signal);
+    this.scores.push(...confirming);
+    const equivalent = this.wave.members.filter((member) => member.standing === 'equivalent').length;
+    const members = this.wave.counted.length + equivalent;
     const { decision, scores } = await settleSplit(
       this.#deps,
       plan,
@@ -226,7 +251,7 @@ export class Attempt {
         n: policy.n,
         agree: policy.agree,
         contenders: [{ size: members, target: targetOf(served) }],
-        ballots: this.#ballotsOn(served),
+        ballots: ballotsOn(served.tokens, this.scores, this.wave.members),
         pool: this.#pool(this.scores.filter((score) => score.judgement.vote === 'accept').map((score) => score.scorer)),
       },
       signal,
@@ -238,35 +263,6 @@ export class Attempt {
       for (const member of this.wave.counted) this.#reject(member, 'rejected_by_scorers');
     }
     return null;
-  }
-
-  /** A member that stopped at a near-tie scores what was served instead; only its acceptance makes it count. */
-  async #confirmEquivalents(served: SealedMember): Promise<number> {
-    const { plan, signal } = this.#input;
-    const equivalent = this.wave.members.filter((member) => member.standing === 'equivalent');
-    const taken = await Promise.all(
-      equivalent.map((member) =>
-        takeScore(this.#deps, plan, { seat: member.seat, role: 'member' }, targetOf(served), signal),
-      ),
-    );
-    for (const [i, score] of taken.entries()) {
-      if (score) this.scores.push(score);
-      if (score?.judgement.vote !== 'accept') equivalent[i]!.standing = 'witness';
-    }
-    return equivalent.filter((member) => member.standing === 'equivalent').length;
-  }
-
-  /** Votes already taken on exactly the served tokens, by scorers from outside the wave. */
-  #ballotsOn(served: SealedMember): Ballot[] {
-    const seated = new Set(this.wave.members.map((member) => member.seat.operator));
-    return this.scores
-      .filter((score) => score.role === 'referee' || !seated.has(score.scorer.operator))
-      .filter((score) => score.tokens.join(',') === served.tokens.join(','))
-      .map((score) => ({
-        operator: score.scorer.operator,
-        referee: score.role === 'referee',
-        votes: [score.judgement.vote],
-      }));
   }
 
   #pool(again: readonly Seat[] = []): FreshPool {

@@ -40,7 +40,7 @@ export async function seal(
   const { plan } = choices[0]!;
   const { verdict } = end;
   // What nobody could parse is not signed: an argument of that many scores has not been decided.
-  if (choices.some(({ attempt }) => attempt.scores.length > SCORES_MAX)) throw inconclusive();
+  if (choices.some(({ attempt }) => attempt.attestedScores.length > SCORES_MAX)) throw inconclusive();
   const issuedAtMs = deps.clock.nowMs();
   const accused = choices.map(accusedIn);
   const record: AttemptRecord = {

@@ -1,9 +1,10 @@
 /** A split escalates: fresh scorers of other operators, then the referee, before anything is released (spec-judge.md §7.5). */
+import { REJECTIONS_NEEDED } from '#protocol/voices';
 import type { Seat } from '../committee/seat.ts';
-import { type Ballot, type Decision, decide, REJECTIONS_NEEDED } from '../judge/decide.ts';
+import { type Ballot, type Decision, decide } from '../judge/decide.ts';
 import type { ScoreVote } from '../judge/score.ts';
 import type { AttemptPlan } from './plan.ts';
-import { type ScoreTarget, type ScoringDeps, type TakenScore, takeScore } from './scoring.ts';
+import { type AskedScorer, type ScoreTarget, type ScoringDeps, type TakenScore, takeScore } from './scoring.ts';
 
 /** Who can still be asked: candidates of the draw that have no seat, by operators that have none, and the referee. */
 export interface FreshPool {
@@ -30,6 +31,21 @@ export interface Split {
 export interface SplitOutcome {
   readonly decision: Extract<Decision, { step: 'serve' | 'inconclusive' }>;
   readonly scores: readonly TakenScore[];
+}
+
+/** Votes already taken on exactly these tokens, by scorers from outside the committee. */
+export function ballotsOn(
+  tokens: readonly number[],
+  scores: readonly TakenScore[],
+  members: readonly { readonly seat: Seat }[],
+): Ballot[] {
+  const seated = new Set(members.map(({ seat }) => seat.operator));
+  return scores
+    .filter(({ role, scorer }) => role === 'referee' || !seated.has(scorer.operator))
+    .filter((score) => score.tokens.join(',') === tokens.join(','))
+    .map(({ role, scorer, judgement }) => {
+      return { operator: scorer.operator, referee: role === 'referee', votes: [judgement.vote] };
+    });
 }
 
 /** Asks until the split is decided or nobody is left to ask. */
@@ -63,11 +79,6 @@ export async function settleSplit(
       if (answer.scores.length > 0) ballots.push(answer.ballot);
     }
   }
-}
-
-interface AskedScorer {
-  readonly seat: Seat;
-  readonly role: 'member' | 'referee';
 }
 
 function refereeOf(pool: FreshPool): AskedScorer[] {

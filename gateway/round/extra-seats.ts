@@ -2,9 +2,9 @@
 import type { Policy } from '#protocol/policy';
 
 /**
- * Seats beyond n: none where nobody compares, and within what the cover pays for, 2n + extra generating jobs of 3n + 1.
+ * Seats beyond n: none where only one generates, and within what the cover pays for, 2n + extra generating jobs of 3n + 1.
  * Nobody is raced out by them: every seat has its whole time, and all that arrive count.
  */
 export function extraSeats({ mode, n }: Policy, most: number): number {
-  return mode === 'single' ? 0 : Math.min(most, n);
+  return mode === 'quorum' ? Math.min(most, n) : 0;
 }

@@ -3,6 +3,7 @@ import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
 import { promptOfChoice } from '#protocol/prompt-groups';
 import { type CostShape, coverNano, type ModelPrice, quoteNano } from '../ledger/price.ts';
+import { chunkSizesOf, scorePassesOf } from './chunk-plan.ts';
 
 /** The parts of a request that decide its cost. */
 export interface Costed {
@@ -13,6 +14,7 @@ export interface Costed {
   /** Of each prompt. */
   readonly promptTokens: readonly number[];
   readonly maxTokens: number;
+  readonly stream: boolean;
 }
 
 export interface Offer {
@@ -22,13 +24,20 @@ export interface Offer {
   readonly quoteNano: bigint;
   /** What the reserve sets aside beside it. */
   readonly coverNano: bigint;
+  /** The quote over that of one seat alone. */
+  readonly priceMultiple: number;
 }
 
-/** @throws {ProtocolError} max_cost_exceeded where the policy's own limit is below the quote; insufficient_quota */
-export function offerOf({ model, policy, choices, promptTokens, maxTokens }: Costed): Offer {
-  const shapes = promptTokens.map((inputTokens): CostShape => {
-    return { price: model.price, seats: policy.n, choices: choices / promptTokens.length, inputTokens, maxTokens };
-  });
+/** Digits of the multiple; it is rounded up. */
+const MULTIPLE_SCALE = 1000n;
+
+/**
+ * @param streamChunks tokens per chunk of streamed answers
+ * @throws {ProtocolError} max_cost_exceeded where the policy's own limit is below the quote; insufficient_quota
+ */
+export function offerOf(costed: Costed, streamChunks: readonly number[]): Offer {
+  const { policy } = costed;
+  const shapes = shapesOf(costed, streamChunks);
   const quote = quoteNano(...shapes);
   const { maxCostNano } = policy;
   if (maxCostNano !== null && quote > maxCostNano) {
@@ -36,7 +45,33 @@ export function offerOf({ model, policy, choices, promptTokens, maxTokens }: Cos
     throw new ProtocolError('max_cost_exceeded', message, { param: 'verification.max_cost' });
   }
   const cover = shapes.reduce((sum, shape) => sum + coverNano(shape), 0n);
-  return { shapes, quoteNano: quote, coverNano: cover };
+  return { shapes, quoteNano: quote, coverNano: cover, priceMultiple: multipleOf(shapes, quote) };
+}
+
+/** By prompt: what the jobs of its choices are like under this policy. */
+export function shapesOf(
+  { model, policy, choices, promptTokens, maxTokens, stream }: Costed,
+  streamChunks: readonly number[],
+): CostShape[] {
+  const chunkSizes = chunkSizesOf(policy, { stream, maxTokens }, streamChunks);
+  return promptTokens.map((inputTokens): CostShape => {
+    return {
+      price: model.price,
+      seats: policy.n,
+      scorePasses: scorePassesOf(policy, chunkSizes, maxTokens),
+      choices: choices / promptTokens.length,
+      inputTokens,
+      maxTokens,
+    };
+  });
+}
+
+/** Where nothing costs anything, as many times nothing as there are jobs that generate. */
+function multipleOf(shapes: readonly CostShape[], quote: bigint): number {
+  const single = quoteNano(...shapes.map((shape) => ({ ...shape, seats: 1, scorePasses: undefined })));
+  const [{ seats, scorePasses }] = shapes as [CostShape];
+  if (single === 0n) return scorePasses === undefined ? seats : 1;
+  return Number((quote * MULTIPLE_SCALE + single - 1n) / single) / Number(MULTIPLE_SCALE);
 }
 
 /** What the jobs of a choice are like. @param choices of the whole request */

@@ -8,6 +8,7 @@ import { attestationLengthMax, jsonBytes } from '../attest/statement-size.ts';
 import type { CandidateSkip } from '../committee/capability-skips.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
 import type { PipelineDeps } from './accept.ts';
+import { chunkSizesOf } from './chunk-plan.ts';
 import { extraSeats } from './extra-seats.ts';
 
 interface Sized
@@ -41,7 +42,7 @@ export function refuseOversized(
     seats: Math.min(policy.n + extra, SEATS_MAX),
     choices,
     maxTokens,
-    chunkSizes: stream ? pipeline.streamChunks : [maxTokens],
+    chunkSizes: chunkSizesOf(policy, { stream, maxTokens }, pipeline.streamChunks),
     vocabSize: model.text.vocabSize,
     nameBytes: Math.max(longestName(snapshot), referee ? jsonBytes(referee.operator) : 0),
     skipBytes: jsonBytes(passedOver),

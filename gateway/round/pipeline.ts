@@ -47,7 +47,7 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
     yield {
       type: 'opened',
       policyText: policyText(request.policy),
-      security: securityOf(request.policy, running.epoch.snapshot, seats),
+      security: securityOf(request.policy, running.epoch.snapshot, seats, running.priceMultiple),
     };
     let step = await tokens.next();
     while (!step.done) {
@@ -78,6 +78,7 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
     verdict,
     unverified,
     sealedLogprobs: sealedLogprobsOf(results),
+    sealedScores: running.request.policy.evidence === 'full' ? sealedScoresOf(running, results) : null,
     seal: async (content, logprobs, keep) => {
       const sealed = await seal(deps, running, results, { content, logprobs, verdict, unverified }, keep).catch(
         async (error: unknown) => {
@@ -108,6 +109,15 @@ function unverifiedOf(verdict: Verdict, results: readonly AttemptResult[]): stri
 function sealedLogprobsOf(results: readonly AttemptResult[]) {
   const sealed = results.flatMap(({ logprobs }, index) => (logprobs === null ? [] : [{ index, ...logprobs }]));
   return sealed.length === 0 ? null : sealed;
+}
+
+/** Of members; the referee's class is in no registry, so nobody could judge its evidence again. */
+function sealedScoresOf({ choices }: Running, results: readonly AttemptResult[]) {
+  return choices.flatMap(({ attempt }, index) =>
+    attempt.attestedScores
+      .filter(({ role, tokens }) => role === 'member' && tokens.length === results[index]!.served.tokens.length)
+      .map(({ scorer, reply }) => ({ index, provider: scorer.address, evidence: [...reply.evidence] })),
+  );
 }
 
 function finishedChoice({ served }: AttemptResult): FinishedChoice {

@@ -75,19 +75,22 @@ export interface IssuedTicket {
   readonly ticketHash: Hash;
 }
 
+type TicketTimes = Pick<AttemptPlan, 'issuedAtMs' | 'expiresAtMs' | 'retainUntilMs'>;
+
 function ticketFor(
   plan: AttemptPlan,
   domain: Domain,
   job: { jobId: Hash; provider: Address; kind: number; jobHash: Hash; roundId: Hash; padHash: Hash },
+  times: TicketTimes = plan,
 ): IssuedTicket {
   const ticket: Ticket = {
     ...job,
     requestHash: requestHashOf(plan),
     inputNanoPerMtok: plan.inputNanoPerMtok,
     outputNanoPerMtok: plan.outputNanoPerMtok,
-    issuedAtMs: plan.issuedAtMs,
-    expiresAtMs: plan.expiresAtMs,
-    retainUntilMs: plan.retainUntilMs,
+    issuedAtMs: times.issuedAtMs,
+    expiresAtMs: times.expiresAtMs,
+    retainUntilMs: times.retainUntilMs,
     checkpoint: plan.checkpoint,
   };
   return { ticket, ticketHash: toHex(digests.ticket(domain, ticket)) };
@@ -106,18 +109,27 @@ export function generateTicket(
   });
 }
 
-/** The ticket of a scoring job: no round, so no padding either. */
+/**
+ * The ticket of a scoring job: no round, so no padding either. It is issued now, and lasts as long as any other of its gateway:
+ * how old an order is would tell its scorer what it is asked for.
+ */
 export function scoreTicket(
   plan: AttemptPlan,
   domain: Domain,
   job: { jobId: Hash; provider: Address; roundId: Hash },
   outputIds: readonly number[],
+  nowMs: number,
 ): IssuedTicket {
-  return ticketFor(plan, domain, {
+  const work = {
     ...job,
     padHash: `0x${'00'.repeat(32)}`,
     kind: TICKET_KINDS.score,
     jobHash: scoredHash(plan.promptIds, outputIds),
+  } as const;
+  return ticketFor(plan, domain, work, {
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + (plan.expiresAtMs - plan.issuedAtMs),
+    retainUntilMs: nowMs + (plan.retainUntilMs - plan.issuedAtMs),
   });
 }
 

@@ -1,7 +1,7 @@
 /** What a policy costs, buys and finds, before it is bought (DESIGN §9): by the functions that hold, draw and seat. */
 import type { SnapshotEntry } from '#protocol/draw';
 import type { Address, Hash } from '#protocol/hash';
-import { type Policy, policyOfBody } from '#protocol/policy';
+import { POLICY_MODES_SERVED, type PolicyMode, policyOfBody } from '#protocol/policy';
 import { passedOver } from '../committee/passed-over.ts';
 import type { Seat } from '../committee/seat.ts';
 import { RESERVE } from '../ledger/accounts.ts';
@@ -9,8 +9,9 @@ import { jobPrice, quoteNano } from '../ledger/price.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
 import { balanceNano } from '../store/ledger-repo.ts';
 import type { PipelineDeps } from './accept.ts';
+import { generatingSeats } from './chunk-plan.ts';
 import { ableEntries, admittedEntries } from './eligible.ts';
-import { offerOf } from './offer.ts';
+import { offerOf, shapesOf } from './offer.ts';
 import { refuseOversized } from './oversize.ts';
 import { securityOf } from './security.ts';
 
@@ -40,7 +41,8 @@ export interface QuoteFacts {
 /** @throws {ProtocolError} invalid_request, max_cost_exceeded, insufficient_quota */
 export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Promise<QuoteFacts> {
   const { model, policy } = request;
-  const { shapes, quoteNano: quote, coverNano: cover } = offerOf(request);
+  const { streamChunks } = deps.pipeline;
+  const { quoteNano: quote, coverNano: cover, priceMultiple } = offerOf(request, streamChunks);
   const epoch = await deps.epochs.current();
   const unable = await deps.skips.of(model.digest, request);
   refuseOversized(deps, epoch.snapshot, { ...request, promptCount: request.promptTokens.length }, [
@@ -52,7 +54,7 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
   const out = new Set(passedOver(seats, unable, deps.breakers.skips(), policy.n).map(({ provider }) => provider));
   const eligible = seats.filter(({ address }) => !out.has(address));
   const reserveNano = await deps.store.read((handle) => balanceNano(handle, RESERVE));
-  const jobs = BigInt(policy.n * request.choices);
+  const jobs = BigInt(generatingSeats(policy) * request.choices);
   const outputOnly = jobPrice(
     { ...model.price, inputNanoPerMtok: 0n },
     { inputTokens: 0, outputTokens: request.maxTokens, scoredTokens: 0 },
@@ -62,18 +64,21 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
     quoteNano: quote,
     inputNano: quote - outputNano,
     outputNano,
-    modes: {
-      single: quoteNano(...shapes.map((shape) => ({ ...shape, seats: 1 }))),
-      quorum: quoteNano(...shapes.map((shape) => ({ ...shape, seats: quorumOf(policy) }))),
-    },
-    security: securityOf(policy, epoch.snapshot, weakest(eligible, admitted, policy.n)),
+    modes: Object.fromEntries(
+      POLICY_MODES_SERVED.map((mode) => [mode, quoteNano(...shapesOf(inMode(request, mode), streamChunks))]),
+    ),
+    security: securityOf(policy, epoch.snapshot, weakest(eligible, admitted, policy.n), priceMultiple),
     operators: eligible.length,
     isCovered: reserveNano >= cover,
   };
 }
 
-function quorumOf(policy: Policy): number {
-  return policy.mode === 'quorum' ? policy.n : policyOfBody('quorum').n;
+/** The same request in another mode, with as many seats as it asks for or the mode's own number. */
+function inMode(request: QuotedRequest, mode: PolicyMode): QuotedRequest {
+  const { policy } = request;
+  if (policy.mode === mode) return request;
+  const n = mode === 'single' || policy.n === 1 ? policyOfBody(mode).n : policy.n;
+  return { ...request, policy: { ...policy, mode, n } };
 }
 
 /** One seat an operator, the one with the least stake. */

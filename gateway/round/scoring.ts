@@ -9,9 +9,10 @@ import { tolerancesOf } from '../judge/classes.ts';
 import { judgeScore, type ScoreJudgement } from '../judge/score.ts';
 import { DeadlineError, within } from './deadline.ts';
 import type { SealedMember } from './member.ts';
-import { type AttemptPlan, scoreOrder, scoreTicket } from './plan.ts';
+import { type AttemptPlan, type IssuedTicket, scoreOrder, scoreTicket } from './plan.ts';
 import { ProviderFailure } from './provider-failure.ts';
 import type { ScorerVote } from './scorer-standing.ts';
+import { skipReason } from './skip-reason.ts';
 import type { WaveDeps } from './wave.ts';
 
 /** One score of one member's transcript, with what the judge makes of it. */
@@ -38,6 +39,22 @@ export interface ScoringDeps
   readonly scoreTimeoutMs: number;
 }
 
+/** Who scores, and for whom. */
+export interface AskedScorer {
+  readonly seat: Seat;
+  readonly role: 'member' | 'referee';
+  /** Whether it has a seat of the policy: the client pays for it. */
+  readonly isWitness?: boolean;
+}
+
+/** An order that brought no score. */
+export interface FailedScore {
+  readonly scorer: Seat;
+  /** Why, as the log says it of whom a draw passes over. */
+  readonly failed: string;
+  readonly ticketHash: Hash;
+}
+
 /**
  * One signed score, or null where the scorer failed: unreachable, late, malformed, or about something else.
  * A failed scorer abstains; it never counts for or against anybody.
@@ -45,56 +62,93 @@ export interface ScoringDeps
 export async function takeScore(
   deps: ScoringDeps,
   plan: AttemptPlan,
-  scorer: { seat: Seat; role: 'member' | 'referee' },
+  scorer: AskedScorer,
   target: ScoreTarget,
   signal: AbortSignal,
 ): Promise<TakenScore | null> {
-  const job = { jobId: toHex(deps.rng.bytes(32)), provider: scorer.seat.address, roundId: toHex(deps.rng.bytes(32)) };
-  const issued = scoreTicket(plan, deps.domain, job, target.tokens);
+  const taken = await orderScore(deps, plan, scorer, target, signal);
+  return 'failed' in taken ? null : taken;
+}
+
+/** The same with the reason where there is no score. */
+export async function orderScore(
+  deps: ScoringDeps,
+  plan: AttemptPlan,
+  scorer: AskedScorer,
+  target: ScoreTarget,
+  signal: AbortSignal,
+): Promise<TakenScore | FailedScore> {
+  const { seat } = scorer;
+  const job = { jobId: toHex(deps.rng.bytes(32)), provider: seat.address, roundId: toHex(deps.rng.bytes(32)) };
+  const issued = scoreTicket(plan, deps.domain, job, target.tokens, deps.clock.nowMs());
   const role = scorer.role === 'referee' ? 'referee' : 'scorer';
-  await deps.journal.jobsIssued([{ requestId: plan.requestId, seat: scorer.seat, role, issued }]);
-  const order = scoreOrder(plan, deps, issued, target.tokens);
-  const report = deps.breakers.sent(scorer.seat.address);
+  const isWitness = scorer.isWitness ?? false;
+  await deps.journal.jobsIssued([{ requestId: plan.requestId, seat, role, isWitness, issued }]);
+  const report = deps.breakers.sent(seat.address);
+  const failed = (reason: string): FailedScore => {
+    // To say no in good form, for want of a free place say, is no failure.
+    if (reason.startsWith('refused:')) report.dropped();
+    else report.failed();
+    return { scorer: seat, failed: reason, ticketHash: issued.ticketHash };
+  };
   let reply: ScoreReply;
   try {
-    const deadline = deps.clock.nowMs() + deps.scoreTimeoutMs;
-    reply = await within(deps.clock, deadline, signal, (inner) => deps.client.score(scorer.seat.url, order, inner));
+    reply = await sent(deps, plan, seat, issued, target, signal);
   } catch (error) {
     if (signal.aborted) {
       report.dropped();
       throw signal.reason;
     }
-    if (error instanceof ProviderFailure && error.refusal) report.dropped();
-    else report.failed();
-    if (error instanceof ProviderFailure || error instanceof DeadlineError) return null;
+    if (error instanceof DeadlineError) return failed('timeout');
+    if (error instanceof ProviderFailure) return failed(skipReason(deps, issued, error));
     throw error;
   }
-  const { score } = reply;
-  const genuine =
-    score.jobId === job.jobId &&
-    score.ticketHash === issued.ticketHash &&
-    score.provider === scorer.seat.address &&
-    score.outputTokens === target.tokens.length &&
-    score.transcriptHash === scoredHash(plan.promptIds, target.tokens) &&
-    score.evidenceRoot === evidenceRoot(0, reply.evidence) &&
-    deps.recover(digests.score(deps.domain, score), reply.signature) === scorer.seat.address;
-  if (genuine) report.answered();
-  else report.failed();
-  if (!genuine) return null;
-  const tolerances = tolerancesOf(scorer.seat.numericClass, target.seat.numericClass);
-  const claimed = { tokens: target.tokens, sampling: plan.sampling, seed: plan.seed };
-  const judgement = judgeScore(claimed, reply.evidence, tolerances);
+  const judgement = isGenuine(deps, plan, issued, target, reply) ? judged(plan, seat, target, reply) : null;
+  if (judgement === null) return failed('malformed');
+  report.answered();
+  const { ticketHash } = issued;
+  return { scorer: seat, role: scorer.role, about: target.seat, tokens: target.tokens, reply, ticketHash, judgement };
+}
+
+function sent(
+  deps: ScoringDeps,
+  plan: AttemptPlan,
+  seat: Seat,
+  issued: IssuedTicket,
+  { tokens }: ScoreTarget,
+  signal: AbortSignal,
+): Promise<ScoreReply> {
+  const order = scoreOrder(plan, deps, issued, tokens);
+  const deadline = deps.clock.nowMs() + deps.scoreTimeoutMs;
+  return within(deps.clock, deadline, signal, (inner) => deps.client.score(seat.url, order, inner));
+}
+
+/** Whether the scorer has signed exactly this: this order, these tokens after this prompt, this evidence. */
+function isGenuine(
+  { domain, recover }: ScoringDeps,
+  plan: AttemptPlan,
+  { ticket, ticketHash }: IssuedTicket,
+  { tokens }: ScoreTarget,
+  { score, evidence, signature }: ScoreReply,
+): boolean {
   return (
-    judgement && {
-      scorer: scorer.seat,
-      role: scorer.role,
-      about: target.seat,
-      tokens: target.tokens,
-      reply,
-      ticketHash: issued.ticketHash,
-      judgement,
-    }
+    score.jobId === ticket.jobId &&
+    score.ticketHash === ticketHash &&
+    score.provider === ticket.provider &&
+    score.outputTokens === tokens.length &&
+    score.transcriptHash === scoredHash(plan.promptIds, tokens) &&
+    score.evidenceRoot === evidenceRoot(0, evidence) &&
+    recover(digests.score(domain, score), signature) === ticket.provider
   );
+}
+
+function judged(
+  { sampling, seed }: AttemptPlan,
+  scorer: Seat,
+  { seat, tokens }: ScoreTarget,
+  { evidence }: ScoreReply,
+): ScoreJudgement | null {
+  return judgeScore({ tokens, sampling, seed }, evidence, tolerancesOf(scorer.numericClass, seat.numericClass));
 }
 
 /** The vote of a score, for its standing at the end. */

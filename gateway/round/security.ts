@@ -2,7 +2,9 @@
 import type { Snapshot } from '#protocol/draw';
 import type { Address } from '#protocol/hash';
 import type { Policy } from '#protocol/policy';
-import { type Ballot, decide, REJECTIONS_NEEDED } from '../judge/decide.ts';
+import { REJECTIONS_NEEDED, type Vote } from '#protocol/voices';
+import { decideWitnessed } from '#protocol/witnessed';
+import { type Ballot, decide } from '../judge/decide.ts';
 
 /** Share of the operators that is assumed to collude when the capture probability is quoted. */
 export const COLLUDING_SHARE = 0.2;
@@ -50,30 +52,59 @@ export function stakeAtRiskNano(snapshot: Snapshot, seats: readonly Address[]): 
     .reduce((sum, entry) => sum + BigInt(entry.stakeNano), 0n);
 }
 
-/** At most one for every n and agree, so some hundred. */
+/**
+ * The same where one seat generates and n - 1 score: the generator lies, colluding witnesses accept, honest ones reject, and
+ * of the two members that are asked then each lies with the same probability.
+ */
+export function witnessedCaptureProbability(n: number, agree: number, share: number): number {
+  let captured = 0;
+  const votes = n - 1 + REJECTIONS_NEEDED;
+  for (let pattern = 0; pattern < 2 ** votes; pattern++) {
+    const cast = Array.from({ length: votes }, (_, at): Vote => ((pattern >> at) & 1 ? 'accept' : 'reject'));
+    if (!isWitnessedCapture(n, agree, cast)) continue;
+    const lying = cast.filter((vote) => vote === 'accept').length;
+    captured += share ** lying * (1 - share) ** (votes - lying);
+  }
+  return share * captured;
+}
+
+function isWitnessedCapture(n: number, agree: number, cast: readonly Vote[]): boolean {
+  const state = { n, agree, moreScorers: true, referee: null, moreReferee: false };
+  for (let asked = n - 1; ; asked++) {
+    const decision = decideWitnessed({ ...state, votes: cast.slice(0, asked), moreScorers: asked < cast.length });
+    if (decision.step !== 'ask_scorers') return decision.step === 'serve';
+  }
+}
+
+/** At most one for every mode, n and agree, so some hundred. */
 const probabilities = new Map<string, number>();
 
-function knownProbability(n: number, agree: number): number {
-  const key = `${n}/${agree}`;
-  const known = probabilities.get(key) ?? captureProbability(n, agree, COLLUDING_SHARE);
+function knownProbability({ mode, n, agree }: Policy): number {
+  const key = `${mode}/${n}/${agree}`;
+  const probabilityOf = mode === 'witnessed' ? witnessedCaptureProbability : captureProbability;
+  const known = probabilities.get(key) ?? probabilityOf(n, agree, COLLUDING_SHARE);
   probabilities.set(key, known);
   return known;
 }
 
-/** Header members, all known before anything is generated. */
+/**
+ * Header members, all known before anything is generated.
+ * @param priceMultiple the quote over that of one seat alone
+ */
 export function securityOf(
   policy: Policy,
   snapshot: Snapshot,
   seats: readonly Address[],
+  priceMultiple: number,
 ): Readonly<Record<string, string | number>> {
-  const probability = knownProbability(policy.n, policy.agree);
+  const probability = knownProbability(policy);
   return {
     seats: policy.n,
     agree: policy.agree,
     stake_at_risk_nano: stakeAtRiskNano(snapshot, seats).toString(),
     colluding_share: COLLUDING_SHARE,
     capture_probability: Math.ceil(probability * PROBABILITY_SCALE - 1e-9) / PROBABILITY_SCALE,
-    price_multiple: policy.n,
+    price_multiple: priceMultiple,
     finality_seconds: 0,
   };
 }

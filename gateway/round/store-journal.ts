@@ -38,12 +38,12 @@ export class StoreJournal implements RoundJournal {
 
   async jobsIssued(jobs: readonly IssuedJob[]): Promise<void> {
     const { choice, shape } = this.#deps;
-    const rows = jobs.map(({ seat, role, isExtra, issued: { ticket } }) => ({
+    const rows = jobs.map(({ seat, role, isExtra, isWitness, issued: { ticket } }) => ({
       jobId: ticket.jobId,
       roundId: ticket.roundId,
       choice,
       // The client pays wave 0; extra seats are the operator's wish.
-      wave: role === 'member' && !isExtra ? 0 : 1,
+      wave: (role === 'member' && !isExtra) || isWitness ? 0 : 1,
       provider: seat.address,
       role,
       seat: this.#seats++,

@@ -1,7 +1,8 @@
 /** Which of equally many, equivalent transcripts is served: the one with the lowest mean margin under the others (DESIGN §7). */
 import type { Cluster, Group } from './compare.ts';
+import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
-import { type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
+import { type ScoreTarget, type ScoringDeps, type TakenScore, takeScore, targetOf } from './scoring.ts';
 
 export interface Ranked {
   readonly cluster: Cluster;
@@ -42,4 +43,25 @@ async function rate(
   const scores = taken.filter((score) => score !== null);
   const meanMargin = scores.reduce((sum, score) => sum + score.judgement.meanMargin, 0) / scores.length;
   return { group, meanMargin, scores };
+}
+
+/**
+ * A member that stopped at a near-tie scores what was served instead; only its acceptance makes it count.
+ * @returns the scores that were taken
+ */
+export async function confirmEquivalents(
+  deps: ScoringDeps,
+  plan: AttemptPlan,
+  members: readonly SealedMember[],
+  served: ScoreTarget,
+  signal: AbortSignal,
+): Promise<TakenScore[]> {
+  const equivalent = members.filter((member) => member.standing === 'equivalent');
+  const taken = await Promise.all(
+    equivalent.map(({ seat }) => takeScore(deps, plan, { seat, role: 'member' }, served, signal)),
+  );
+  for (const [at, score] of taken.entries()) {
+    if (score?.judgement.vote !== 'accept') equivalent[at]!.standing = 'witness';
+  }
+  return taken.filter((score) => score !== null);
 }

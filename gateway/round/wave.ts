@@ -1,6 +1,5 @@
 /** A wave: one committee drawn at once, its sealed rounds, its claims (SPEC.md §5). */
 import type { Clock, Rng } from '#protocol/env';
-import { ERROR_CODES } from '#protocol/errors';
 import { type Hash, toHex } from '#protocol/hash';
 import { memberSlots, padHash, sealRound } from '#protocol/round';
 import { SEATS_MAX } from '#protocol/schema';
@@ -22,6 +21,7 @@ import {
   type Issuer,
 } from './plan.ts';
 import { ProviderFailure } from './provider-failure.ts';
+import { skipReason } from './skip-reason.ts';
 
 /** What must be durable before it is signed or sent. */
 export interface RoundJournal {
@@ -37,6 +37,8 @@ export interface IssuedJob {
   readonly role: 'member' | 'scorer' | 'referee';
   /** A member beyond the seats that the client pays for. */
   readonly isExtra?: boolean;
+  /** A scorer that the client pays for. */
+  readonly isWitness?: boolean;
   readonly issued: IssuedTicket;
 }
 
@@ -123,13 +125,16 @@ export class Wave {
    * draw may sit there. Each is logged like a candidate that could not be reached.
    */
   async vacate(): Promise<void> {
-    const { clock, journal } = this.#deps;
     for (const { seat, issued, fault } of this.members.splice(0)) {
-      const skip = { provider: seat.address, reason: fault ?? 'timeout' };
-      const evidenceHash = issued.ticketHash;
-      const logIndex = await journal.candidateSkipped({ ...skip, evidenceHash, atMs: clock.nowMs() });
-      this.skipped.push({ ...skip, logIndex });
+      await this.passOver(seat, fault ?? 'timeout', issued.ticketHash);
     }
+  }
+
+  /** Logs why a drawn candidate has no seat, so that the next of the draw may take it. */
+  async passOver({ address: provider }: Seat, reason: string, evidenceHash: Hash): Promise<void> {
+    const { clock, journal } = this.#deps;
+    const logIndex = await journal.candidateSkipped({ provider, reason, evidenceHash, atMs: clock.nowMs() });
+    this.skipped.push({ provider, reason, logIndex });
   }
 
   #issue(seat: Seat, isExtra: boolean): IssuedJob {
@@ -144,7 +149,7 @@ export class Wave {
   }
 
   async #start(job: IssuedJob): Promise<SealedMember | null> {
-    const { clock, journal, limits } = this.#deps;
+    const { clock, limits } = this.#deps;
     const member = new SealedMember(this.#deps, job.seat, job.issued);
     const order = generateOrder(this.#plan, this.#deps, job.issued);
     const report = this.#deps.breakers.sent(job.seat.address);
@@ -157,28 +162,14 @@ export class Wave {
     } catch (error) {
       member.close();
       if (this.#signal.aborted) throw this.#signal.reason;
-      const reason = this.#skipReason(error, job.issued);
+      if (!(error instanceof DeadlineError || error instanceof ProviderFailure)) throw error;
+      const reason = error instanceof DeadlineError ? 'connect_timeout' : skipReason(this.#deps, job.issued, error);
       // To say no in good form, for want of a free place say, is no failure.
       if (reason.startsWith('refused:')) report.dropped();
       else report.failed();
-      const evidenceHash = job.issued.ticketHash;
-      const provider = job.seat.address;
-      const logIndex = await journal.candidateSkipped({ provider, reason, evidenceHash, atMs: clock.nowMs() });
-      this.skipped.push({ provider, reason, logIndex });
+      await this.passOver(job.seat, reason, job.issued.ticketHash);
       return null;
     }
-  }
-
-  /** Only what the provider has signed about this very ticket, by a code of ours, is logged as its refusal. */
-  #skipReason(error: unknown, { ticket, ticketHash }: IssuedTicket): string {
-    if (error instanceof DeadlineError) return 'connect_timeout';
-    if (!(error instanceof ProviderFailure)) throw error;
-    const { domain, recover } = this.#deps;
-    const { refusal } = error;
-    if (!refusal || !ERROR_CODES.some((code) => code === refusal.code)) return error.code;
-    const { code, atMs, signature } = refusal;
-    const digest = digests.refusal(domain, { jobId: ticket.jobId, ticketHash, code, atMs });
-    return recover(digest, signature) === ticket.provider ? `refused:${code}` : error.code;
   }
 
   /** Slot of each member: fixed by padSeed, which is closed until the attestation. */

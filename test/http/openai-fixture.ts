@@ -177,6 +177,7 @@ async function* scripted(request: AnswerRequest, script: Script): AsyncGenerator
     verdict: 'agreed',
     unverified: [],
     sealedLogprobs: null,
+    sealedScores: null,
     seal: (content, shown) =>
       Promise.resolve({
         assay: {

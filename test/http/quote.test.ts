@@ -76,7 +76,7 @@ test('a quote takes nothing, logs no draw and shows the limits of the key', asyn
   const { headers: shown, body } = await post(CHAT);
   expect(await state()).toEqual(before);
   expect(shown.has('x-ratelimit-remaining-requests')).toBe(true);
-  expect(Object.keys(body.price.modes)).toEqual(['single', 'quorum']);
+  expect(Object.keys(body.price.modes)).toEqual(['single', 'witnessed', 'quorum']);
   expect(BigInt(body.price.modes.single!) * 3n).toBe(BigInt(body.price.modes.quorum!));
   expect(body.security).toMatchObject({
     seats: 3,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Ballot, decide, neededOf, type SplitState } from '../../gateway/judge/decide.ts';
+import { neededOf } from '#protocol/voices';
+import { type Ballot, decide, type SplitState } from '../../gateway/judge/decide.ts';
 import type { ScoreVote } from '../../gateway/judge/score.ts';
 import { captureProbability } from '../../gateway/round/security.ts';
 

@@ -63,7 +63,7 @@ const ROWS = SETTLED_VERDICTS.flatMap((verdict) =>
 test.each(ROWS)('$verdict: a $role of wave $wave that is $standing is paid by whom the table names', (row) => {
   const { verdict, ...rest } = row;
   const end = settle(outcome({ verdict, jobs: [job('a', rest)] }));
-  const client = row.role === 'member' && row.wave === 0 && EXPECTED[verdict].includes(row.standing);
+  const client = row.role !== 'referee' && row.wave === 0 && EXPECTED[verdict].includes(row.standing);
   expect(on(end.transfer, 'earnings:p-a')).toBe(100n);
   expect(end.chargedNano).toBe(client ? 101n : 0n);
   expect(end.reserveNano).toBe(client ? 0n : 100n);
@@ -72,7 +72,7 @@ test.each(ROWS)('$verdict: a $role of wave $wave that is $standing is paid by wh
   expect(on(end.transfer, 'reserve')).toBe(client ? 5_000n : 4_900n);
   expect(on(end.transfer, 'escrow:r')).toBe(-1_000n);
   expect(on(end.transfer, 'cover:r')).toBe(-5_000n);
-  const recoverable = !client && (row.role !== 'member' || row.wave > 0 || verdict === 'inconclusive');
+  const recoverable = !client && (row.role === 'referee' || row.wave > 0 || verdict === 'inconclusive');
   expect(end.recoverableNano).toBe(recoverable ? 100n : 0n);
 });
 
@@ -172,7 +172,7 @@ test('every settlement is what a second computation, token by token in millionth
               : 0;
             const pay = BigInt(Math.floor(micro / 1e6));
             const charge = BigInt(Math.ceil(micro / 1e6));
-            const byClient = j.role === 'member' && j.wave === 0 && EXPECTED[verdict].includes(j.standing);
+            const byClient = j.role !== 'referee' && j.wave === 0 && EXPECTED[verdict].includes(j.standing);
             const charged = byClient ? (charge < quote ? charge : quote) : 0n;
             const fromClient = charged < pay ? charged : pay;
             quote -= charged;
