@@ -1,4 +1,4 @@
-/** From the votes of witnesses to the next step, where one seat generates and the others score (spec-judge.md §7.10). Pure. */
+/** From the votes of witnesses to the next step, where one seat generates and the others score (spec-judge.md §7.12). Pure. */
 import { neededOf, REJECTIONS_NEEDED, type Vote } from './voices.ts';
 
 /** Everything that a decision depends on. */

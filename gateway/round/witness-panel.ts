@@ -1,4 +1,4 @@
-/** The witnesses of one answer: they score what its generator has opened before any of it is released (spec-judge.md §7.10). */
+/** The witnesses of one answer: they score what its generator has opened before any of it is released (spec-judge.md §7.12). */
 import type { Policy } from '#protocol/policy';
 import { REJECTIONS_NEEDED, type Vote } from '#protocol/voices';
 import { decideWitnessed, type WitnessDecision } from '#protocol/witnessed';
