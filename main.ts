@@ -7,12 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { createClock } from '#protocol/clock';
 import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK } from '#protocol/command-line';
 import type { CliIo } from './gateway/cli/cli-io.ts';
+import type { ChainCommand } from './provider/cli/chain-command.ts';
 
 const USAGE = `usage: assay <command> [options]
 
   demo       gateway, providers and referee on this machine
   gateway    the OpenAI-compatible gateway
   provider   one provider in front of a model
+  stake      a provider's stake onto a chain
+  unstake    and off it again
+  claim      a provider's earnings from a chain
   verify     check a saved answer offline
   keygen     make a private key or an API key
   migrate    bring databases up to date
@@ -73,15 +77,24 @@ async function openTraces() {
   return (await import('./gateway/trace/otel.ts')).openOtlpTraces;
 }
 
+function providerIo() {
+  const modelFolder = packaged('provider', 'models', 'minnow', 'dist', 'minnow-5m');
+  return { ...io, env: process.env, fetch, modelFolder };
+}
+
+async function onChain(command: ChainCommand, args: readonly string[]): Promise<number> {
+  return (await import('./provider/cli/chain-command.ts')).runChainCommand(command, args, providerIo());
+}
+
 async function provider([command, ...args]: readonly string[]): Promise<number> {
   const { PROVIDER_COMMANDS, runProviderCommand } = await import('./provider/cli/provider-command.ts');
+  if (command === 'stake' || command === 'unstake' || command === 'claim') return onChain(command, args);
   const known = PROVIDER_COMMANDS.find((name) => name === command);
   if (known === undefined) {
     const argv = command === undefined ? args : [command, ...args];
     return (await import('./provider/main.ts')).runProvider(argv, process.env, openTraces);
   }
-  const modelFolder = packaged('provider', 'models', 'minnow', 'dist', 'minnow-5m');
-  return runProviderCommand(known, args, { ...io, env: process.env, fetch, modelFolder }, process.version);
+  return runProviderCommand(known, args, providerIo(), process.version);
 }
 
 async function migrate(args: readonly string[]): Promise<number> {
@@ -98,6 +111,10 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return (await import('./gateway/main.ts')).runGateway(args, process.env);
     case 'provider':
       return provider(args);
+    case 'stake':
+    case 'unstake':
+    case 'claim':
+      return onChain(command, args);
     case 'verify':
       return (await import('./gateway/cli/verify.ts')).runVerify(args, io);
     case 'keygen':

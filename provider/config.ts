@@ -44,6 +44,12 @@ export interface ProviderConfig {
   readonly queue: number;
   readonly drainMs: number;
   readonly logLevel: LogLevel;
+  /** File that `assay deploy` wrote; null where there is no chain. All signatures are of its domain. */
+  readonly network: string | null;
+  /** JSON-RPC of a node of its chain, for `assay stake` and the like. */
+  readonly rpcUrl: string | null;
+  /** Private key of the account that stakes; null stakes under the signing key. */
+  readonly accountKeyFile: string | null;
   /** OTLP/HTTP receiver of traces; null records none. */
   readonly otlpEndpoint: string | null;
   /** Inference server to serve from; null runs the model folder's weights here. */
@@ -160,6 +166,27 @@ export const PROVIDER_SETTINGS: Settings<ProviderConfig> = {
     fallback: 'info',
     parse: oneOf(LOG_LEVELS),
   },
+  network: {
+    env: 'ASSAY_PROVIDER_NETWORK',
+    help: 'file of `assay deploy`: the chain that this provider signs for',
+    fallback: null,
+    shown: 'none',
+    parse: path,
+  },
+  rpcUrl: {
+    env: 'ASSAY_PROVIDER_RPC_URL',
+    help: 'JSON-RPC of a node of that chain',
+    fallback: null,
+    shown: 'none',
+    parse: baseUrl,
+  },
+  accountKeyFile: {
+    env: 'ASSAY_PROVIDER_ACCOUNT_KEY_FILE',
+    help: 'private key of the account that stakes',
+    fallback: null,
+    shown: 'the signing key',
+    parse: path,
+  },
   otlpEndpoint: {
     env: 'ASSAY_PROVIDER_OTLP_ENDPOINT',
     help: 'base URL of an OTLP/HTTP receiver for traces',
@@ -250,6 +277,9 @@ export function redactedConfig(config: ProviderConfig): Record<string, unknown> 
   return {
     ...config,
     keyFile: '[redacted]',
+    accountKeyFile: config.accountKeyFile === null ? null : '[redacted]',
+    // Often holds an API key.
+    rpcUrl: config.rpcUrl === null ? null : '[redacted]',
     upstreamApiKey: config.upstreamApiKey === null ? null : '[redacted]',
   };
 }

@@ -7,7 +7,6 @@ import { serve } from '@hono/node-server';
 import pino from 'pino';
 import { createClock } from '#protocol/clock';
 import { CONFIG_USAGE, EXIT_FAILED, EXIT_OK, startOf } from '#protocol/command-line';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Rng } from '#protocol/env';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
@@ -19,6 +18,7 @@ import { DEFAULT_LIMITS } from './deps.ts';
 import { readOrMakeKey } from './key-file.ts';
 import { loadModel } from './load-model.ts';
 import { createLog, errorFields, type Log } from './log.ts';
+import { domainOf } from './network-file.ts';
 import { providerMigrationsFolder } from './store/migrations.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 
@@ -27,7 +27,8 @@ const DRAIN_STEP_MS = 25;
 const LINGER_MS = 1_000;
 const USAGE = `assay provider [options]
 
-Serves one model to the trusted gateways. See also: assay provider init, doctor, join, status, disputes, answer.
+Serves one model to the trusted gateways. See also: assay provider init, doctor, join, status, disputes, answer,
+stake, unstake, claim.
 
 ${CONFIG_USAGE}
   --ready-json                     print one line of JSON on standard output once the server listens
@@ -107,7 +108,7 @@ async function serveUntilStopped(
     manifest: { operator: config.operator, role: config.role, region: config.region },
     signer,
     recover: recoverNative,
-    domain: LOCAL_DOMAIN,
+    domain: domainOf(config),
     gatewayAddresses: new Set(config.gatewayAddresses),
     store,
     clock,

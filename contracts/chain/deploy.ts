@@ -3,6 +3,8 @@ import type { Abi, Hex } from 'viem';
 
 /** What is deployed, in this order. */
 export const CONTRACTS = ['StakeRegistry', 'Settlement', 'Evidence', 'DrawEvidence', 'Rulings'] as const;
+/** Money of demonstrations; its file lies beside theirs. */
+export const DEMO_TOKEN = 'DemoToken';
 export type ContractName = (typeof CONTRACTS)[number];
 
 /** ABI and creation code, as `contracts/chain/abi/<name>.json` holds them. */

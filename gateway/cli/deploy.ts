@@ -115,7 +115,8 @@ function keyIn(file: string): Hex | null {
   }
 }
 
-function readArtifacts(folder: string): Record<ContractName, Artifact> {
+/** @throws {Error} where a file is missing */
+export function readArtifacts(folder: string): Record<ContractName, Artifact> {
   const entries = CONTRACTS.map((name) => [
     name,
     JSON.parse(readFileSync(path.join(folder, `${name}.json`), 'utf8')) as Artifact,
@@ -123,7 +124,8 @@ function readArtifacts(folder: string): Record<ContractName, Artifact> {
   return Object.fromEntries(entries) as Record<ContractName, Artifact>;
 }
 
-async function senderOf({ rpcUrl, key }: DeployOrder): Promise<Sender> {
+/** Sends from a key, one transaction after the other. @throws {Error} where the node does not answer */
+export async function senderOf({ rpcUrl, key }: Pick<DeployOrder, 'rpcUrl' | 'key'>): Promise<Sender> {
   const transport = http(rpcUrl);
   const chainId = await createPublicClient({ transport }).getChainId();
   const chain = defineChain({

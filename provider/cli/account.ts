@@ -1,10 +1,10 @@
 /** `assay provider join|status|disputes|answer`: a provider's own affairs at a gateway. */
 import { z } from 'zod';
 import { signAnswer } from '#protocol/dispute-answer';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { zEvidenceReply } from '#protocol/messages';
 import { safeParse, zHash } from '#protocol/schema';
 import type { ProviderConfig } from '../config.ts';
+import { domainOf } from '../network-file.ts';
 import { CommandError, type CommandIo, callJson, messageOf } from './command-io.ts';
 import { callGateway, readSigner } from './gateway-call.ts';
 
@@ -117,7 +117,7 @@ export async function answer({ config, gateway }: Affair, id: string, io: Comman
         });
   if (reply.status !== 200) throw new CommandError(`the evidence is not there: ${messageOf(reply.body)}`);
   const { items } = read(zEvidenceReply, reply.body);
-  const body = signAnswer(LOCAL_DOMAIN, readSigner(config), dispute.id, items, io.clock.nowMs());
+  const body = signAnswer(domainOf(config), readSigner(config), dispute.id, items, io.clock.nowMs());
   const after = read(
     zOwnDispute,
     await callGateway(io, config, gateway, { method: 'POST', path: `${path}/answer`, body }),

@@ -40,12 +40,22 @@ export function readConfig(file: string, env: CommandIo['env']): ProviderConfig 
   return result.config;
 }
 
-/** A call with a deadline. @throws {CommandError} when nothing answers */
+/** A call whose answer is JSON; null where it is none. @throws {CommandError} when nothing answers */
 export async function callJson(
-  io: CommandIo,
+  io: Pick<CommandIo, 'fetch' | 'clock'>,
   url: string,
   init: RequestInit = {},
 ): Promise<{ status: number; body: unknown; headers: Headers }> {
+  const { status, text, headers } = await callText(io, url, init);
+  return { status, body: parsed(text), headers };
+}
+
+/** A call with a deadline. @throws {CommandError} when nothing answers */
+export async function callText(
+  io: Pick<CommandIo, 'fetch' | 'clock'>,
+  url: string,
+  init: RequestInit = {},
+): Promise<{ status: number; text: string; headers: Headers }> {
   const stop = new AbortController();
   const done = new AbortController();
   void io.clock.sleep(CALL_MS, done.signal).then(
@@ -54,8 +64,7 @@ export async function callJson(
   );
   try {
     const response = await io.fetch(url, { ...init, signal: stop.signal });
-    const text = await response.text();
-    return { status: response.status, body: parsed(text), headers: response.headers };
+    return { status: response.status, text: await response.text(), headers: response.headers };
   } catch {
     throw new CommandError(`${url} does not answer`);
   } finally {

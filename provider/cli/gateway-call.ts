@@ -1,7 +1,6 @@
 /** Signed calls of this provider to a gateway (SPEC.md §6.9). */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { type Address, utf8 } from '#protocol/hash';
 import { parsePrivateKey } from '#protocol/private-key';
 import { signCall } from '#protocol/provider-call';
@@ -9,6 +8,7 @@ import { safeParse, zAddress } from '#protocol/schema';
 import type { Signer } from '#protocol/signer';
 import { nativeSigner } from '#protocol/signer-native';
 import type { ProviderConfig } from '../config.ts';
+import { domainOf } from '../network-file.ts';
 import { CommandError, type CommandIo, callJson, messageOf } from './command-io.ts';
 
 const zKeys = z.object({ address: zAddress });
@@ -45,7 +45,7 @@ export async function callGateway(
   const headers = signCall(
     { method: call.method, path: call.path, body: utf8(text) },
     {
-      domain: LOCAL_DOMAIN,
+      domain: domainOf(config),
       signer: readSigner(config),
       gateway: address,
       nowMs: io.clock.nowMs(),

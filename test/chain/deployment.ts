@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Abi, Hex } from 'viem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CONTRACTS } from '../../contracts/chain/deploy.ts';
+import { CONTRACTS, DEMO_TOKEN } from '../../contracts/chain/deploy.ts';
 import { runDeploy } from '../../gateway/cli/deploy.ts';
 import { type Anvil, startAnvil } from './anvil.ts';
 import { ABI_FOLDER, abiText, BUILT_FOLDER } from './write-abi.ts';
@@ -14,7 +14,7 @@ const ANVIL_KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f
 const referee = (n: number): string => `0x${String(n).padStart(40, '0')}`;
 
 describe('committed ABIs', () => {
-  it.each(CONTRACTS)('%s is what forge builds (npm run abi writes it)', (name) => {
+  it.each([...CONTRACTS, DEMO_TOKEN])('%s is what forge builds (npm run abi writes it)', (name) => {
     // Compared as a whole: the difference of two creation codes would fill the screen.
     expect(readFileSync(path.join(ABI_FOLDER, `${name}.json`), 'utf8') === abiText(name, BUILT_FOLDER)).toBe(true);
   });

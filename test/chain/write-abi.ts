@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { CONTRACTS } from '../../contracts/chain/deploy.ts';
+import { CONTRACTS, DEMO_TOKEN } from '../../contracts/chain/deploy.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const ABI_FOLDER = path.join(ROOT, 'contracts', 'chain', 'abi');
@@ -19,5 +19,5 @@ export function abiText(name: string, folder = path.join(ROOT, '.forge', 'out'))
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   mkdirSync(ABI_FOLDER, { recursive: true });
-  for (const name of CONTRACTS) writeFileSync(path.join(ABI_FOLDER, `${name}.json`), abiText(name));
+  for (const name of [...CONTRACTS, DEMO_TOKEN]) writeFileSync(path.join(ABI_FOLDER, `${name}.json`), abiText(name));
 }
