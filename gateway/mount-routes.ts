@@ -17,6 +17,7 @@ import type { KeyAnnouncer } from './committee/key-announcer.ts';
 import type { Registry } from './committee/registry.ts';
 import type { DisputeDesk } from './dispute/desk.ts';
 import type { GatewayApp, GatewayMiddleware } from './http/context.ts';
+import { mountEpochKeys } from './http/epoch-keys.ts';
 import { mountPublicRoutes } from './http/public-routes.ts';
 import type { Log } from './log.ts';
 import { mountProviderDesk } from './provider-desk/provider-routes.ts';
@@ -63,6 +64,7 @@ export function mountRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: Rout
   const { operation, log, store, clock, rng, domain, recover } = deps;
   const { signingKeys, logKeeper } = parts;
   mountPublicRoutes(app, auth, { store, ...parts, log: logKeeper });
+  mountEpochKeys(app, parts.epochs);
   const shared = { ...parts, store, clock, rng, domain, recover, stakeNano: operation?.stakeNano ?? 0n };
   mountProviderDesk(app, {
     ...shared,

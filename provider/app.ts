@@ -19,6 +19,7 @@ import { Slots } from './jobs/slots.ts';
 import { errorFields } from './log.ts';
 import { signedManifest } from './manifest.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { mountOpenings } from './openings.ts';
 import { ScoreService } from './scores/score-service.ts';
 
 /** Most contradictions that one reply shows: one convicts. */
@@ -64,6 +65,7 @@ export function createProvider(given: ProviderDeps): Provider {
     gateways.succeed(await parseBody(c, zSuccessionOrder));
     return c.json({});
   });
+  mountOpenings(app, deps);
   app.get('/v1/two-roots', (c) => c.json({ items: deps.store.twoRoots(TWO_ROOTS_MAX) }));
   for (const path of [
     '/v1/provider',

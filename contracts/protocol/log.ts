@@ -3,7 +3,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { z } from 'zod';
 import { canonicalJson } from './canonical.ts';
 import type { Domain } from './eip712.ts';
-import { type Address, concat, fromHex, type Hash, sha256, toHex, u8, utf8 } from './hash.ts';
+import { type Address, concat, fromHex, type Hash, type Hex, sha256, toHex, u8, utf8 } from './hash.ts';
 import { leafHash } from './merkle.ts';
 import { zAddress, zHash, zText, zTimeMs, zU32 } from './schema.ts';
 import type { Recover } from './signer.ts';
@@ -142,26 +142,42 @@ export function checkpointHash(origin: string, checkpoint: Checkpoint): Hash {
   return toHex(sha256(utf8(noteBody(origin, checkpoint))));
 }
 
-/** Parses a note and checks that both of the log's signatures are on it; null otherwise. */
-export function openCheckpoint(domain: Domain, keys: LogKeys, note: string, recover: Recover): Checkpoint | null {
+/** A note taken apart: its checkpoint, its body, and the bytes of the log's signature lines. */
+interface OpenNote {
+  readonly origin: string;
+  readonly checkpoint: Checkpoint;
+  readonly body: string;
+  readonly signatures: readonly Uint8Array[];
+}
+
+function openNote(note: string): OpenNote | null {
   const match =
     /^([^\n]{1,256})\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n\n((?:\u2014 [^\n]{1,512}\n){1,16})$/.exec(note);
-  if (!match || match[1] !== keys.origin) return null;
+  if (!match) return null;
+  const origin = match[1]!;
   const rootBytes = fromBase64(match[3]!);
   const size = Number(match[2]);
   if (rootBytes?.length !== 32 || !Number.isSafeInteger(size)) return null;
   const checkpoint = { size, root: toHex(rootBytes) };
-  const body = noteBody(keys.origin, checkpoint);
+  const body = noteBody(origin, checkpoint);
   // What is verified must be what was read: a root in a second base64 spelling is not the signed text.
   if (!note.startsWith(`${body}\n`)) return null;
-  const prefix = `\u2014 ${keys.origin} `;
+  const prefix = `\u2014 ${origin} `;
   const signatures = match[4]!
     .slice(0, -1)
     .split('\n')
-    .map((line) => (line.startsWith(prefix) ? fromBase64(line.slice(prefix.length)) : null));
+    .flatMap((line) => (line.startsWith(prefix) ? (fromBase64(line.slice(prefix.length)) ?? []) : []));
+  return { origin, checkpoint, body, signatures };
+}
+
+/** Parses a note and checks that both of the log's signatures are on it; null otherwise. */
+export function openCheckpoint(domain: Domain, keys: LogKeys, note: string, recover: Recover): Checkpoint | null {
+  const open = openNote(note);
+  if (open === null || open.origin !== keys.origin) return null;
+  const { checkpoint, body, signatures } = open;
   const bySigner = (type: Uint8Array, publicPart: Uint8Array): Uint8Array | undefined => {
     const hash = toHex(keyHash(keys.origin, type, publicPart));
-    return signatures.find((bytes) => bytes && toHex(bytes.subarray(0, 4)) === hash)?.subarray(4);
+    return signatures.find((bytes) => toHex(bytes.subarray(0, 4)) === hash)?.subarray(4);
   };
   const note1 = bySigner(NOTE_ED25519, fromHex(keys.ed25519));
   const note2 = bySigner(NOTE_EIP712, fromHex(keys.address));
@@ -170,4 +186,27 @@ export function openCheckpoint(domain: Domain, keys: LogKeys, note: string, reco
   if (recover(digest, toHex(note2)) !== keys.address) return null;
   // RFC 8032 rules rather than ZIP215's looser ones: what existing note tools reject is rejected here too.
   return ed25519.verify(note1, utf8(body), fromHex(keys.ed25519), { zip215: false }) ? checkpoint : null;
+}
+
+/** A checkpoint with a signature that a contract reads. */
+export interface ChainCheckpoint extends Checkpoint {
+  readonly origin: string;
+  readonly address: Address;
+  readonly signature: Hex;
+}
+
+/** A note as evidence: the signature line for the chain alone counts, whoever signed it; null where there is none. */
+export function chainCheckpoint(domain: Domain, note: string, recover: Recover): ChainCheckpoint | null {
+  const open = openNote(note);
+  if (open === null) return null;
+  const { origin, checkpoint } = open;
+  const digest = digests.checkpoint(domain, { origin, ...checkpoint });
+  for (const bytes of open.signatures) {
+    const signature = toHex(bytes.subarray(4));
+    const address = bytes.length === 69 ? recover(digest, signature) : null;
+    if (address === null) continue;
+    const hash = keyHash(origin, NOTE_EIP712, fromHex(address));
+    if (toHex(bytes.subarray(0, 4)) === toHex(hash)) return { origin, ...checkpoint, address, signature };
+  }
+  return null;
 }

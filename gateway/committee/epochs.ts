@@ -97,6 +97,15 @@ export class EpochKeeper {
     return row && this.#reopen(row);
   }
 
+  /** One key of an epoch that is over: its draws are made, so that anybody may see all of its keys. Null for others. */
+  async openedKey(number: number, index: number): Promise<{ key: Hash; path: Hash[] } | null> {
+    const latest = await this.#deps.store.read(latestEpoch);
+    if (latest === null || number >= latest.epoch) return null;
+    const epoch = await this.byNumber(number);
+    if (epoch === null || index >= epoch.size) return null;
+    return { key: drawKey(epoch.secret, number, index), path: drawKeyPath(epoch.levels, index) };
+  }
+
   /** Opens key `index`: the order of candidates for this body, and the proof that the key was committed. */
   draw(epoch: OpenEpoch, index: number, modelDigest: Hash, bodyHash: Hash, clientNonce: string | null): OpenedDraw {
     const key = drawKey(epoch.secret, epoch.epoch, index);

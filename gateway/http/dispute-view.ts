@@ -1,4 +1,6 @@
 /** What everybody may read of a dispute: no content of the request, nothing of the evidence. */
+import type { z } from 'zod';
+import type { zContradiction } from '#protocol/contradiction';
 import type { DisputeRow } from '../store/disputes-repo.ts';
 
 export function disputeView(row: DisputeRow) {
@@ -16,6 +18,8 @@ export function disputeView(row: DisputeRow) {
     /** First output token at which the accused left what was served, counted from 0. */
     first_divergence: bundle?.served?.divergesAt ?? null,
     finding: bundle?.finding ?? null,
+    /** Signatures that convict by themselves, over hashes alone: with them anybody can go to the chain (spec-chain.md C6). */
+    contradiction: bundle?.contradiction ?? null,
     frozen_nano: row.frozenNano.toString(),
     opened_at_ms: row.openedAtMs,
     ruled_at_ms: row.ruledAtMs,
@@ -28,5 +32,6 @@ export function disputeView(row: DisputeRow) {
 interface PublicBundle {
   readonly reason: string;
   readonly served: { readonly divergesAt: number | null } | null;
+  readonly contradiction: z.input<typeof zContradiction> | null;
   readonly finding: { readonly reason: string; readonly count: number } | null;
 }

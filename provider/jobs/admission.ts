@@ -90,7 +90,8 @@ export class Admission {
     if (nowMs - this.#prunedAtMs < PRUNE_EVERY_MS) return;
     this.#prunedAtMs = nowMs;
     try {
-      const count = this.#deps.store.prune(nowMs, CLOCK_SKEW_MS);
+      const isOnChain = this.#deps.domain.chainId !== 0n;
+      const count = this.#deps.store.prune(nowMs, CLOCK_SKEW_MS, isOnChain);
       if (count > 0) this.#deps.log.info('jobs_pruned', { count });
     } catch {
       // A store that cannot be written refuses the job itself; forgetting can wait.

@@ -48,6 +48,10 @@ export function createMemoryStore(): ProviderStore {
       chunks.push(chunk);
     },
     chunks: (jobId) => [...(entries.get(jobId)?.chunks ?? [])],
+    openingOf(commitment) {
+      const sealed = [...entries.values()].flatMap(({ chunks }) => chunks);
+      return sealed.find((chunk) => chunk.commitment === commitment)?.opening;
+    },
     addRoot(jobId, root) {
       const { roots } = entryOf(jobId);
       if (roots.length !== root.index) throw new Error('root is not the next one');
@@ -75,11 +79,16 @@ export function createMemoryStore(): ProviderStore {
       if (!successions.some(({ succession }) => succession.next === order.succession.next)) successions.push(order);
     },
     successions: () => [...successions],
-    prune(nowMs, skewMs) {
+    prune(nowMs, skewMs, keepOpenings) {
       let count = 0;
-      for (const [jobId, { job }] of entries) {
-        if (keepUntilMs(job.ticket, skewMs) >= nowMs) continue;
-        entries.delete(jobId);
+      for (const [jobId, entry] of entries) {
+        if (keepUntilMs(entry.job.ticket, skewMs) >= nowMs) continue;
+        if (keepOpenings && entry.chunks.length > 0) {
+          if (entry.closed) continue;
+          const bare = { tokens: [], evidence: [], shortEvidence: [], logprobs: null };
+          entry.chunks.splice(0, Infinity, ...entry.chunks.map((chunk) => ({ ...chunk, ...bare })));
+          entry.closed = true;
+        } else entries.delete(jobId);
         count++;
       }
       return count;

@@ -1,6 +1,6 @@
 /** The provider's store on SQLite: write-ahead log, synchronous FULL, so that what was written survives a power cut. */
 import Database from 'better-sqlite3';
-import { and, asc, eq, lt, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, lt, ne, not, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { z } from 'zod';
 import { shortEvidenceSchema, tokenEvidenceSchema } from '#protocol/evidence';
@@ -95,14 +95,36 @@ function jobQueries(db: Db): Pick<ProviderStore, 'addJob' | 'job' | 'closeJob' |
     isClosed(jobId) {
       return db.select({ closed: jobs.closed }).from(jobs).where(eq(jobs.jobId, jobId)).get()?.closed === 1;
     },
-    prune(nowMs, skewMs) {
+    prune(nowMs, skewMs, keepOpenings) {
       const over = and(lt(jobs.retainUntilMs, nowMs), lt(jobs.expiresAtMs, nowMs - skewMs));
-      return db.delete(jobs).where(over).run().changes;
+      if (!keepOpenings) return db.delete(jobs).where(over).run().changes;
+      return db.transaction((tx) => {
+        const sealed = inArray(jobs.jobId, tx.select({ jobId: chunks.jobId }).from(chunks));
+        const { changes } = tx
+          .delete(jobs)
+          .where(and(over, not(sealed)))
+          .run();
+        const old = tx.select({ jobId: jobs.jobId }).from(jobs).where(over);
+        const bare = { tokens: '[]', evidence: '[]', shortEvidence: '[]', logprobs: null };
+        tx.update(chunks)
+          .set(bare)
+          .where(and(inArray(chunks.jobId, old), ne(chunks.evidence, '[]')))
+          .run();
+        // A transcript without its tokens is never resumed.
+        return (
+          changes +
+          tx
+            .update(jobs)
+            .set({ closed: 1 })
+            .where(and(over, eq(jobs.closed, 0)))
+            .run().changes
+        );
+      });
     },
   };
 }
 
-function transcriptQueries(db: Db): Pick<ProviderStore, 'addChunk' | 'chunks' | 'addRoot' | 'roots'> {
+function transcriptQueries(db: Db): Pick<ProviderStore, 'addChunk' | 'chunks' | 'openingOf' | 'addRoot' | 'roots'> {
   return {
     addChunk({ opening, commitment, tokens, evidence, shortEvidence, logprobs, finish }) {
       const { jobId, index } = opening;
@@ -128,6 +150,11 @@ function transcriptQueries(db: Db): Pick<ProviderStore, 'addChunk' | 'chunks' | 
         logprobs: row.logprobs === null ? null : parseJson(zLogprobs, row.logprobs),
         finish: zFinish.parse(row.finish),
       }));
+    },
+    openingOf(commitment) {
+      // Without an index: asked for once in a demand, never while jobs run.
+      const row = db.select().from(chunks).where(eq(chunks.commitment, commitment)).get();
+      return row === undefined ? undefined : parseJson(zOpening, row.opening);
     },
     addRoot(jobId, root) {
       db.insert(roots)

@@ -55,6 +55,8 @@ export interface ProviderStore {
   addChunk(chunk: StoredChunk): void;
   /** In order of their index. */
   chunks(jobId: Hash): StoredChunk[];
+  /** The opening that hashes to a commitment of ours; it may have been sealed long ago. */
+  openingOf(commitment: Hash): Opening | undefined;
   /** @throws {Error} when this index was opened before */
   addRoot(jobId: Hash, root: StoredRoot): void;
   /** In order of their index. */
@@ -76,9 +78,11 @@ export interface ProviderStore {
   /**
    * Forgets jobs whose retention is over and whose ticket could not be accepted again.
    * @param skewMs how long after its expiry a ticket is still accepted
+   * @param keepOpenings keeps their openings, without tokens and evidence: a contract may ask for them as long as the key
+   * that sealed them answers (spec-chain.md C6)
    * @returns how many jobs were forgotten
    */
-  prune(nowMs: number, skewMs: number): number;
+  prune(nowMs: number, skewMs: number, keepOpenings: boolean): number;
   /** @throws {Error} when the store cannot be written */
   checkWritable(): void;
   close(): void;

@@ -160,11 +160,25 @@ describe.each([
   it('forgets a job, with all of it, when both retention and ticket are over', () => {
     store.addChunk(chunkOf(0));
     store.addJob(jobOf({ jobId: hashOf('long ticket'), expiresAtMs: 9_000 }));
-    expect(store.prune(3_000, 500)).toBe(0);
-    expect(store.prune(3_001, 500)).toBe(1);
+    expect(store.prune(3_000, 500, false)).toBe(0);
+    expect(store.prune(3_001, 500, false)).toBe(1);
     expect([store.job(JOB), store.chunks(JOB)]).toEqual([undefined, []]);
-    expect(store.prune(9_500, 500)).toBe(0);
-    expect(store.prune(9_501, 500)).toBe(1);
+    expect(store.prune(9_500, 500, false)).toBe(0);
+    expect(store.prune(9_501, 500, false)).toBe(1);
+  });
+
+  it('keeps the openings of what it forgets where a contract may ask for them, and nothing of the answer', () => {
+    store.addChunk(chunkOf(0));
+    store.addJob(jobOf({ jobId: hashOf('a score') }));
+    expect(store.prune(3_000, 500, true)).toBe(0);
+    expect(store.prune(3_001, 500, true)).toBe(2);
+    expect(store.prune(3_001, 500, true)).toBe(0);
+    const { opening, commitment, finish } = chunkOf(0);
+    expect(store.openingOf(commitment)).toEqual(opening);
+    expect(store.openingOf(hashOf('another'))).toBeUndefined();
+    const bare = { tokens: [], evidence: [], shortEvidence: [], logprobs: null };
+    expect(store.chunks(JOB)).toEqual([{ opening, commitment, finish, ...bare }]);
+    expect([store.isClosed(JOB), store.job(hashOf('a score'))]).toEqual([true, undefined]);
   });
 });
 

@@ -1,0 +1,115 @@
+/** What a watcher must remember between looks: the log as it was, and what it is about to prove. One folder, written atomically. */
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { safeParse, zAddress, zHash } from '#protocol/schema';
+import type { Mirror } from './log-mirror.ts';
+
+const zHex = z.string().regex(/^0x([0-9a-f]{2})*$/) as unknown as z.ZodType<`0x${string}`, `0x${string}`>;
+
+const zHead = z.strictObject({
+  origin: z.string(),
+  size: z.int().min(0),
+  root: zHash,
+  address: zAddress,
+  signature: zHex,
+});
+
+/** One fault on its way to the chain. The salt is kept before it is announced: whoever loses it loses the reward. */
+const zRaised = z.strictObject({
+  salt: zHash,
+  fault: z.string(),
+  account: zAddress,
+  state: z.enum(['found', 'announced', 'proven', 'late']),
+});
+export type Raised = z.output<typeof zRaised>;
+
+const zState = z.strictObject({
+  version: z.literal(1),
+  leafCount: z.int().min(0),
+  heads: z.array(zHead),
+  raised: z.record(z.string(), zRaised),
+  /** Epochs of the log whose keys were looked at. */
+  epochs: z.record(z.string(), z.strictObject({ checked: z.boolean(), missing: z.int().min(0) })),
+  /** Demands of this watcher that are open, by id. */
+  demands: z.array(zHash),
+  /** Block from which events are read. */
+  fromBlock: z.string().regex(/^\d{1,20}$/),
+});
+
+export interface WatchState {
+  mirror: Mirror;
+  readonly raised: Map<string, Raised>;
+  readonly epochs: Map<number, { checked: boolean; missing: number }>;
+  readonly demands: Set<`0x${string}`>;
+  fromBlock: bigint;
+}
+
+const LEAF_BYTES = 32;
+
+/** The state of a folder; a fresh one where there is none. @throws {Error} on a file that is none of ours */
+export function openState(folder: string): WatchState {
+  mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, 'watch.json');
+  const fresh = { raised: new Map(), epochs: new Map(), demands: new Set<`0x${string}`>(), fromBlock: 0n };
+  if (!existsSync(file)) return { mirror: { leaves: [], heads: [] }, ...fresh };
+  const parsed = safeParse(zState, jsonOf(readFileSync(file, 'utf8')));
+  if (!parsed.success)
+    throw new Error(`${file} is damaged: a watcher that forgets proves less; restore it or remove it`);
+  const { leafCount, heads, raised, epochs, demands, fromBlock } = parsed.data;
+  const bytes = existsSync(leavesFile(folder)) ? readFileSync(leavesFile(folder)) : Buffer.alloc(0);
+  if (bytes.length < leafCount * LEAF_BYTES) throw new Error(`${leavesFile(folder)} is shorter than ${file} says`);
+  // What follows the count was being appended when the watcher ended.
+  const leaves = Array.from({ length: leafCount }, (_, at) => {
+    const leaf = bytes.subarray(at * LEAF_BYTES, (at + 1) * LEAF_BYTES);
+    return `0x${leaf.toString('hex')}` as const;
+  });
+  return {
+    mirror: { leaves, heads: [...heads] },
+    raised: new Map(Object.entries(raised)),
+    epochs: new Map(Object.entries(epochs).map(([epoch, value]) => [Number(epoch), value])),
+    demands: new Set(demands),
+    fromBlock: BigInt(fromBlock),
+  };
+}
+
+/** Leaves first, so that the state never names one that is not there. @param stored how many leaves the folder has already */
+export function saveState(folder: string, state: WatchState, stored: number): void {
+  const { leaves, heads } = state.mirror;
+  const fresh = Buffer.concat(leaves.slice(stored).map((leaf) => Buffer.from(leaf.slice(2), 'hex')));
+  if (fresh.length > 0 || !existsSync(leavesFile(folder))) writeAt(leavesFile(folder), fresh, stored * LEAF_BYTES);
+  const text = JSON.stringify({
+    version: 1,
+    leafCount: leaves.length,
+    heads: [...heads],
+    raised: Object.fromEntries(state.raised),
+    epochs: Object.fromEntries(state.epochs),
+    demands: [...state.demands],
+    fromBlock: state.fromBlock.toString(),
+  } satisfies z.input<typeof zState>);
+  const file = path.join(folder, 'watch.json');
+  writeAt(`${file}.next`, Buffer.from(text), null);
+  renameSync(`${file}.next`, file);
+}
+
+const leavesFile = (folder: string): string => path.join(folder, 'leaves');
+
+/** @param position where to write in an existing file; null replaces it */
+function writeAt(file: string, bytes: Buffer, position: number | null): void {
+  const flags = position === null || !existsSync(file) ? 'w' : 'r+';
+  const handle = openSync(file, flags, 0o600);
+  try {
+    if (bytes.length > 0) writeSync(handle, bytes, 0, bytes.length, position ?? 0);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
