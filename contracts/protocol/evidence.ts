@@ -89,6 +89,30 @@ export function encodeEvidence(position: number, evidence: TokenEvidence): Uint8
 }
 
 /**
+ * Reads what `encodeEvidence` wrote, for files of one's own: lengths are trusted.
+ * @param at where the position begins
+ * @returns the evidence, and where the next position begins
+ * @throws RangeError where the bytes end too early
+ */
+export function decodeEvidence(bytes: Uint8Array, at: number): { evidence: TokenEvidence; end: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at);
+  const first = EVIDENCE_HEAD_BYTES;
+  const top = Array.from({ length: view.getUint8(24) }, (_, index): readonly [number, number] => [
+    view.getUint32(first + EVIDENCE_PAIR_BYTES * index),
+    view.getInt32(first + EVIDENCE_PAIR_BYTES * index + 4),
+  ]);
+  const evidence: TokenEvidence = {
+    chosen: view.getUint32(4),
+    chosenLogit: view.getInt32(8),
+    keptCount: view.getUint32(12),
+    lastKeptLogit: view.getInt32(16),
+    massQ32: view.getUint32(20),
+    top,
+  };
+  return { evidence, end: at + first + EVIDENCE_PAIR_BYTES * top.length };
+}
+
+/**
  * A logit in units of 2^-16: halves round up, the result is clamped to int32, NaN counts as the minimum.
  * @param logit natural-log units.
  */

@@ -28,6 +28,7 @@ export const TAGS = {
   logprobSalt: 'assay/logprob-salt/1',
   dispute: 'assay/dispute/1',
   toolCall: 'assay/tool-call/1',
+  calibration: 'assay/calibration/1',
 } as const;
 
 export type Tag = (typeof TAGS)[keyof typeof TAGS];
