@@ -136,7 +136,8 @@ contract Rulings is RefereeSets {
         external
         returns (bytes32 caseId)
     {
-        caseId = keccak256(abi.encode(account, disputeId, bundleHash, fault));
+        // This contract's name is in it: what referees sign for one Rulings rules nothing in another.
+        caseId = keccak256(abi.encode(address(this), account, disputeId, bundleHash, fault));
         Case storage opened = _cases[caseId];
         if (opened.state != State.None || upheld[account][disputeId]) revert CaseKnown();
         opened.account = account;
@@ -248,9 +249,11 @@ contract Rulings is RefereeSets {
         if (outcome == Outcome.None) revert WrongState();
         uint32 under = judged.version;
         if (_isJudge(under, division.client) || division.right.length > RIGHT_MAX) revert BadDivision();
+        address before = address(0);
         for (uint256 i = 0; i < division.right.length; ++i) {
             // SAFETY: what the registry would refuse must be refused here, or the case could never settle.
-            if (i != 0 && division.right[i] <= division.right[i - 1]) revert BadDivision();
+            if (division.right[i] <= before) revert BadDivision();
+            before = division.right[i];
             if (_isJudge(under, division.right[i])) revert BadDivision();
         }
         bytes32 structHash = keccak256(

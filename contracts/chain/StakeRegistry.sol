@@ -58,6 +58,8 @@ contract StakeRegistry is Keys, Slashers {
     }
 
     mapping(bytes32 slasherAndId => Frozen) private _frozen;
+    /// @dev When the reporter of a conviction announced it; 0 where he did not.
+    mapping(address account => uint48) private _announcedAt;
 
     event AccountConvicted(address indexed account, address indexed reporter, address indexed slasher);
     event StakeFrozenFor(address indexed account, address indexed slasher, bytes32 id, uint128 amount, uint48 until);
@@ -72,19 +74,22 @@ contract StakeRegistry is Keys, Slashers {
     /// @notice Convicts the account that answers for `key`: all its stake, active and queued, goes after the pot window.
     /// @dev A second call only replaces the reporter, by one that announced the evidence before the conviction: who
     /// copies a transaction out of the queue gains nothing.
+    /// INVARIANT: the time of the conviction never changes: what harmed clients have of the pot window is theirs.
     function convict(address key, address reporter, uint48 announcedAt) external returns (address account) {
         _onlySlasher();
         account = answers(key);
         if (account == address(0)) revert NobodyAnswers();
         Account storage held = _accounts[account];
-        if (held.convictedAt == 0) {
-            held.convictedAt = _now();
+        uint48 convictedAt = held.convictedAt;
+        if (convictedAt == 0) {
+            convictedAt = _now();
+            held.convictedAt = convictedAt;
+            if (_isFresh(announcedAt, convictedAt)) _announcedAt[account] = announcedAt;
         } else {
-            uint48 convictedAt = held.convictedAt;
-            bool first = announcedAt < convictedAt && announcedAt + ANNOUNCED_MAX >= convictedAt;
+            uint48 before = _announcedAt[account];
+            bool first = _isFresh(announcedAt, convictedAt) && (before == 0 || announcedAt < before);
             if (!first || _now() >= convictedAt + potWindow) revert Convicted();
-            // From here on only an earlier announcement goes before this one.
-            held.convictedAt = announcedAt;
+            _announcedAt[account] = announcedAt;
         }
         held.reporter = reporter;
         emit AccountConvicted(account, reporter, msg.sender);
@@ -96,7 +101,7 @@ contract StakeRegistry is Keys, Slashers {
         if (held.convictedAt == 0) revert UnknownAccount();
         uint48 readyAt = held.convictedAt + potWindow;
         if (_now() < readyAt) revert TooEarly(readyAt);
-        uint128 amount = held.active + held.queued - held.frozen;
+        uint128 amount = _free(held);
         if (amount == 0) revert NothingToMove();
         _take(account, amount);
         address[] memory right = new address[](1);
@@ -104,7 +109,9 @@ contract StakeRegistry is Keys, Slashers {
         _divide(account, amount, address(0), 0, right);
     }
 
-    /// @notice Reserves a share of the stake for one case of the calling slasher.
+    /// @notice Holds a share of the stake for one case of the calling slasher.
+    /// @dev SAFETY: a share is not cut to what other cases leave. Otherwise the accused holds all of his stake under cases of
+    /// friends, renews them until he has left, and nobody else's case ever reaches it.
     function freeze(address account, bytes32 id, uint16 shareBps, uint48 duration) external returns (uint128 amount) {
         _onlySlasher();
         if (shareBps == 0 || shareBps > WHOLE_BPS) revert ShareOutOfBounds();
@@ -113,10 +120,7 @@ contract StakeRegistry is Keys, Slashers {
         if (held.convictedAt != 0 && _now() >= held.convictedAt + potWindow) revert Convicted();
         Frozen storage share = _frozen[_idOf(msg.sender, id)];
         if (share.until != 0) revert IdUsed();
-        uint128 bond = held.active + held.queued;
-        uint128 free = bond - held.frozen;
-        amount = uint128(uint256(bond) * shareBps / WHOLE_BPS);
-        if (amount > free) amount = free;
+        amount = uint128(uint256(held.active + held.queued) * shareBps / WHOLE_BPS);
         if (amount == 0) revert NothingToMove();
         held.frozen += amount;
         share.account = account;
@@ -125,10 +129,12 @@ contract StakeRegistry is Keys, Slashers {
         emit StakeFrozenFor(account, msg.sender, id, amount, share.until);
     }
 
-    /// @notice Takes a frozen share and divides it.
+    /// @notice Takes a frozen share, or what is left of the stake if that is less, and divides it.
     function settle(bytes32 id, address client, uint128 refund, address[] calldata right) external {
         (address account, uint128 amount, uint48 until) = _unfreeze(msg.sender, id);
         if (_now() >= until) revert TooLate();
+        uint128 bond = _accounts[account].active + _accounts[account].queued;
+        if (amount > bond) amount = bond;
         _take(account, amount);
         _divide(account, amount, client, refund, right);
     }
@@ -196,13 +202,20 @@ contract StakeRegistry is Keys, Slashers {
     function _reward(address account, uint128 rewards, address[] memory right) private returns (uint128 rewarded) {
         if (right.length == 0) return 0;
         uint128 each = rewards / uint128(right.length);
+        address before = address(0);
         for (uint256 i = 0; i < right.length; ++i) {
             // A name counts once, and the loser's own does not count.
-            if (i != 0 && right[i] <= right[i - 1]) revert NotAscending();
+            if (right[i] <= before) revert NotAscending();
+            before = right[i];
             if (right[i] == account || right[i] == _accounts[account].operator) continue;
             _credit(right[i], each);
             rewarded += each;
         }
+    }
+
+    /// @dev Whether an announcement goes before a conviction that somebody else was faster with.
+    function _isFresh(uint48 announcedAt, uint48 convictedAt) private pure returns (bool) {
+        return announcedAt < convictedAt && announcedAt + ANNOUNCED_MAX >= convictedAt;
     }
 
     function _idOf(address slasher, bytes32 id) private pure returns (bytes32) {

@@ -14,12 +14,15 @@ export const SigningKeyStruct = defineStruct<SigningKey>('SigningKey', [
 
 /** What a client owes a gateway in all since its escrow's epoch began, in base units of the token. */
 export interface Voucher {
+  /** The `Settlement` that holds the escrow: one registry may have several. */
+  readonly settlement: Address;
   readonly client: Address;
   readonly gateway: Address;
   readonly epoch: bigint;
   readonly cumulative: bigint;
 }
 export const VoucherStruct = defineStruct<Voucher>('Voucher', [
+  ['settlement', 'address'],
   ['client', 'address'],
   ['gateway', 'address'],
   ['epoch', 'uint64'],

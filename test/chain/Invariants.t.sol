@@ -104,11 +104,13 @@ contract InvariantsTest {
         _eq(_rulingBonds(), _balance(address(_rulings)));
     }
 
-    /// Reference invariants 2 and 4: what a case can still take has not left; queues sum to what is queued.
+    /// Reference invariants 2 and 4: no withdrawal has cut into what open cases can take; what is frozen is the sum of their
+    /// shares; queues sum to what is queued.
     function _frozenStakeIsThere() private view {
+        require(!_handler.cutIntoFrozen());
         for (uint256 i = 0; i < 4; ++i) {
             Account memory held = _registry.accountOf(_everybody[i]);
-            require(held.frozen <= held.active + held.queued);
+            _eq(_frozenFor(_everybody[i]), held.frozen);
             Unbonding[] memory queue = _registry.unbondingsOf(_everybody[i]);
             uint256 queued;
             for (uint256 j = 0; j < queue.length; ++j) queued += queue[j].amount;
@@ -146,6 +148,25 @@ contract InvariantsTest {
         Pool memory pool = _settlement.poolOf(_everybody[3]);
         _eq(pool.paid, pool.committed);
         _eq(_balance(address(_settlement)), 0);
+    }
+
+    function _frozenFor(address account) private view returns (uint256 sum) {
+        for (uint256 i = 0;; ++i) {
+            try _handler.cases(i) returns (bytes32 id) {
+                StakeRegistry.Frozen memory share = _registry.frozenOf(address(_rulings), id);
+                if (share.account == account) sum += share.amount;
+            } catch {
+                break;
+            }
+        }
+        for (uint256 i = 0;; ++i) {
+            try _handler.demands(i) returns (bytes32 id) {
+                StakeRegistry.Frozen memory share = _registry.frozenOf(address(_evidence), id);
+                if (share.account == account) sum += share.amount;
+            } catch {
+                return sum;
+            }
+        }
     }
 
     function _booked() private view returns (uint256 sum) {

@@ -173,6 +173,8 @@ contract RulingsTest is Base {
         division.right = new address[](2);
         (division.right[0], division.right[1]) = (stranger, stranger);
         _ruleFails(caseId, division);
+        division.right[0] = address(0);
+        _ruleFails(caseId, division);
         division.right = new address[](16);
         for (uint256 i = 0; i < 16; ++i) division.right[i] = address(uint160(i + 1));
         _ruleFails(caseId, division);

@@ -7,7 +7,7 @@ import {
     NotFrozen,
     ShareOutOfBounds
 } from "../../contracts/chain/StakeRegistry.sol";
-import {Convicted} from "../../contracts/chain/registry/Accounts.sol";
+import {Convicted, StakeFrozen} from "../../contracts/chain/registry/Accounts.sol";
 import {
     NothingToMove,
     TimeOutOfBounds,
@@ -75,12 +75,50 @@ contract SlashingTest is Base {
         registry.freeze(_account, ID, 1_000, 1);
     }
 
-    /// Two cases cannot spend one stake: a share is of the whole bond, and only what is free is frozen.
-    function test_freeze_twoCases_reserveDifferentStake() public {
-        _assertEq(registry.freeze(_account, "a", 7_000, 1), STAKE * 7 / 10);
-        _assertEq(registry.freeze(_account, "b", 7_000, 1), STAKE * 3 / 10);
+    /// Nobody's case is kept out by others, and two cases cannot spend one stake: the second takes what the first has left.
+    function test_freeze_casesOverMoreThanTheStake_spendItOnce() public {
+        _assertEq(registry.freeze(_account, "a", 5_000, 10), STAKE / 2);
+        _assertEq(registry.freeze(_account, "b", 5_000, 10), STAKE / 2);
+        require(registry.isCovered(_account));
+        _assertEq(registry.freeze(_account, "c", 7_000, 10), STAKE * 7 / 10);
+        require(!registry.isCovered(_account));
+        _assertEq(registry.accountOf(_account).frozen, STAKE * 17 / 10);
+        registry.settle("c", address(0), 0, new address[](0));
+        registry.settle("a", address(0), 0, new address[](0));
+        registry.settle("b", address(0), 0, new address[](0));
+        _assertEq(registry.accountOf(_account).active, 0);
+        _assertEq(registry.accountOf(_account).frozen, 0);
+        _assertEq(registry.credits(registry.BURN()), STAKE);
         vm.expectRevert(NothingToMove.selector);
-        registry.freeze(_account, "c", 1, 1);
+        registry.freeze(_account, "d", 10_000, 1);
+    }
+
+    /// More is frozen than there is: nothing can leave, neither to the account nor into a conviction's pot.
+    function test_withdrawAndCollect_whileNotCovered_takeNothing() public {
+        vm.prank(_account);
+        registry.unbond(_account, 10);
+        _later(UNBOND);
+        registry.freeze(_account, "a", 10_000, 21 days);
+        registry.freeze(_account, "b", 1, 1);
+        vm.prank(_account);
+        vm.expectRevert(StakeFrozen.selector);
+        registry.withdraw(_account, 0, _account);
+        registry.convict(_key, stranger, 0);
+        _later(POT);
+        vm.expectRevert(NothingToMove.selector);
+        registry.collect(_account);
+        registry.release(address(this), "a");
+        registry.collect(_account);
+        _assertEq(registry.accountOf(_account).active + registry.accountOf(_account).queued, 100);
+    }
+
+    function test_bondOf_countsWhatCanBeLost() public {
+        vm.prank(_account);
+        registry.unbond(_account, 10);
+        _assertEq(registry.bondOf(_account), STAKE);
+        _assertEq(registry.bondOf(stranger), 0);
+        registry.convict(_key, stranger, 0);
+        _assertEq(registry.bondOf(_account), 0);
     }
 
     function test_freeze_countsQueuedStake() public {
@@ -191,6 +229,9 @@ contract SlashingTest is Base {
         (right[0], right[1]) = (stranger, stranger);
         vm.expectRevert(NotAscending.selector);
         registry.settle(ID, address(0), 0, right);
+        right[0] = address(0);
+        vm.expectRevert(NotAscending.selector);
+        registry.settle(ID, address(0), 0, right);
         vm.expectRevert(ShareOutOfBounds.selector);
         registry.settle(ID, address(0), 0, new address[](16));
         right = new address[](15);
@@ -207,6 +248,26 @@ contract SlashingTest is Base {
         registry.convict(_key, address(0x1), uint48(block.timestamp));
     }
 
+    /// Whoever announced first stays the reporter, though a later announcement is shown after his proof.
+    function test_convict_firstAnnouncement_isKept() public {
+        uint48 announcedAt = uint48(block.timestamp);
+        _later(10);
+        registry.convict(_key, stranger, announcedAt);
+        vm.expectRevert(Convicted.selector);
+        registry.convict(_key, address(0x1), announcedAt);
+        vm.expectRevert(Convicted.selector);
+        registry.convict(_key, address(0x1), announcedAt + 1);
+        registry.convict(_key, address(0x1), announcedAt - 1);
+        require(registry.accountOf(_account).reporter == address(0x1));
+    }
+
+    /// An announcement of more than a day before counts for nothing, whoever proves with it.
+    function test_convict_firstAnnouncementTooOld_isBeaten() public {
+        registry.convict(_key, stranger, uint48(block.timestamp - 1 days - 1));
+        registry.convict(_key, address(0x1), uint48(block.timestamp - 1));
+        require(registry.accountOf(_account).reporter == address(0x1));
+    }
+
     function test_convict_announcedBefore_takesTheReward() public {
         registry.convict(_key, stranger, type(uint48).max);
         uint48 convictedAt = uint48(block.timestamp);
@@ -218,8 +279,11 @@ contract SlashingTest is Base {
         // Only what was announced earlier still goes before it.
         vm.expectRevert(Convicted.selector);
         registry.convict(_key, address(0x2), convictedAt - 1);
+        vm.expectRevert(Convicted.selector);
         registry.convict(_key, address(0x2), convictedAt - 1 - 1 days);
+        registry.convict(_key, address(0x2), convictedAt - 1 days);
         require(registry.accountOf(_account).reporter == address(0x2));
+        _assertEq(registry.accountOf(_account).convictedAt, convictedAt);
     }
 
     function test_convict_announcedButPotOver_reverts() public {

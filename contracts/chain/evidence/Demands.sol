@@ -116,7 +116,8 @@ abstract contract Demands is GatewayFaults {
         if (_signerOf(commitmentHash, commitmentSignature) != ticket.provider) revert NotProven();
         if (!_inRound(ticket.roundId, chunk)) revert NotProven();
         // SAFETY: a gateway that is not staked could demand with tickets that it makes up afterwards, for nothing.
-        if (registry.answers(gatewayKey) == address(0)) revert NotProven();
+        address issuer = registry.answers(gatewayKey);
+        if (issuer == address(0) || registry.bondOf(issuer) < demandBond) revert NotProven();
         id = keccak256(abi.encode(Fault.NonReveal, ticket.provider, ticket.jobId, chunk.index, chunk.commitment));
         _open(id, ticket.provider, Fault.NonReveal, chunk.index, 0, chunk.commitment);
     }
@@ -161,8 +162,10 @@ abstract contract Demands is GatewayFaults {
         if (block.timestamp < demand.answerBy) revert TooEarly(demand.answerBy);
         demand.status = Status.Silent;
         bonds[demand.demander] += demandBond;
-        address[] memory right = new address[](1);
-        right[0] = demand.demander;
+        // SAFETY: silence needs nobody else. Who is accused of more than he has must not save a part of it from those whom
+        // the other cases would pay, by demands of a friend that he does not answer: then all of it is burned.
+        address[] memory right = new address[](registry.isCovered(demand.account) ? 1 : 0);
+        if (right.length != 0) right[0] = demand.demander;
         registry.settle(id, address(0), 0, right);
         emit StayedSilent(id, demand.account);
         emit Proven(demand.fault, demand.account, demand.subject, id);

@@ -7,6 +7,8 @@ import {Account, NotController, NothingToMove, RegistryState, TooEarly, Unbondin
 
 /// @notice Thrown when the caller has an account already.
 error AccountExists();
+/// @notice Thrown when an account is opened before the first slashers are named.
+error NotOpenYet();
 /// @notice Thrown when an account was convicted: its stake is gone.
 error Convicted();
 /// @notice Thrown when an account has as many unbondings as it may have.
@@ -37,6 +39,7 @@ abstract contract Accounts is RegistryState {
     /// @notice Opens the caller's account.
     /// @param manifestHash SHA-256 of the manifest's canonical JSON (SPEC.md §6.1), or zero
     function open(bytes32 manifestHash) external {
+        if (!isOpen) revert NotOpenYet();
         Account storage account = _accounts[msg.sender];
         if (account.openedAt != 0) revert AccountExists();
         account.operator = msg.sender;
@@ -91,7 +94,7 @@ abstract contract Accounts is RegistryState {
         Unbonding[] storage queue = _unbondings[account];
         Unbonding storage entry = queue[index];
         if (_now() < entry.readyAt) revert TooEarly(entry.readyAt);
-        uint128 free = held.active + held.queued - held.frozen;
+        uint128 free = _free(held);
         uint128 amount = entry.amount < free ? entry.amount : free;
         if (amount == 0) revert StakeFrozen();
         held.queued -= amount;
@@ -132,6 +135,24 @@ abstract contract Accounts is RegistryState {
 
     function logOriginOf(address account) external view returns (bytes32) {
         return _accounts[account].logOriginHash;
+    }
+
+    /// @notice What an account can still lose: its stake, active and queued; nothing once it was convicted.
+    function bondOf(address account) external view returns (uint128) {
+        Account storage held = _accounts[account];
+        return held.convictedAt == 0 ? held.active + held.queued : 0;
+    }
+
+    /// @notice Whether the stake covers all that open cases have frozen.
+    function isCovered(address account) external view returns (bool) {
+        Account storage held = _accounts[account];
+        return held.frozen <= held.active + held.queued;
+    }
+
+    /// @dev What no open case can still take.
+    function _free(Account storage held) internal view returns (uint128) {
+        uint128 bond = held.active + held.queued;
+        return bond > held.frozen ? bond - held.frozen : 0;
     }
 
     /// @dev Whether the account exists and was not convicted.

@@ -24,6 +24,12 @@ interface IStakeRegistry {
     /// @notice keccak256 of the origin of the account's log, or zero.
     function logOriginOf(address account) external view returns (bytes32);
 
+    /// @notice What an account can still lose: its stake, active and queued; nothing once it was convicted.
+    function bondOf(address account) external view returns (uint128);
+
+    /// @notice Whether the stake covers all that open cases have frozen. Where it does not, a slash leaves less for another.
+    function isCovered(address account) external view returns (bool);
+
     /// @notice Whether `slasher` has power over stake now.
     function isSlasher(address slasher) external view returns (bool);
 
@@ -32,13 +38,14 @@ interface IStakeRegistry {
     /// @param announcedAt when the reporter announced this evidence, 0 if never
     function convict(address key, address reporter, uint48 announcedAt) external returns (address account);
 
-    /// @notice Reserves a share of an account's stake for one case. Only slashers.
+    /// @notice Holds a share of an account's stake for one case. Only slashers.
     /// @param id unique per slasher, for ever
-    /// @param shareBps of the whole bond, frozen parts included
+    /// @param shareBps of the whole bond, frozen parts included; shares of several cases may be more than the whole
     /// @param duration seconds after which anybody may release it
     function freeze(address account, bytes32 id, uint16 shareBps, uint48 duration) external returns (uint128 amount);
 
-    /// @notice Takes what is frozen and divides it (spec-chain.md, "Division"). Only the slasher that froze it.
+    /// @notice Takes what is frozen, at most what is left, and divides it (spec-chain.md, "Division"). Only the slasher
+    /// that froze it. A slasher that the accused can lose to by himself MUST pay nobody while the stake is not covered.
     function settle(bytes32 id, address client, uint128 refund, address[] calldata right) external;
 
     /// @notice Gives a frozen share back: its slasher at any time, anybody once its time is over.

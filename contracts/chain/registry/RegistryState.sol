@@ -72,6 +72,8 @@ abstract contract RegistryState is Ownable2Step, ReentrancyGuardTransient {
     uint48 public pausedUntil;
     /// @notice How many accounts were ever opened.
     uint48 public accountCount;
+    /// @notice Whether the first slashers are named, and accounts may be opened.
+    bool public isOpen;
 
     mapping(address account => Account) internal _accounts;
     mapping(address account => Unbonding[]) internal _unbondings;

@@ -5,7 +5,7 @@ import {RegistryState} from "./RegistryState.sol";
 
 /// @notice Thrown when the caller has no power over stake.
 error NotSlasher();
-/// @notice Thrown when first slashers are named after somebody opened an account.
+/// @notice Thrown when first slashers are named twice.
 error AlreadyOpen();
 /// @notice Thrown when a slasher is added or retired twice.
 error SlasherKnown();
@@ -36,9 +36,10 @@ abstract contract Slashers is RegistryState {
     event SlasherAdded(address indexed slasher, uint48 from);
     event SlasherRetired(address indexed slasher, uint48 until);
 
-    /// @notice Names the slashers that everybody finds when he comes: only before the first account.
+    /// @notice Names the slashers that everybody finds when he comes, once: nobody can open an account before.
     function installSlashers(address[] calldata first) external onlyOwner {
-        if (accountCount != 0) revert AlreadyOpen();
+        if (isOpen) revert AlreadyOpen();
+        isOpen = true;
         for (uint256 i = 0; i < first.length; ++i) _add(first[i], _now());
     }
 

@@ -25,7 +25,7 @@ struct Channel {
 /// @title Escrow of clients: cumulative vouchers, and a way out that needs nobody
 abstract contract Escrow is SettlementState {
     bytes32 private constant VOUCHER =
-        keccak256("Voucher(address client,address gateway,uint64 epoch,uint128 cumulative)");
+        keccak256("Voucher(address settlement,address client,address gateway,uint64 epoch,uint128 cumulative)");
 
     /// @notice Seconds from the start of an exit to its end: the gateway's time to redeem its last voucher.
     uint48 public immutable exitDelay;
@@ -42,11 +42,16 @@ abstract contract Escrow is SettlementState {
         exitDelay = _boundedDelay(exitDelay_);
     }
 
-    /// @notice Puts the caller's money into escrow for one gateway.
+    /// @notice Puts the caller's money into escrow for one gateway. Calls off an exit: otherwise one that was begun before
+    /// could end in the block after the deposit.
     function deposit(address gateway, uint128 amount) external nonReentrant {
         _receive(amount);
         Channel storage channel = _channels[msg.sender][gateway];
         channel.deposited += amount;
+        if (channel.exitAt != 0) {
+            channel.exitAt = 0;
+            emit ExitCancelled(msg.sender, gateway);
+        }
         emit Deposited(msg.sender, gateway, channel.epoch, amount);
     }
 
@@ -59,7 +64,7 @@ abstract contract Escrow is SettlementState {
         if (epoch != channel.epoch) revert WrongEpoch();
         if (cumulative > channel.deposited) revert Underfunded();
         if (cumulative <= channel.redeemed) revert NothingNew();
-        bytes32 structHash = keccak256(abi.encode(VOUCHER, client, gateway, epoch, cumulative));
+        bytes32 structHash = keccak256(abi.encode(VOUCHER, address(this), client, gateway, epoch, cumulative));
         if (_signerOf(structHash, signature) != client) revert InvalidSignature();
         uint128 amount = cumulative - channel.redeemed;
         channel.redeemed = cumulative;

@@ -8,14 +8,15 @@ import {AssayDomain} from "../lib/AssayDomain.sol";
 import {IStakeRegistry} from "../registry/IStakeRegistry.sol";
 import {NotController, NothingToMove, Paused, TimeOutOfBounds, TokenTookFee} from "../registry/RegistryState.sol";
 
-/// @dev One gateway's money: what came in, what was promised to providers, what went out.
+/// @dev One gateway's money: what came in, what was promised to providers, what went out. Packed so that a root writes one
+/// slot of it, and a claim another.
 struct Pool {
     uint128 funded;
     uint128 paid;
-    uint128 withdrawn;
     uint128 committed;
     uint64 rootCount;
     uint64 logSize;
+    uint128 withdrawn;
 }
 
 /// @title Token and pools of the Settlement

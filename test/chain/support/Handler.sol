@@ -27,6 +27,8 @@ contract Handler is SettlementBase {
     uint128 public voucher;
     uint128 public honestPut;
     uint128 public honestTaken;
+    /// @dev Whether a withdrawal left less than what open cases can take.
+    bool public cutIntoFrozen;
     Division private _none;
 
     function setUp() public override {
@@ -59,6 +61,8 @@ contract Handler is SettlementBase {
         vm.prank(account);
         registry.withdraw(account, index % 8, account);
         if (who % 3 == 0) honestTaken += uint128(token.balanceOf(account) - before);
+        Account memory held = registry.accountOf(account);
+        if (held.active + held.queued < held.frozen) cutIntoFrozen = true;
     }
 
     function equivocate(uint8 who) external {

@@ -16,8 +16,9 @@ abstract contract SettlementBase is Base {
     }
 
     function _voucher(address to, uint64 epoch, uint128 cumulative) internal view returns (bytes memory) {
-        bytes32 typeHash = keccak256("Voucher(address client,address gateway,uint64 epoch,uint128 cumulative)");
-        return _sign(0xC11E, keccak256(abi.encode(typeHash, _client(), to, epoch, cumulative)));
+        bytes32 typeHash =
+            keccak256("Voucher(address settlement,address client,address gateway,uint64 epoch,uint128 cumulative)");
+        return _sign(0xC11E, keccak256(abi.encode(typeHash, settlement, _client(), to, epoch, cumulative)));
     }
 
     function _redeem(uint64 epoch, uint128 cumulative) internal {
