@@ -27,7 +27,7 @@ export type CompletionBody = z.infer<typeof completionBodySchema>;
 
 /**
  * Checks the shape of a body.
- * @throws {ProtocolError} `invalid_request`, or `unsupported_parameter` for log-probabilities of an echoed prompt
+ * @throws {ProtocolError} `invalid_request`, or `unsupported_parameter` for what OpenAI takes and nobody here could answer for
  */
 export function parseCompletionBody(given: Readonly<Record<string, unknown>>): CompletionBody {
   const { prompt } = given;
@@ -36,12 +36,18 @@ export function parseCompletionBody(given: Readonly<Record<string, unknown>>): C
     const message = `Invalid 'prompt': expected at most ${CHOICES_MAX} prompts.`;
     throw new ProtocolError('invalid_request', message, { param: 'prompt' });
   }
+  if (given.max_tokens === 0) {
+    throw unserved('max_tokens', 'Answers without a token are not served: there would be nothing to seal.');
+  }
   const body = parseBody(completionBodySchema, given);
   if (body.echo === true && typeof body.logprobs === 'number') {
-    const message = 'Log-probabilities of an echoed prompt are not served.';
-    throw new ProtocolError('unsupported_parameter', message, { param: 'logprobs' });
+    throw unserved('logprobs', 'Log-probabilities of an echoed prompt are not served: no provider seals them.');
   }
   return body;
+}
+
+function unserved(param: string, message: string): ProtocolError {
+  return new ProtocolError('unsupported_parameter', message, { param });
 }
 
 /** One prompt: its text, or its token ids. */
