@@ -136,7 +136,12 @@ function mountDisputes(app: GatewayApp, auth: GatewayMiddleware, { store }: Publ
   });
 }
 
+/** Reads the log as far as a signed checkpoint covers it: what nobody has signed could be another entry tomorrow. */
 function mountLog(app: GatewayApp, { store, log }: PublicDeps): void {
+  const covered = () => log.latest?.size ?? 0;
+  const requireCovered = (size: number) => {
+    if (size > covered()) throw new ProtocolError('not_found', 'No signed checkpoint covers that much of the log.');
+  };
   app.get('/v1/log/checkpoint', async (c) => {
     const size = await store.read(logSize);
     const checkpoint = await log.covering(size - 1);
@@ -146,7 +151,8 @@ function mountLog(app: GatewayApp, { store, log }: PublicDeps): void {
   app.get('/v1/log/entries', async (c) => {
     const start = parse(zIndex, c.req.query('start') ?? '0', 'start');
     const end = parse(zIndex, c.req.query('end') ?? String(start + ENTRIES_MAX), 'end');
-    const rows = await store.read((handle) => logRange(handle, start, Math.min(end, start + ENTRIES_MAX)));
+    const before = Math.min(end, start + ENTRIES_MAX, covered());
+    const rows = await store.read((handle) => logRange(handle, start, before));
     const data = rows.map(({ logIndex, leafHash, entryJson }) => ({
       index: logIndex,
       leaf_hash: leafHash,
@@ -157,11 +163,13 @@ function mountLog(app: GatewayApp, { store, log }: PublicDeps): void {
   app.get('/v1/log/inclusion', async (c) => {
     const index = parse(zIndex, c.req.query('index'), 'index');
     const size = parse(zIndex, c.req.query('size'), 'size');
+    requireCovered(size);
     return c.json({ index, size, proof: await store.read((handle) => logInclusion(handle, index, size)) });
   });
   app.get('/v1/log/consistency', async (c) => {
     const from = parse(zIndex, c.req.query('from'), 'from');
     const size = parse(zIndex, c.req.query('size'), 'size');
+    requireCovered(size);
     return c.json({ from, size, proof: await store.read((handle) => logConsistency(handle, from, size)) });
   });
 }

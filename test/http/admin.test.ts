@@ -17,6 +17,7 @@ afterAll(() => network.stop());
 
 const events = (name: string) => lines.map((line) => JSON.parse(line)).filter(({ event }) => event === name);
 const entriesOf = async (type: string) => {
+  await network.call('/v1/log/checkpoint');
   const response = await network.call('/v1/log/entries');
   const { data } = (await response.json()) as { data: { index: number; entry: Record<string, string> }[] };
   return data.filter(({ entry }) => entry.type === type);

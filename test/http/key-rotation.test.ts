@@ -73,6 +73,7 @@ test('a request that runs ends under the old key, the next begins under the new 
   const again = await network.call(path, { headers: { authorization: `Bearer ${API_KEY}` } });
   const saved = JSON.stringify({ ...JSON.parse(before.saved), ...((await again.json()) as object) });
   expect(failedItems(saved, OLD)).toEqual([]);
+  await network.call('/v1/log/checkpoint');
   const entries = (await (await network.call('/v1/log/entries')).json()) as {
     data: { index: number; entry: { type: string; use: string; value: string } }[];
   };

@@ -200,6 +200,7 @@ describe('a dispute', () => {
     expect(after.answer).toMatchObject({ left: 3, positions: [] });
     expect(after.moves.map(({ kind }) => kind)).toContain('answered');
     expect((await answer(items)).status).toBe(400);
+    await network.call('/v1/log/checkpoint');
     const entries = (await (await network.call('/v1/log/entries')).json()) as { data: { entry: { kind?: string } }[] };
     expect(entries.data.filter(({ entry }) => entry.kind === 'answered')).toHaveLength(1);
   });
