@@ -11,8 +11,8 @@ import { type CliIo, reasonOf } from './cli-io.ts';
 
 const USAGE = `assay fsck --data-folder <folder>
 
-Checks a gateway's database against itself: books, holds, log, checkpoints, draws, epochs, jobs, attestations, receipts, disputes
-and idempotency keys. Prints one line for each thing that is wrong: code, what it is about, what was found, what it means.
+Checks a gateway's database against itself: books, holds, budgets, log, checkpoints, signing keys, draws, epochs, jobs,
+attestations, receipts, disputes and idempotency keys. Prints one line for each thing that is wrong: code, what it is about, what was found, what it means.
 Changes nothing, and may run beside the gateway. Reads the whole database into memory.
 
   --data-folder <folder>   data folder of a gateway (assay.sqlite is in it)

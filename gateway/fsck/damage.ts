@@ -31,6 +31,8 @@ export const DAMAGES = {
   round_wrong: 'a round is not of the request that it is stored for, or an answer shows another root',
   dispute_wrong: 'a dispute does not match its job or its moves',
   dispute_move_wrong: 'a move of a dispute is not the one that was signed and logged',
+  budget_wrong: 'the budget of an API key does not count what its requests were quoted and charged',
+  signing_key_wrong: 'a signing key of the gateway is not as the log announced it, or not exactly one signs',
   idempotency_wrong: 'an idempotency key points at a call that is not its own, or has an answer that the call has not',
 } as const;
 

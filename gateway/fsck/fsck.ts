@@ -2,6 +2,7 @@
 import type { FileReport, WholeDatabase } from '../store/whole-database.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { checkDisputes } from './check-disputes.ts';
+import { checkKeys } from './check-keys.ts';
 import { checkLog, type FsckKeys } from './check-log.ts';
 import { checkMoney } from './check-money.ts';
 import { checkRequests } from './check-requests.ts';
@@ -15,6 +16,7 @@ export function findDamage(report: FileReport, rows: WholeDatabase, keys: FsckKe
     ...report.integrity.map((text) => damage('file_damaged', '', text)),
     ...report.danglingTables.map((table) => damage('dangling_reference', table, 'foreign key')),
     ...checkMoney(rows),
+    ...checkKeys(rows, log.entries),
     ...log.found,
     ...checkRequests(rows, log.entries),
     ...checkWork(rows, keys),

@@ -12,6 +12,8 @@ type Rows<K extends keyof Tables> = readonly Tables[K]['$inferSelect'][];
 /** All tables that the checks read, each in the order of its key. */
 export interface WholeDatabase {
   readonly apiKeys: Rows<'apiKeys'>;
+  readonly keyBudgets: Rows<'keyBudgets'>;
+  readonly signingKeys: Rows<'signingKeys'>;
   readonly providers: Rows<'providers'>;
   readonly epochs: Rows<'epochs'>;
   readonly draws: Rows<'draws'>;
@@ -64,6 +66,8 @@ async function readRows({ db, tables }: Handle): Promise<WholeDatabase> {
   const { logEntries, logNodes, draws, disputeMoves } = tables;
   return {
     apiKeys: await db.select().from(tables.apiKeys),
+    keyBudgets: await db.select().from(tables.keyBudgets).orderBy(asc(tables.keyBudgets.keyId)),
+    signingKeys: await db.select().from(tables.signingKeys).orderBy(asc(tables.signingKeys.logIndex)),
     providers: await db.select().from(tables.providers),
     epochs: await db.select().from(tables.epochs).orderBy(asc(tables.epochs.epoch)),
     draws: await db.select().from(draws).orderBy(asc(draws.epoch), asc(draws.drawIndex)),

@@ -145,6 +145,17 @@ const HARMS: readonly (readonly [DamageCode, string])[] = [
     'dispute_move_wrong',
     'update dispute_moves set signature = (select signature from dispute_moves m where m.move_index = 0 limit 1) where move_index = 1',
   ],
+  ['budget_wrong', 'update key_budgets set spent_nano = spent_nano - 1'],
+  ['budget_wrong', 'update key_budgets set period_spent_nano = period_spent_nano - 1'],
+  ['budget_wrong', 'update key_budgets set spent_nano = 0, period_spent_nano = 0'],
+  ['budget_wrong', 'update key_budgets set period_spent_nano = spent_nano + 1'],
+  ['signing_key_wrong', `update signing_keys set address = '0x${'ab'.repeat(20)}' where state = 'active'`],
+  ['signing_key_wrong', 'update signing_keys set log_index = 1 where key_id = (select max(key_id) from signing_keys)'],
+  ['signing_key_wrong', "update signing_keys set state = 'past' where state = 'active'"],
+  ['signing_key_wrong', "update signing_keys set state = 'active' where state = 'past'"],
+  ['signing_key_wrong', "delete from signing_keys where state = 'active'"],
+  ['signing_key_wrong', 'delete from signing_keys'],
+  ['signing_key_wrong', "update signing_keys set activated_at_ms = null where state = 'active'"],
   ['idempotency_wrong', `update idempotency_keys set key_id = 'other' where ${one('idempotency_keys')}`],
 ];
 
