@@ -60,6 +60,32 @@ const CHATS = [
   },
 ].map((body) => sampleOf(JSON.stringify(body)));
 
+const TEXTS = [
+  { model: 'minnow-5m', prompt: CANARY },
+  { model: 'minnow-5m', prompt: [1, 300, 42], max_tokens: 4, echo: true, user: CANARY },
+  {
+    model: 'minnow-5m:quorum-3',
+    prompt: [CANARY, 'and?'],
+    max_tokens: 9,
+    n: 2,
+    logprobs: 3,
+    temperature: 0.5,
+    seed: -4,
+    stop: [CANARY],
+    stream: true,
+    stream_options: { include_usage: true },
+    best_of: 1,
+    suffix: '',
+  },
+  {
+    model: 'minnow-5m',
+    prompt: [[5, 300], [7]],
+    logit_bias: { 17: 5 },
+    verification: { mode: 'quorum', n: 5 },
+    echo: false,
+  },
+].map((body) => sampleOf(JSON.stringify(body)));
+
 /** `METHOD path`, header lines, a blank line, a body. */
 const CALLS = [
   'GET /v1/log/entries?start=0&end=9\n\n',
@@ -86,6 +112,8 @@ const CALLS = [
   'GET /v1/provider/account\nassay-provider: 0x11\n\n',
   'POST /v1/provider/applications\n\n{"url":"http://127.0.0.1:1"}',
   `POST /v1/chat/completions\n\n{"model":"toy","messages":[{"role":"user","content":"${CANARY}"}]}`,
+  `POST /v1/completions\n\n{"model":"toy","prompt":["${CANARY}",""],"max_tokens":2,"echo":true}`,
+  'POST /v1/quote\n\n{"model":"toy","prompt":[[5],[6,7]],"max_tokens":3,"n":2}',
 ].map(sampleOf);
 
 /** Nobody can be reached in the fuzzed gateway, so that a call that is right ends here. */
@@ -93,8 +121,8 @@ const NOBODY = ['committee_unavailable', 'reserve_empty', 'inconclusive', 'provi
 
 export async function gatewayTargets(recorded: Recorded): Promise<Targets> {
   const chat = await serveScripted();
-  const spoken = async (init: RequestInit): Promise<Fate> => {
-    const request = new Request('http://gateway/v1/chat/completions', { method: 'POST', ...init });
+  const spoken = async (init: RequestInit, route = 'chat/completions'): Promise<Fate> => {
+    const request = new Request(`http://gateway/v1/${route}`, { method: 'POST', ...init });
     const fate = await judgeResponse(await chat.fetch(request));
     for (const line of chat.logLines.splice(0)) refuseCanary(line.replace(CORRELATION, ''), 'a log');
     chat.requests.length = 0;
@@ -102,13 +130,20 @@ export async function gatewayTargets(recorded: Recorded): Promise<Targets> {
     return fate;
   };
   const authorization = `Bearer ${API_KEY}`;
+  const headers = { authorization, 'content-type': 'application/json' };
   const routes = await routesTarget(recorded);
   const list: Target[] = [
     {
       name: 'gateway: chat body',
       weight: 3,
       samples: CHATS,
-      run: (input) => spoken({ headers: { authorization, 'content-type': 'application/json' }, body: input.slice() }),
+      run: (input) => spoken({ headers, body: input.slice() }),
+    },
+    {
+      name: 'gateway: completion body',
+      weight: 2,
+      samples: TEXTS,
+      run: (input) => spoken({ headers, body: input.slice() }, 'completions'),
     },
     {
       name: 'gateway: headers',

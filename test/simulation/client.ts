@@ -52,7 +52,8 @@ async function askOnce(plan: RequestPlan, clock: Clock, door: Door): Promise<Ans
       () => undefined,
     );
   }
-  const request = new Request('http://gateway/v1/chat/completions', {
+  const route = plan.body.prompt === undefined ? 'chat/completions' : 'completions';
+  const request = new Request(`http://gateway/v1/${route}`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${API_KEY}`,

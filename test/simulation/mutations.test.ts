@@ -88,6 +88,14 @@ test('a count that trusts the larger cluster accepts a wrong answer: said', asyn
   expect(found.join('\n')).toContain('although its tokens are not the honest ones');
 });
 
+test('of several prompts one that is answered wrongly: said, and which', async () => {
+  const body = { messages: undefined, prompt: ['What is', 'broken?'] };
+  expect(await violationsOf(scenario(HONEST, {}, body))).toEqual([]);
+  broken.count = true;
+  const found = await violationsOf(scenario(['smaller_model', 'smaller_model', 'smaller_model', null], {}, body));
+  expect(found.join('\n')).toMatch(/choice 1 \w+ although its tokens are not the honest ones/);
+});
+
 test('an honest machine that is convicted and slashed: said', async () => {
   // Who is called honest lies in fact, which for the checker is an honest machine that lost.
   const found = await violationsOf(scenario(['smaller_model', null, null, null]), {}, (run) => {

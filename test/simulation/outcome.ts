@@ -1,6 +1,7 @@
 /** What a client holds after its request: an attested answer, a clear error, or nothing because it left. */
 import { parseAttestation, type Statement } from '#protocol/attestation';
 import { contentOfChunks, contentOfCompletion, type ResponseContent } from '#protocol/content';
+import { contentOfText, contentOfTextChunks } from '#protocol/text-content';
 import { parseSavedResponse } from '#protocol/verify-saved';
 import type { Answer } from './simulation.ts';
 
@@ -32,19 +33,20 @@ export function outcomeOf(answer: Answer): Outcome {
 
 function read({ status, text, plan }: Answer): Outcome {
   if (status === 0) return { kind: 'left' };
-  if (plan.body.stream === true && status === 200) return streamOutcome(text);
+  const isChat = plan.body.prompt === undefined;
+  if (plan.body.stream === true && status === 200) return streamOutcome(text, isChat);
   if (status !== 200) return errorOf(parse(text), status);
-  return answered(text, contentOfCompletion(parse(text)));
+  return answered(text, (isChat ? contentOfCompletion : contentOfText)(parse(text)));
 }
 
-function streamOutcome(text: string): Outcome {
+function streamOutcome(text: string, isChat: boolean): Outcome {
   const frames = text
     .split('\n\n')
     .filter((frame) => frame.startsWith('data: '))
     .map((frame) => frame.slice('data: '.length));
   const last = frames.at(-1);
   if (last !== '[DONE]') return errorOf(parse(last ?? ''), 200);
-  return answered(text, contentOfChunks(frames.slice(0, -1).map(parse)));
+  return answered(text, (isChat ? contentOfChunks : contentOfTextChunks)(frames.slice(0, -1).map(parse)));
 }
 
 function answered(text: string, content: ResponseContent | null): Outcome {

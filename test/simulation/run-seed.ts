@@ -1,6 +1,7 @@
 /** One seed from scenario to verdict. */
 import { livenessViolations } from './liveness.ts';
 import { outcomeOf } from './outcome.ts';
+import { promptsOf } from './prompts.ts';
 import { safetyViolations } from './safety.ts';
 import { type Scenario, scenarioOf } from './scenario.ts';
 import { type SimulateOptions, simulate } from './simulation.ts';
@@ -20,7 +21,7 @@ export interface Report {
 }
 
 /** The families of scenarios, by the name that a replay names them with. */
-export const SCENARIOS = { usual: scenarioOf, swarm: swarmOf } as const;
+export const SCENARIOS = { usual: scenarioOf, swarm: swarmOf, prompts: promptsOf } as const;
 export type ScenarioKind = keyof typeof SCENARIOS;
 
 /** Runs a scenario. */

@@ -4,8 +4,10 @@ import type { Statement } from '#protocol/attestation';
 import { choicesOf } from '#protocol/choices';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { LOGIT_SCALE, margin } from '#protocol/evidence';
+import { promptOfChoice } from '#protocol/prompt-groups';
 import { verifyResponse } from '#protocol/verify';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
+import type { GenerateRequest } from '../../provider/engine/engine.ts';
 import { STAKE_NANO, stakeOf, testLogSigner } from '../fixtures/network.ts';
 import { logProblems } from './log-problems.ts';
 import { moneyProblems } from './money-problems.ts';
@@ -36,15 +38,18 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
   const problems: string[] = [];
   run.witness.answer(outcome.compact, outcome.checkpoint);
   const choices = choicesOf(statement);
-  if (choices.length !== (answer.plan.body.n ?? 1)) problems.push(`${choices.length} choices`);
+  const asked = readRequest(answer.requestText, TOY_MODEL.text, null);
+  if (choices.length !== asked.choices) problems.push(`${choices.length} choices`);
   for (const [index, choice] of choices.entries()) {
     if (!answer.plan.quorum || choice.verdict === 'inconclusive') continue;
-    const wrong = await differsFromHonest(run, answer, choice);
+    const of = { prompts: asked.prompts.length, choices: asked.choices };
+    const promptIds = asked.prompts[promptOfChoice(index, of)]!.ids!;
+    const wrong = await differsFromHonest(run, { promptIds, sampling: asked.sampling }, choice);
     if (wrong !== null) problems.push(`choice ${index} ${choice.verdict} although ${wrong}`);
   }
   const { items } = verifyResponse({
     response: answer.text,
-    asked: readRequest(answer.requestText, TOY_MODEL.text, null),
+    asked,
     text: TOY_MODEL.text,
     modelDigest: TOY_MODEL.digest,
     trusted: {
@@ -61,10 +66,11 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
 }
 
 /** Compares with an honest machine that is none of the network's. */
-async function differsFromHonest(run: Run, answer: Answer, { request, outputIds }: Statement): Promise<string | null> {
-  const asked = readRequest(answer.requestText, TOY_MODEL.text, null);
-  const { sampling } = asked;
-  const promptIds = asked.prompts[0]!.ids!;
+async function differsFromHonest(
+  run: Run,
+  { promptIds, sampling }: Pick<GenerateRequest, 'promptIds' | 'sampling'>,
+  { request, outputIds }: Statement,
+): Promise<string | null> {
   const seed = BigInt(request.seed);
   const reference = toyMachine();
   const honest: number[] = [];

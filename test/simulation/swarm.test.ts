@@ -13,6 +13,17 @@ test.each(Array.from({ length: SEEDS }, (_, i) => i + 1))(
   },
 );
 
+/** The same with text completions about several prompts, at 0.5 CPU-s each: 15 s. */
+const PROMPT_SEEDS = 30;
+
+test.each(Array.from({ length: PROMPT_SEEDS }, (_, i) => i + 1))(
+  'prompts seed %i: every prompt has its own answer, and all that holds for one holds for several',
+  async (seed) => {
+    const violations = violationsOf(await runSeed(seed, 'prompts'));
+    expect(violations, `replay: npm run sim -- --kind prompts --seed ${seed}`).toEqual([]);
+  },
+);
+
 test('a seed with crashes runs the same way twice, event by event', async () => {
   const twice = [await runSeed(4, 'swarm'), await runSeed(4, 'swarm')];
   expect(twice[0]).toEqual(twice[1]);
