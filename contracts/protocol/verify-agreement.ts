@@ -23,6 +23,10 @@ export function checkAgreement(statement: Statement, opened: OpenedScores): Veri
   if (hasRepeats(members.map((member) => member.operator)) || hasRepeats(members.map((member) => member.provider))) {
     return finding('agreement', 'an operator has two seats', '');
   }
+  if (statement.waves.slice(0, -1).some(({ members }) => members.some(isBehind))) {
+    // Who sits in a later wave may have been told what an earlier one had opened.
+    return finding('agreement', 'seats of several waves stand behind the answer', '');
+  }
   if (statement.verdict === 'unverified') {
     const honest = policy.mode === 'single' && members.filter(isBehind).length === 1;
     if (!honest)

@@ -9,8 +9,10 @@ import { FAULTS } from '#protocol/verdict';
 
 /** What decides how long a statement is. */
 export interface StatementShape {
-  /** Of one wave, 1 to 15, extra ones included. */
+  /** Of all waves of a choice together, extra ones included; 1 to 15 a wave. */
   readonly seats: number;
+  /** Of each choice. */
+  readonly waves: number;
   readonly choices: number;
   /** Of each choice. */
   readonly maxTokens: number;
@@ -177,18 +179,18 @@ function chunksOf({ chunkSizes, maxTokens }: Pick<StatementShape, 'chunkSizes' |
 }
 
 /**
- * The most characters of a compact attestation. With 15 seats a chunk of 64 tokens is 69 bytes of root, 15 · (69 + 197) of
+ * The most characters of a compact attestation. With one wave of 15 seats a chunk of 64 tokens is 69 bytes of root, 15 · (69 + 197) of
  * seals and 64 · 5 of tokens in base64, some 91 characters a token: 45,000 tokens; with 3 seats some 160,000.
  */
 export function attestationLengthMax(shape: StatementShape): number {
-  const { seats, choices, maxTokens, vocabSize, nameBytes } = shape;
+  const { seats, waves, choices, maxTokens, vocabSize, nameBytes } = shape;
   const chunks = chunksOf(shape);
   const member = MEMBER_BYTES + nameBytes + chunks * (HASH_BYTES + OPENING_BYTES);
-  const wave = WAVE_BYTES + chunks * HASH_BYTES + seats * member;
+  const sealed = waves * (WAVE_BYTES + chunks * HASH_BYTES) + seats * member;
   const judged = SCORES_MAX * (SCORE_BYTES + nameBytes) + FAULTS_MAX * FAULT_BYTES;
   const passed = shape.skipBytes + shape.asked * SKIP_BYTES;
   const ids = maxTokens * (String(vocabSize).length + 1);
-  const bytes = REST_BYTES + shape.requestBytes + choices * (CHOICE_BYTES + passed + wave + judged + ids);
+  const bytes = REST_BYTES + shape.requestBytes + choices * (CHOICE_BYTES + passed + sealed + judged + ids);
   // `v1.`, base64url, `.`, and a signature of 65 bytes: 87 characters.
   return 3 + Math.ceil((bytes * 4) / 3) + 1 + 87;
 }

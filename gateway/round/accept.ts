@@ -23,7 +23,7 @@ import { chunkSizesOf } from './chunk-plan.ts';
 import { type LinkedAbort, requestLife } from './deadline.ts';
 import { ableEntries, admittedEntries, operatorsOf } from './eligible.ts';
 import { type Offer, offerOf, shapeOfChoice } from './offer.ts';
-import { refuseOversized } from './oversize.ts';
+import { wavesMaxOf } from './oversize.ts';
 import type { AttemptPlan } from './plan.ts';
 import { StoreJournal } from './store-journal.ts';
 
@@ -82,7 +82,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   const unable = await deps.skips.of(model.digest, request);
   const { snapshot } = await deps.epochs.current();
   refuseUnseatable(deps, snapshot, request, unable);
-  refuseOversized(deps, snapshot, { ...request, promptCount: request.prompts.length }, [
+  const wavesMax = wavesMaxOf(deps, snapshot, { ...request, promptCount: request.prompts.length }, [
     ...unable,
     ...deps.breakers.skips(),
   ]);
@@ -99,6 +99,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     unfit: passedOver(candidates, unable, deps.breakers.skips(), policy.n),
     referee: deps.registry.referee(model.digest),
     canScore: (seat: Seat) => deps.registry.canScore(seat.address),
+    wavesMax,
     rules: { maxTokens: request.maxTokens, stop: request.sampling.stop, text: model.text },
     signal: life.signal,
   };

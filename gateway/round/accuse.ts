@@ -30,7 +30,7 @@ export function outcomeOf({ choice, accusations }: AccusedChoice, result: Attemp
   return {
     ...result,
     plan: choice.plan,
-    waves: [attempt.wave],
+    waves: attempt.waves,
     scores: attempt.attestedScores,
     faults: faultsOf(attempt, accusations),
   };
@@ -38,7 +38,7 @@ export function outcomeOf({ choice, accusations }: AccusedChoice, result: Attemp
 
 /** Rejected members, and members whose own signatures contradict each other; one member may be both. */
 function accusationsOf(attempt: Attempt): Accusation[] {
-  const signed = attempt.wave.members.flatMap((member): Accusation[] => {
+  const signed = attempt.members.flatMap((member): Accusation[] => {
     const { contradiction } = member;
     if (contradiction === null) return [];
     return [{ member, fault: faultOf(contradiction.kind), reason: contradiction.kind, contradiction }];
@@ -52,7 +52,7 @@ function faultsOf(attempt: Attempt, accusations: readonly Accusation[]): ChoiceO
     fault,
     disputeId: disputeIdOf(member.jobId, fault),
   }));
-  const others = attempt.wave.members.flatMap((member) => {
+  const others = attempt.members.flatMap((member) => {
     const { fault } = member;
     if (fault === null || accusations.some((accusation) => accusation.member === member)) return [];
     return [{ provider: member.seat.address, fault, disputeId: null }];

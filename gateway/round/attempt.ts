@@ -2,23 +2,17 @@
 
 import type { Contradiction } from '#protocol/contradiction';
 import { ProtocolError } from '#protocol/errors';
-import type { Policy } from '#protocol/policy';
 import type { Fault, Verdict } from '#protocol/verdict';
-import type { CandidateSkip } from '../committee/capability-skips.ts';
-import { unfitBefore } from '../committee/passed-over.ts';
-import type { Seat } from '../committee/seat.ts';
 import type { ShapeRules } from '../judge/shape.ts';
 import { inconclusive, unavailable } from './attempt-errors.ts';
-import { generatingSeats } from './chunk-plan.ts';
 import { type Cluster, clustersOf, groupsOf, impliedFinish, memberShapeProblem, membersOf, sizeOf } from './compare.ts';
 import { ballotsOn, type FreshPool, settleSplit } from './escalate.ts';
-import { extraSeats } from './extra-seats.ts';
 import type { SealedMember } from './member.ts';
-import type { AttemptPlan } from './plan.ts';
 import { Release, type ReleasedPart, type ServedLogprobs } from './release.ts';
 import { type ScoringDeps, type TakenScore, targetOf } from './scoring.ts';
+import { Seating, type SeatingInput } from './seating.ts';
 import { breakTie, confirmEquivalents } from './tie-break.ts';
-import { Wave, type WaveDeps } from './wave.ts';
+import type { Wave, WaveDeps } from './wave.ts';
 import { attestedScores, panelOf, type WitnessPanel } from './witness-panel.ts';
 
 /** A member that is held to have broken a rule, for the dispute that follows. */
@@ -29,17 +23,8 @@ export interface Accusation {
   readonly contradiction: Contradiction | null;
 }
 
-export interface AttemptInput {
-  readonly plan: AttemptPlan;
-  readonly policy: Policy;
-  /** Candidates in the order of the draw, one per operator. */
-  readonly candidates: readonly Seat[];
-  /** Who of all providers cannot serve this request by its own manifest. */
-  readonly unfit: readonly CandidateSkip[];
-  readonly referee: Seat | null;
-  readonly canScore: (seat: Seat) => boolean;
+export interface AttemptInput extends SeatingInput {
   readonly rules: ShapeRules;
-  readonly signal: AbortSignal;
 }
 
 export interface AttemptDeps extends WaveDeps, Omit<ScoringDeps, 'journal'> {
@@ -60,14 +45,16 @@ export interface AttemptResult {
 
 type Concluded = Omit<AttemptResult, 'logprobs' | 'logprobsCovered'>;
 
+/** Why fresh scorers have put a member out. */
+const BY_SCORERS = 'rejected_by_scorers';
+
 /** One attempt; its fields are what settlement and disputes read, also after a failure. */
 export class Attempt {
-  readonly wave: Wave;
   readonly scores: TakenScore[] = [];
   readonly accused: Accusation[] = [];
   readonly #deps: AttemptDeps;
   readonly #input: AttemptInput;
-  readonly #asked = new Set<string>();
+  readonly #seating: Seating;
   readonly #release: Release;
   #undecided = false;
   readonly #panel: WitnessPanel | null;
@@ -75,9 +62,10 @@ export class Attempt {
   constructor(deps: AttemptDeps, input: AttemptInput) {
     this.#deps = deps;
     this.#input = input;
-    this.wave = new Wave(deps, input.plan, input.signal);
+    this.#seating = new Seating(deps, input);
     this.#release = new Release(input.plan.logprobs !== undefined);
-    this.#panel = panelOf(deps, { ...input, wave: this.wave, scores: this.scores, pool: () => this.#pool() });
+    const wave: Pick<Wave, 'passOver'> = { passOver: (...skip) => this.#wave.passOver(...skip) };
+    this.#panel = panelOf(deps, { ...input, wave, scores: this.scores, pool: () => this.#seating.pool() });
   }
 
   /**
@@ -85,49 +73,60 @@ export class Attempt {
    * @throws {ProtocolError} committee_unavailable, inconclusive
    */
   async *run(): AsyncGenerator<ReleasedPart, AttemptResult> {
-    const { policy } = this.#input;
-    await this.#begin();
+    await this.#seating.begin();
     for (;;) {
-      await this.#deps.progress(this.wave);
-      if (policy.release === 'eager') yield* this.#release.next(this.wave.counted[0], []);
-      const followed = await this.#follow();
-      if (!this.#release.isStartOf(followed.tokens)) {
-        throw new ProtocolError('inconclusive', 'The streamed text did not hold up against the committee.');
+      const result = yield* this.#answer();
+      if (result !== null) {
+        if (!this.#release.isStartOf(result.served.tokens)) throw inconclusive();
+        const { counted } = this.#wave;
+        const isBacked = this.#release.backing(counted) >= result.agreement.needed;
+        return {
+          ...result,
+          logprobs: this.#release.served,
+          logprobsCovered: isBacked && this.#release.isFrom(counted),
+        };
       }
-      yield* this.#release.next(followed, this.wave.counted);
-      if (followed.finished) break;
-      await this.wave.round();
+      // Whom fresh scorers have put out is no loss that others could make up for.
+      const isLost = !this.accused.some(({ reason }) => reason === BY_SCORERS);
+      if (!isLost || !this.#seating.canReplace) throw this.#nobodyLeft();
+      await this.#seating.replace();
     }
-    const result = await this.#conclude();
-    if (!this.#release.isStartOf(result.served.tokens)) throw inconclusive();
-    const { counted } = this.wave;
-    const isBacked = this.#release.backing(counted) >= result.agreement.needed;
-    return { ...result, logprobs: this.#release.served, logprobsCovered: isBacked && this.#release.isFrom(counted) };
   }
 
-  /** Seats the committee and seals its first round; who lose all seats before anybody sealed make room for the next of the draw. */
-  async #begin(): Promise<void> {
-    const { policy } = this.#input;
-    const candidates = this.#fit;
-    const seats = generatingSeats(policy);
-    const extra = extraSeats(policy, this.#deps.limits.extraSeatsMax);
+  /** The rounds of one wave to their end, and its claims; null where all of its members were lost on the way. */
+  async *#answer(): AsyncGenerator<ReleasedPart, Concluded | null> {
     for (;;) {
-      const filled = await this.wave.seat(candidates, seats, extra);
-      if (filled < seats) throw unavailable(filled, seats, candidates.length);
-      await this.wave.round();
-      if (this.wave.roots.length > 0) break;
-      await this.wave.vacate();
+      const wave = this.#wave;
+      await this.#deps.progress(wave);
+      if (this.#input.policy.release === 'eager') yield* this.#release.next(wave.counted[0], []);
+      const followed = await this.#follow();
+      if (followed === null) return null;
+      if (!this.#release.agreesWith(followed)) {
+        throw new ProtocolError('inconclusive', 'The streamed text did not hold up against the committee.');
+      }
+      yield* this.#release.next(followed, wave.counted);
+      if (followed.finished) return this.#conclude();
+      await wave.round();
     }
-    this.#tellPassedOver();
   }
 
   close(): void {
-    this.wave.close();
+    this.#seating.close();
   }
 
   /** What was asked of it. */
   get order(): AttemptInput {
     return this.#input;
+  }
+
+  /** In the order in which they were seated; none without members in an attempt that has its answer. */
+  get waves(): readonly Wave[] {
+    return this.#seating.waves;
+  }
+
+  /** Of all waves. */
+  get members(): readonly SealedMember[] {
+    return this.#seating.members;
   }
 
   /** The scores that the statement names. */
@@ -137,35 +136,22 @@ export class Attempt {
 
   /** Who can still be asked about its transcripts, after its end too. */
   freshPool(): FreshPool {
-    return this.#pool();
+    return this.#seating.pool();
   }
 
-  /** Candidates that can serve this request. */
-  get #fit(): readonly Seat[] {
-    const unfit = new Set(this.#input.unfit.map(({ provider }) => provider));
-    return this.#input.candidates.filter((seat) => !unfit.has(seat.address));
+  get #wave(): Wave {
+    return this.#seating.wave;
   }
 
-  /** Without a reason for everybody who was drawn before the last seat, the committee is a false draw. */
-  #tellPassedOver(): void {
-    const { candidates, unfit } = this.#input;
-    const { members, skipped } = this.wave;
-    const seated = [
-      ...members.map(({ seat }) => seat),
-      ...(this.#panel ? this.scores : []).map(({ scorer }) => scorer),
-    ];
-    skipped.push(...unfitBefore(candidates, unfit, seated, skipped));
-  }
-
-  /** Compares what the round opened and says whose transcript goes on. @throws {ProtocolError} */
-  async #follow(): Promise<SealedMember> {
+  /** Compares what the round opened and says whose transcript goes on, or null. @throws {ProtocolError} inconclusive */
+  async #follow(): Promise<SealedMember | null> {
     const { plan, rules, signal } = this.#input;
-    for (const member of this.wave.counted) {
+    for (const member of this.#wave.counted) {
       const problem = memberShapeProblem(member, rules);
       if (problem !== null) this.#reject(member, `shape:${problem}`);
     }
-    const groups = groupsOf(this.wave.counted);
-    if (groups.length === 0) throw this.#nobodyLeft();
+    const groups = groupsOf(this.#wave.counted);
+    if (groups.length === 0) return null;
     if (groups.length === 1) return this.#witnessed(groups[0]!.members[0]!);
     const clusters = await clustersOf(this.#deps, plan, groups, signal);
     const kept = clusters.length === 1 ? clusters : await this.#resolve(clusters);
@@ -179,7 +165,7 @@ export class Attempt {
   /** Of a witnessed answer nothing goes on before its witnesses say so. @throws {ProtocolError} inconclusive */
   async #witnessed(member: SealedMember): Promise<SealedMember> {
     if ((await this.#panel?.judge(member)) !== 'rejected') return member;
-    this.#reject(member, 'rejected_by_scorers');
+    this.#reject(member, BY_SCORERS);
     throw inconclusive();
   }
 
@@ -194,13 +180,13 @@ export class Attempt {
         agree: policy.agree,
         contenders: clusters.map((cluster) => ({ size: sizeOf(cluster), target: targetOf(cluster[0]!.members[0]!) })),
         ballots: [],
-        pool: this.#pool(),
+        pool: this.#seating.pool(),
       },
       signal,
     );
     this.scores.push(...scores);
     for (const cluster of decision.rejected) {
-      for (const member of membersOf(clusters[cluster]!)) this.#reject(member, 'rejected_by_scorers');
+      for (const member of membersOf(clusters[cluster]!)) this.#reject(member, BY_SCORERS);
     }
     if (decision.step === 'serve') {
       const behind = decision.behind.filter((cluster) => cluster !== decision.cluster);
@@ -213,26 +199,27 @@ export class Attempt {
     return left.slice(0, 1);
   }
 
-  /** Claims, final count, verdict. */
-  async #conclude(): Promise<Concluded> {
+  /** Claims, final count, verdict; null where nobody claims. */
+  async #conclude(): Promise<Concluded | null> {
     const { policy, rules } = this.#input;
-    const equivalent = this.wave.members.filter((member) => member.standing === 'equivalent');
-    await this.wave.claims([...this.wave.counted, ...equivalent]);
-    await this.wave.claimsOfRejected();
-    for (const member of this.wave.counted) {
+    const wave = this.#wave;
+    const equivalent = wave.members.filter((member) => member.standing === 'equivalent');
+    await wave.claims([...wave.counted, ...equivalent]);
+    await Promise.all(this.waves.map((each) => each.claimsOfRejected()));
+    for (const member of this.#wave.counted) {
       if (member.finish !== impliedFinish(member, rules)) this.#reject(member, 'shape:false_finish');
     }
-    const served = this.wave.counted[0];
-    if (!served) throw this.#nobodyLeft();
+    const served = this.#wave.counted[0];
+    if (!served) return null;
     if (policy.mode === 'single') {
       return { served, verdict: 'unverified', agreement: { needed: 1, standing: 1, of: 1 } };
     }
     const agreement = this.#panel ? this.#panel.agreement : await this.#count(served);
-    this.#tellPassedOver();
-    const stillEquivalent = this.wave.members.some((member) => member.standing === 'equivalent');
+    this.#seating.tellPassedOver((this.#panel ? this.scores : []).map(({ scorer }) => scorer));
+    const stillEquivalent = this.#wave.members.some((member) => member.standing === 'equivalent');
     if (agreement) return { served, verdict: stillEquivalent ? 'equivalent' : 'agreed', agreement };
-    if (policy.onInconclusive === 'error' || this.wave.counted.length === 0) throw inconclusive();
-    const standing = this.wave.counted.length;
+    if (policy.onInconclusive === 'error' || this.#wave.counted.length === 0) throw inconclusive();
+    const standing = this.#wave.counted.length;
     return { served, verdict: 'inconclusive', agreement: { needed: policy.agree, standing, of: standing } };
   }
 
@@ -240,10 +227,10 @@ export class Attempt {
   async #count(served: SealedMember): Promise<AttemptResult['agreement'] | null> {
     if (this.#undecided) return null;
     const { plan, policy, signal } = this.#input;
-    const confirming = await confirmEquivalents(this.#deps, plan, this.wave.members, targetOf(served), signal);
+    const confirming = await confirmEquivalents(this.#deps, plan, this.#wave.members, targetOf(served), signal);
     this.scores.push(...confirming);
-    const equivalent = this.wave.members.filter((member) => member.standing === 'equivalent').length;
-    const members = this.wave.counted.length + equivalent;
+    const equivalent = this.#wave.members.filter((member) => member.standing === 'equivalent').length;
+    const members = this.#wave.counted.length + equivalent;
     const { decision, scores } = await settleSplit(
       this.#deps,
       plan,
@@ -251,8 +238,10 @@ export class Attempt {
         n: policy.n,
         agree: policy.agree,
         contenders: [{ size: members, target: targetOf(served) }],
-        ballots: ballotsOn(served.tokens, this.scores, this.wave.members),
-        pool: this.#pool(this.scores.filter((score) => score.judgement.vote === 'accept').map((score) => score.scorer)),
+        ballots: ballotsOn(served.tokens, this.scores, this.members),
+        pool: this.#seating.pool(
+          this.scores.filter((score) => score.judgement.vote === 'accept').map((score) => score.scorer),
+        ),
       },
       signal,
     );
@@ -260,28 +249,9 @@ export class Attempt {
     if (decision.step === 'serve') return { needed: decision.needed, standing: decision.standing, of: decision.of };
     if (decision.rejected.length > 0) {
       // Nobody was there to compare with, and fresh scorers refuse what is left: it is accused like any other.
-      for (const member of this.wave.counted) this.#reject(member, 'rejected_by_scorers');
+      for (const member of this.#wave.counted) this.#reject(member, BY_SCORERS);
     }
     return null;
-  }
-
-  #pool(again: readonly Seat[] = []): FreshPool {
-    const { canScore, referee } = this.#input;
-    const seated = new Set(this.wave.members.map((member) => member.seat.address));
-    const skipped = new Set(this.wave.skipped.map((skip) => skip.provider));
-    const fresh = this.#fit.filter(
-      (seat) =>
-        !seated.has(seat.address) && !skipped.has(seat.address) && !this.#asked.has(seat.address) && canScore(seat),
-    );
-    const queue = [...again.filter((seat) => !seated.has(seat.address) && seat.address !== referee?.address), ...fresh];
-    return {
-      referee,
-      nextScorer: () => {
-        const seat = queue.shift() ?? null;
-        if (seat) this.#asked.add(seat.address);
-        return seat;
-      },
-    };
   }
 
   #reject(member: SealedMember, reason: string): void {
@@ -291,6 +261,6 @@ export class Attempt {
   }
 
   #nobodyLeft(): ProtocolError {
-    return this.accused.length > 0 ? inconclusive() : unavailable(0, this.#input.policy.n, this.#fit.length);
+    return this.accused.length > 0 ? inconclusive() : unavailable(0, this.#input.policy.n, this.#seating.fit.length);
   }
 }

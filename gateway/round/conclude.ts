@@ -151,7 +151,7 @@ function shownOf({ verdict, firstVerdict, agreement, faults, choices }: Statemen
 }
 
 function lastStepsOf(choices: readonly Choice[]): JobStep[] {
-  return choices.flatMap(({ journal, attempt }) => journal.lastSteps(attempt.wave, attempt.scores));
+  return choices.flatMap(({ journal, attempt }) => journal.lastSteps(attempt.members, attempt.scores));
 }
 
 /** Longest attestation that still travels as a header: 6 KB of the 16 that Node accepts. */
@@ -206,10 +206,10 @@ export function abortedEntry(row: RequestRow, code: string, atMs: number): LogEn
 /** @param results none where the request ends without an answer */
 function standingsOf(choices: readonly Choice[], results: readonly AttemptResult[]): Map<string, Standing> {
   return new Map(
-    choices.flatMap(({ attempt: { wave, scores } }, at): [string, Standing][] => {
+    choices.flatMap(({ attempt: { members, scores } }, at): [string, Standing][] => {
       const verdict = results[at]?.verdict ?? 'inconclusive';
-      const members = wave.members.map(({ jobId, standing }): [string, Standing] => [jobId, standing]);
-      return [...members, ...scorerStandings(wave.members, scores.map(voteOf), verdict !== 'inconclusive')];
+      const seated = members.map(({ jobId, standing }): [string, Standing] => [jobId, standing]);
+      return [...seated, ...scorerStandings(members, scores.map(voteOf), verdict !== 'inconclusive')];
     }),
   );
 }

@@ -38,7 +38,7 @@ export class LateJournal extends StoreJournal {
   /** Writes down what jobs brought since the last call, pays it, and gives back what was set aside beyond. */
   async payFor(wave: Wave | null, scores: readonly TakenScore[], standing: Standing): Promise<void> {
     const { store, clock } = this.#deps;
-    const steps = this.lastSteps(wave, scores);
+    const steps = this.lastSteps(wave?.members ?? [], scores);
     await store.withTx(async (tx) => {
       await recordSteps(tx, steps);
       for (const jobId of this.#issued) {

@@ -44,6 +44,8 @@ export interface ChunkRule {
 export class SealedMember {
   readonly seat: Seat;
   readonly issued: IssuedTicket;
+  /** Beyond the seats that the client pays for. */
+  readonly isExtra: boolean;
   readonly commitments: CommitmentEvent[] = [];
   /** Commitments that went into a round's root: a seal that arrived after the deadline is not among them. */
   readonly sealed: Hash[] = [];
@@ -63,10 +65,11 @@ export class SealedMember {
   #abort: LinkedAbort = linkAbort([]);
   #events: AsyncGenerator<JobEvent> | null = null;
 
-  constructor(deps: MemberDeps, seat: Seat, issued: IssuedTicket) {
+  constructor(deps: MemberDeps, seat: Seat, issued: IssuedTicket, isExtra = false) {
     this.#deps = deps;
     this.seat = seat;
     this.issued = issued;
+    this.isExtra = isExtra;
   }
 
   get jobId(): Hash {

@@ -4,7 +4,7 @@ import type { Snapshot } from '#protocol/draw';
 import { ProtocolError } from '#protocol/errors';
 import { policyJson } from '#protocol/policy';
 import { SEATS_MAX } from '#protocol/schema';
-import { attestationLengthMax, jsonBytes } from '../attest/statement-size.ts';
+import { attestationLengthMax, jsonBytes, type StatementShape } from '../attest/statement-size.ts';
 import type { CandidateSkip } from '../committee/capability-skips.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
 import type { PipelineDeps } from './accept.ts';
@@ -28,18 +28,45 @@ function longestName(snapshot: Snapshot): number {
   return found;
 }
 
-/** @throws {ProtocolError} invalid_request, with `param` prompt where several are asked about, n where several choices are asked for, else max_tokens */
-export function refuseOversized(
+/** A choice's first wave, and the one that sits in for it where all of its members are lost. */
+const WAVES_WANTED = 2;
+
+/**
+ * Waves that every choice may have so that the attestation is not too long, at least one: in a very long answer nobody can take
+ * the place of members that are lost after their seals.
+ * @throws {ProtocolError} invalid_request, with `param` prompt where several are asked about, n where several choices are asked for, else max_tokens
+ */
+export function wavesMaxOf(
+  deps: PipelineDeps,
+  snapshot: Snapshot,
+  request: Sized,
+  passedOver: readonly CandidateSkip[],
+): number {
+  const lengthOf = (waves: number) => attestationLengthMax(shapeOf(deps, snapshot, request, passedOver, waves));
+  for (let waves = WAVES_WANTED; waves > 0; waves--) if (lengthOf(waves) <= ATTESTATION_LENGTH_MAX) return waves;
+  const { policy, choices, maxTokens, stream, promptCount } = request;
+  const asked = `${choices > 1 ? `${choices} choices of ` : ''}${maxTokens} tokens from ${policy.n} seats`;
+  const advice = stream ? 'Ask for less, or without a stream.' : 'Ask for less.';
+  throw new ProtocolError(
+    'invalid_request',
+    `The attestation of ${asked} could have more than ${ATTESTATION_LENGTH_MAX} characters. ${advice}`,
+    { param: promptCount > 1 ? 'prompt' : choices > 1 ? 'n' : 'max_tokens' },
+  );
+}
+
+function shapeOf(
   { registry, limits, pipeline }: PipelineDeps,
   snapshot: Snapshot,
   request: Sized,
   passedOver: readonly CandidateSkip[],
-): void {
-  const { model, policy, sampling, choices, maxTokens, stream, clientNonce, promptCount } = request;
+  waves: number,
+): StatementShape {
+  const { model, policy, sampling, choices, maxTokens, stream, clientNonce } = request;
   const extra = extraSeats(policy, limits.extraSeatsMax);
   const referee = registry.referee(model.digest);
-  const length = attestationLengthMax({
-    seats: Math.min(policy.n + extra, SEATS_MAX),
+  return {
+    seats: waves * Math.min(policy.n + extra, SEATS_MAX),
+    waves,
     choices,
     maxTokens,
     chunkSizes: chunkSizesOf(policy, { stream, maxTokens }, pipeline.streamChunks),
@@ -48,13 +75,5 @@ export function refuseOversized(
     skipBytes: jsonBytes(passedOver),
     asked: 2 * policy.n + extra,
     requestBytes: jsonBytes([model.id, sampling, policyJson(policy), clientNonce]),
-  });
-  if (length <= ATTESTATION_LENGTH_MAX) return;
-  const asked = `${choices > 1 ? `${choices} choices of ` : ''}${maxTokens} tokens from ${policy.n} seats`;
-  const advice = stream ? 'Ask for less, or without a stream.' : 'Ask for less.';
-  throw new ProtocolError(
-    'invalid_request',
-    `The attestation of ${asked} could have more than ${ATTESTATION_LENGTH_MAX} characters. ${advice}`,
-    { param: promptCount > 1 ? 'prompt' : choices > 1 ? 'n' : 'max_tokens' },
-  );
+  };
 }

@@ -12,7 +12,7 @@ import type { PipelineDeps } from './accept.ts';
 import { generatingSeats } from './chunk-plan.ts';
 import { ableEntries, admittedEntries } from './eligible.ts';
 import { offerOf, shapesOf } from './offer.ts';
-import { refuseOversized } from './oversize.ts';
+import { wavesMaxOf } from './oversize.ts';
 import { securityOf } from './security.ts';
 
 /** A request as far as its quote goes. */
@@ -45,7 +45,8 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
   const { quoteNano: quote, coverNano: cover, priceMultiple } = offerOf(request, streamChunks);
   const epoch = await deps.epochs.current();
   const unable = await deps.skips.of(model.digest, request);
-  refuseOversized(deps, epoch.snapshot, { ...request, promptCount: request.promptTokens.length }, [
+  // Refuses what could not be attested.
+  wavesMaxOf(deps, epoch.snapshot, { ...request, promptCount: request.promptTokens.length }, [
     ...unable,
     ...deps.breakers.skips(),
   ]);

@@ -41,11 +41,17 @@ export class Release {
     return this.#ids.length <= tokens.length && this.#ids.every((id, at) => tokens[at] === id);
   }
 
+  /** The same of a transcript that may not have come as far: of a member that sits in the place of one that was lost. */
+  agreesWith({ tokens, finished }: { readonly tokens: readonly number[]; readonly finished: boolean }): boolean {
+    if (tokens.length >= this.#ids.length) return this.isStartOf(tokens);
+    return !finished && tokens.every((id, at) => this.#ids[at] === id);
+  }
+
   /** Releases what the followed member has beyond that. @param others members that still count */
   *next(followed: LogprobsMember | undefined, others: readonly LogprobsMember[]): Generator<ReleasedPart> {
     const from = this.#ids.length;
     const ids = followed?.tokens.slice(from) ?? [];
-    if (followed === undefined || ids.length === 0) return;
+    if (followed === undefined || ids.length === 0 || !this.isStartOf(followed.tokens)) return;
     this.#ids.push(...ids);
     if (!this.#ordered) {
       yield { ids, logprobs: null };

@@ -101,12 +101,9 @@ export class StoreJournal implements RoundJournal {
   }
 
   /** The last steps of every job, for the transaction that ends the request. */
-  lastSteps(wave: Wave | null, scores: readonly TakenScore[]): JobStep[] {
+  lastSteps(seated: readonly SealedMember[], scores: readonly TakenScore[]): JobStep[] {
     const atMs = this.#deps.clock.nowMs();
-    const members = (wave?.members ?? []).flatMap((member): JobStep[] => [
-      ...this.#progressOf(member),
-      ...lastStepOf(member, atMs),
-    ]);
+    const members = seated.flatMap((member): JobStep[] => [...this.#progressOf(member), ...lastStepOf(member, atMs)]);
     const taken = scores.map(
       (score): JobStep => ({
         kind: 'scored',

@@ -80,12 +80,14 @@ export class Wave {
   /** Slots by seat; they follow from padSeed and roundId, which never change. */
   #slots: readonly number[] | null = null;
   readonly #leaving: (() => void)[] = [];
-  readonly #asked = new Set<Seat['address']>();
+  readonly #asked: Set<Seat['address']>;
 
-  constructor(deps: WaveDeps, plan: AttemptPlan, signal: AbortSignal) {
+  /** @param asked whom the waves of the choice have asked so far */
+  constructor(deps: WaveDeps, plan: AttemptPlan, signal: AbortSignal, asked = new Set<Seat['address']>()) {
     this.#deps = deps;
     this.#plan = plan;
     this.#signal = signal;
+    this.#asked = asked;
     this.roundId = toHex(deps.rng.bytes(32));
     this.padSeed = toHex(deps.rng.bytes(32));
   }
@@ -109,8 +111,8 @@ export class Wave {
     while (this.members.length < wanted && waiting.length > 0) {
       const asked = waiting.splice(0, wanted - this.members.length);
       for (const { address } of asked) this.#asked.add(address);
-      const first = this.members.length;
-      const jobs = asked.map((seat, at) => this.#issue(seat, first + at >= n));
+      const paid = this.members.filter(({ isExtra }) => !isExtra).length;
+      const jobs = asked.map((seat, at) => this.#issue(seat, paid + at >= n));
       await this.#deps.journal.jobsIssued(jobs);
       const started = await Promise.all(jobs.map((job) => this.#start(job)));
       for (const member of started) if (member) this.members.push(member);
@@ -150,7 +152,7 @@ export class Wave {
 
   async #start(job: IssuedJob): Promise<SealedMember | null> {
     const { clock, limits } = this.#deps;
-    const member = new SealedMember(this.#deps, job.seat, job.issued);
+    const member = new SealedMember(this.#deps, job.seat, job.issued, job.isExtra);
     const order = generateOrder(this.#plan, this.#deps, job.issued);
     const report = this.#deps.breakers.sent(job.seat.address);
     this.#reports.set(member.jobId, report);
@@ -240,7 +242,7 @@ export class Wave {
       rejected.map((member) =>
         within(clock, deadline, this.#signal, (signal) => claimOf(member, signal)).catch((error: unknown) => {
           if (!isMembersFailure(error)) throw error;
-          if (error instanceof MemberFault) member.contradiction = error.evidence;
+          if (error instanceof MemberFault) member.contradiction ??= error.evidence;
         }),
       ),
     );

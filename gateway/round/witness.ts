@@ -42,8 +42,9 @@ type LateDeps = WaveDeps & ScoringDeps;
  * job stays outside its rounds for ever (SPEC.md §5.3).
  */
 export async function hearWitnesses(deps: PipelineDeps, answer: Answered): Promise<void> {
-  const { attempt } = answer;
-  const late = attempt.wave.members.filter((member) => member.standing === 'late');
+  const { attempt, policy } = answer;
+  // Elsewhere nobody is promised that answers are compared, and the reserve pays for no second one.
+  const late = policy.mode !== 'quorum' ? [] : attempt.members.filter((member) => member.standing === 'late');
   if (late.length === 0) return;
   const heard: Heard = { ...answer, journal: journalOf(deps, answer), transcripts: [], scores: [] };
   const { journal } = heard;
@@ -114,7 +115,7 @@ async function transcriptOf(wave: Wave, seat: Seat): Promise<SealedMember | null
   await wave.round();
   await wave.claims(wave.counted);
   const [witness] = wave.counted;
-  return witness?.finished ? witness : null;
+  return witness ?? null;
 }
 
 /** The served transcript against the witness's, as any split: fresh scorers of other operators, then the referee. */
@@ -147,7 +148,7 @@ async function judge(
 /** Members whose own transcript is the one that was served. */
 function behind({ attempt, served }: Heard): SealedMember[] {
   const text = served.tokens.join(',');
-  return attempt.wave.counted.filter((member) => member.tokens.join(',') === text);
+  return attempt.members.filter(({ standing, tokens }) => standing === 'counted' && tokens.join(',') === text);
 }
 
 function accusation(member: SealedMember, reason: string): Accusation {
@@ -172,7 +173,7 @@ async function accuse(
   if (accused.length > 0) heard.transcripts.push(witness);
   heard.scores.push(...scores);
   const standings = scorerStandings(
-    [...attempt.wave.members, ...heard.transcripts],
+    [...attempt.members, ...heard.transcripts],
     [...attempt.scores, ...heard.scores].map(voteOf),
     verdict !== 'inconclusive',
   );

@@ -7,7 +7,7 @@ import { createProviderFetch } from '../../gateway/provider-fetch.ts';
 import { DeadlineError, within } from '../../gateway/round/deadline.ts';
 import { createProviderClient, type ProviderClient } from '../../gateway/round/provider-client.ts';
 import { ProviderFailure } from '../../gateway/round/provider-failure.ts';
-import { streamBounds } from '../../gateway/round/reply-body.ts';
+import { ERROR_BYTES_MAX, streamBounds } from '../../gateway/round/reply-body.ts';
 import { HandClock } from '../fixtures/hand-clock.ts';
 import { type RawReply, type RawServer, rawHead, startRawServer, writeForEver } from '../fixtures/raw-server.ts';
 
@@ -203,6 +203,20 @@ describe('a JSON reply', () => {
     ] as const) {
       await serve((socket) => socket.end(`${rawHead('503 Service Unavailable', head)}${body}`));
       await expect(client.manifest(server.url, never)).rejects.toMatchObject({ refusal: said });
+      await server.close();
+    }
+  });
+
+  test('with an error status is read as far as a refusal can be long, and not a byte further', async () => {
+    const refusal = { code: 'queue_full', atMs: 1, signature: `0x${'22'.repeat(64)}1b` };
+    const reason = JSON.stringify({ error: { code: 'queue_full', message: 'full' }, refusal });
+    for (const [bytes, said] of [
+      [ERROR_BYTES_MAX, refusal],
+      [ERROR_BYTES_MAX + 1, null],
+    ] as const) {
+      await serve((socket) => socket.end(`${rawHead('429 Too Many Requests', JSON_TYPE)}${reason.padEnd(bytes)}`));
+      const failure = { code: 'provider_refused', refusal: said };
+      await expect(client.manifest(server.url, never)).rejects.toMatchObject(failure);
       await server.close();
     }
   });

@@ -30,7 +30,9 @@ const REFUSED = { provider: ADDRESS, reason: 'refused:insufficient_quota', logIn
 const TERMS = { ticketHash: HASH, provider: ADDRESS, transcriptHash: HASH };
 
 interface Order {
+  /** Of each wave. */
   readonly seats: number;
+  readonly waves: number;
   readonly choices: number;
   readonly maxTokens: number;
   readonly chunkSizes: readonly number[];
@@ -40,6 +42,7 @@ interface Order {
 function shapeOf(order: Order): StatementShape {
   return {
     ...order,
+    seats: order.waves * order.seats,
     nameBytes: jsonBytes(NAME),
     skipBytes: jsonBytes([SKIP]),
     asked: 2,
@@ -99,7 +102,7 @@ function compactOf(order: Order): string {
   const score = { jobId: HASH, ...TERMS, evidenceRoot: HASH, outputTokens: order.maxTokens };
   const scored = { provider: ADDRESS, operator: NAME, about: ADDRESS, outputHash: HASH, accepted: false };
   const choice = {
-    waves: [wave],
+    waves: Array(order.waves).fill(wave),
     scores: Array(SCORES_MAX).fill({ ...scored, role: 'referee', score, signature: SIGNATURE }),
     served: ADDRESS,
     outputIds: Array(order.maxTokens).fill(order.vocabSize - 1),
@@ -154,6 +157,7 @@ function compactOf(order: Order): string {
 
 const orders = fc.record({
   seats: fc.integer({ min: 1, max: 15 }),
+  waves: fc.constantFrom(1, 2),
   choices: fc.integer({ min: 1, max: 16 }),
   maxTokens: fc.integer({ min: 1, max: 700 }),
   chunkSizes: fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 4 }),
@@ -173,14 +177,14 @@ test('the bound is never below the longest attestation of an order, and not far 
 });
 
 test('the smallest order has a statement of the form that the protocol reads', () => {
-  const order = { seats: 15, choices: 2, maxTokens: 20, chunkSizes: [8, 16], vocabSize: 4096 };
+  const order = { seats: 15, waves: 2, choices: 2, maxTokens: 20, chunkSizes: [8, 16], vocabSize: 4096 };
   expect(parseAttestation(compactOf(order))).not.toBeNull();
 });
 
 test.each([
-  { seats: 15, choices: 1, chunkSizes: [8, 16, 32, 64], vocabSize: 151_936 },
-  { seats: 15, choices: 8, chunkSizes: [8], vocabSize: 4096 },
-  { seats: 3, choices: 3, chunkSizes: [1 << 20], vocabSize: 151_936 },
+  { seats: 15, waves: 1, choices: 1, chunkSizes: [8, 16, 32, 64], vocabSize: 151_936 },
+  { seats: 15, waves: 2, choices: 8, chunkSizes: [8], vocabSize: 4096 },
+  { seats: 3, waves: 1, choices: 3, chunkSizes: [1 << 20], vocabSize: 151_936 },
 ])('the longest order that is accepted is within the limit, the next one may not be: %o', (order) => {
   const boundAt = (maxTokens: number) => attestationLengthMax(shapeOf({ ...order, maxTokens }));
   let accepted = 1;
