@@ -1,4 +1,7 @@
-/** `assay demo`: the whole network on one machine, and `--cheat`: the same with one provider that runs a smaller model. */
+/**
+ * `assay demo`: the whole network on one machine; `--cheat`: the same with one provider that runs a smaller model; `--mixed`: the
+ * same with engines that compute differently.
+ */
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import pino from 'pino';
@@ -34,15 +37,20 @@ const SETTINGS: Settings<DemoConfig> = {
   providers: { env: 'ASSAY_PROVIDERS', help: 'number of member providers', fallback: 5, parse: integer(1, 15) },
 };
 
-const USAGE = `assay demo [--cheat]
+const USAGE = `assay demo [--cheat | --mixed]
 
 Starts a gateway, five providers and a referee on this machine, with the embedded model; Ctrl-C ends them all.
 
   --cheat    one provider quietly runs a smaller model: watch it being caught
+  --mixed    providers run the model by turns on onnxruntime, onnxruntime-wasm and llama-cpp; the last two are packages that
+             are installed apart (README, "Engines")
   --help     print this text
 
 ASSAY_PORT (8080; 0 lets the system choose), ASSAY_DATA (./data), ASSAY_API_KEY (a fresh one) and ASSAY_PROVIDERS (5) change the
 defaults; ASSAY_GATEWAY_… and ASSAY_PROVIDER_… settings hold for the gateway and for every provider.`;
+
+/** What providers run by turns with --mixed; the names are the provider's own. */
+const MIXED_ENGINES = ['onnxruntime', 'onnxruntime-wasm', 'llama-cpp'] as const;
 
 /** The liar, two honest members beside it, and a fresh one that scores where they part. */
 const CHEAT_PROVIDERS_MIN = 4;
@@ -66,9 +74,12 @@ function demoEnv(env: DemoDeps['env']): Record<string, string | undefined> {
   return Object.fromEntries(own);
 }
 
+/** Which demonstration; each keeps its data apart, since providers are what they were the last time. */
+type Show = 'plain' | 'cheat' | 'mixed';
+
 /** Everything that is decided before anything is started. */
 interface Plan {
-  readonly cheat: boolean;
+  readonly show: Show;
   readonly providers: number;
   readonly dataFolder: string;
   readonly modelFolder: string;
@@ -78,13 +89,18 @@ interface Plan {
 
 /** @returns the exit code: 0, 1 for a failure at run time, 2 for a bad configuration */
 export async function runDemo(argv: readonly string[], deps: DemoDeps): Promise<number> {
-  const line = parseCommandLine(argv, { valued: [], switches: ['cheat', 'help'] });
+  const line = parseCommandLine(argv, { valued: [], switches: ['cheat', 'mixed', 'help'] });
   if (line.switches.has('help')) {
     deps.print(USAGE);
     return EXIT_OK;
   }
-  const plan = planOf(line.switches.has('cheat'), deps);
-  const problems = [...line.problems, ...('problems' in plan ? plan.problems : [])];
+  const { switches } = line;
+  const plan = planOf(switches.has('cheat') ? 'cheat' : switches.has('mixed') ? 'mixed' : 'plain', deps);
+  const problems = [
+    ...line.problems,
+    ...(switches.has('cheat') && switches.has('mixed') ? ['--cheat and --mixed exclude each other'] : []),
+    ...('problems' in plan ? plan.problems : []),
+  ];
   if ('problems' in plan || problems.length > 0) {
     for (const problem of problems) deps.fail(`assay demo: ${problem}`);
     return EXIT_MISUSED;
@@ -106,14 +122,15 @@ export async function runDemo(argv: readonly string[], deps: DemoDeps): Promise<
   }
 }
 
-function planOf(cheat: boolean, deps: DemoDeps): Plan | { readonly problems: readonly string[] } {
+function planOf(show: Show, deps: DemoDeps): Plan | { readonly problems: readonly string[] } {
   const parsed = parseSettings(SETTINGS, 'ASSAY_', { env: demoEnv(deps.env), flags: {}, file: {} });
   if (!parsed.ok) return parsed;
   const { providers, port, data, apiKey } = parsed.config;
+  const cheat = show === 'cheat';
   if (cheat && providers < CHEAT_PROVIDERS_MIN) {
     return { problems: [`--cheat needs ASSAY_PROVIDERS of ${CHEAT_PROVIDERS_MIN} or more`] };
   }
-  const dataFolder = path.resolve(cheat ? path.join(data, 'cheat') : data);
+  const dataFolder = path.resolve(show === 'plain' ? data : path.join(data, show));
   const modelFolder = path.join(deps.models, 'minnow-5m');
   const gateway = parseGatewayConfig({
     env: apiKey === null ? deps.env : { ...deps.env, ASSAY_GATEWAY_API_KEY: apiKey },
@@ -133,7 +150,7 @@ function planOf(cheat: boolean, deps: DemoDeps): Plan | { readonly problems: rea
   });
   if (!gateway.ok) return gateway;
   const config = { ...gateway.config, apiKey: gateway.config.apiKey ?? newApiKey(deps.rng) };
-  return { cheat, providers, dataFolder, modelFolder, gateway: config };
+  return { show, providers, dataFolder, modelFolder, gateway: config };
 }
 
 /** The default policy of a network that cannot seat the usual quorum. */
@@ -141,20 +158,26 @@ function smallPolicy(providers: number): string {
   return providers < 2 ? 'single' : `quorum; n=${providers}`;
 }
 
-function specsOf({ cheat, providers }: Plan, models: string): ProviderSpec[] {
+function specsOf({ show, providers }: Plan, models: string): ProviderSpec[] {
   const members = Array.from({ length: providers }, (_, i) => ({
     name: `provider-${i + 1}`,
     operator: `operator-${i + 1}`,
     role: 'member' as const,
-    ...(cheat && i === 0 ? { env: { ASSAY_PROVIDER_ACTUAL_MODEL_FOLDER: path.join(models, 'minnow-1m') } } : {}),
+    env: memberEnv(show, i, models),
   }));
   return [...members, { name: 'referee', operator: 'gateway-operator', role: 'referee' }];
+}
+
+function memberEnv(show: Show, i: number, models: string): Record<string, string> {
+  if (show === 'mixed') return { ASSAY_PROVIDER_ENGINE: MIXED_ENGINES[i % MIXED_ENGINES.length]! };
+  const isLiar = show === 'cheat' && i === 0;
+  return isLiar ? { ASSAY_PROVIDER_ACTUAL_MODEL_FOLDER: path.join(models, 'minnow-1m') } : {};
 }
 
 async function runNetwork(plan: Plan, stopped: Promise<void>, deps: DemoDeps): Promise<number> {
   const specs = specsOf(plan, deps.models);
   // A liar that was slashed the last time has no stake left to be drawn with: the show begins afresh.
-  if (plan.cheat) {
+  if (plan.show === 'cheat') {
     for (const name of ['gateway', ...specs.map((spec) => spec.name)]) {
       rmSync(path.join(plan.dataFolder, name), { recursive: true, force: true });
     }
@@ -177,12 +200,14 @@ async function runNetwork(plan: Plan, stopped: Promise<void>, deps: DemoDeps): P
   try {
     const moves: DeskMove[] = [];
     gateway = await startDemoGateway(plan, providers, moves, deps);
-    for (const text of welcomeLines({ url: gateway.url, apiKey: gateway.apiKey ?? '', ...plan })) deps.print(text);
+    const engines = plan.show === 'mixed' ? MIXED_ENGINES.slice(0, plan.providers) : [];
+    const welcome = { url: gateway.url, apiKey: gateway.apiKey ?? '', engines, ...plan };
+    for (const text of welcomeLines(welcome)) deps.print(text);
     const interrupted = stopped.then(() => {
       stopping = true;
-      return plan.cheat ? EXIT_FAILED : EXIT_OK;
+      return plan.show === 'cheat' ? EXIT_FAILED : EXIT_OK;
     });
-    if (!plan.cheat) return await interrupted;
+    if (plan.show !== 'cheat') return await interrupted;
     return await Promise.race([showCheat({ ...deps, gateway, providers, moves }), interrupted]);
   } finally {
     stopping = true;

@@ -7,11 +7,13 @@ export interface Welcome {
   readonly apiKey: string;
   readonly providers: number;
   readonly modelFolder: string;
+  /** What providers run by turns; empty where all run the same. */
+  readonly engines: readonly string[];
   readonly gateway: { readonly defaultPolicy: Policy };
 }
 
 /** The ready line first; scripts wait for it. */
-export function welcomeLines({ url, apiKey, providers, modelFolder, gateway }: Welcome): string[] {
+export function welcomeLines({ url, apiKey, providers, modelFolder, engines, gateway }: Welcome): string[] {
   const model = path.basename(modelFolder);
   const members = `${providers} provider${providers === 1 ? '' : 's'}`;
   const body = `{"model":"${model}","temperature":0,"messages":[{"role":"user","content":"What is the capital of Norway?"}]}`;
@@ -21,6 +23,7 @@ export function welcomeLines({ url, apiKey, providers, modelFolder, gateway }: W
     ...(providers < QUORUM_DEFAULT_N
       ? [`  ${members} cannot seat the usual quorum of ${QUORUM_DEFAULT_N}: the default policy is smaller.`]
       : []),
+    ...(engines.length > 0 ? [`  engines   ${engines.join(', ')}, by turns`] : []),
     `  base URL  ${url}/v1`,
     `  API key   ${apiKey}`,
     'Try:',

@@ -4,13 +4,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { listSupportedBackends } from 'onnxruntime-node';
 import { z } from 'zod';
 import type { Address } from '#protocol/hash';
 import { zManifestReply } from '#protocol/messages';
 import { GREEDY } from '#protocol/sampling';
 import { safeParse } from '#protocol/schema';
 import type { ProviderConfig } from '../config.ts';
+import { engineStates } from '../engine/engine-kinds.ts';
 import { loadModel } from '../load-model.ts';
 import { type CommandIo, callJson } from './command-io.ts';
 import { gatewayAddressAt, readSigner } from './gateway-call.ts';
@@ -50,6 +50,7 @@ export async function examine(patient: Patient, io: CommandIo): Promise<Finding[
     ['node', () => checkNode(patient.nodeVersion)],
     ['key', () => checkKey(config)],
     ['disk', () => checkDisk(config)],
+    ['engines', () => checkEngines(config)],
     ['execution-providers', () => checkExecutionProviders(config)],
     ['model', () => checkModel(config, io)],
     ['port', () => checkPort(config, io)],
@@ -91,8 +92,19 @@ function checkDisk({ dataFolder }: ProviderConfig): Finding {
   return free < FREE_BYTES_MIN ? warn('disk', text) : ok('disk', text);
 }
 
-function checkExecutionProviders({ executionProviders, upstreamUrl }: ProviderConfig): Finding {
+/** Which engines this installation has; it fails where the chosen one is not among them. */
+async function checkEngines({ engine, upstreamUrl }: ProviderConfig): Promise<Finding> {
+  const states = await engineStates();
+  const text = states.map(({ kind, version, problem }) => `${kind} ${version ?? `missing (${problem})`}`).join('; ');
+  const isMissing = upstreamUrl === null && states.find(({ kind }) => kind === engine)?.version === null;
+  return isMissing ? fail('engines', text) : ok('engines', text);
+}
+
+async function checkExecutionProviders(config: ProviderConfig): Promise<Finding> {
+  const { executionProviders, engine, upstreamUrl } = config;
   if (upstreamUrl !== null) return ok('execution-providers', `not used: ${upstreamUrl} runs the model`);
+  if (engine !== 'onnxruntime') return ok('execution-providers', `not used: ${engine} runs the model on the CPU`);
+  const { listSupportedBackends } = await import('onnxruntime-node');
   const there = listSupportedBackends().map(({ name }) => name);
   const missing = executionProviders.filter((name) => !there.includes(name));
   const text = `asked for ${executionProviders.join(', ')}; this build has ${there.join(', ')}`;

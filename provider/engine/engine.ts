@@ -94,6 +94,7 @@ export type EngineErrorCode =
   | 'closed'
   | 'unsupported_model'
   | 'unsupported_sampling'
+  | 'engine_missing'
   | 'run_failed'
   // an engine in front of another server
   | 'upstream_unreachable'

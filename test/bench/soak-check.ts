@@ -21,16 +21,21 @@ export interface Checked {
   readonly problems: readonly string[];
   readonly chargedNano: bigint;
   readonly outputTokens: number;
+  /** `none` where there was no attestation. */
+  readonly verdict: string;
 }
 
 export type Checker = (request: SoakRequest, answer: Answer) => Checked;
 
-/** @param modelFolder the auditor's own copy of the model's files */
-export async function createChecker(modelFolder: string, trusted: TrustedKeys): Promise<Checker> {
+/**
+ * @param modelFolder the auditor's own copy of the model's files
+ * @param mixed whether engines compute differently: honest members may part at a near-tie, which is no fault
+ */
+export async function createChecker(modelFolder: string, trusted: TrustedKeys, mixed = false): Promise<Checker> {
   const { textFiles, modelDigest } = await readModel(folderReader(modelFolder));
   const text = createTextModel(textFiles);
   return (request, answer) => {
-    const nothing = { chargedNano: 0n, outputTokens: 0 };
+    const nothing = { chargedNano: 0n, outputTokens: 0, verdict: 'none' };
     if (answer.status !== 200) return { ...nothing, problems: [`status ${answer.status}`] };
     const asked = readRequest(request.body, text, null);
     const { items } = verifyResponse({
@@ -51,8 +56,9 @@ export async function createChecker(modelFolder: string, trusted: TrustedKeys): 
     const statement = saved?.assay?.attestation ? parseAttestation(saved.assay.attestation)?.statement : null;
     if (!saved?.content || !statement) return { ...nothing, problems: [...problems, 'no attested content'] };
     const { n, maxTokens, stop } = request;
-    const verdict = n === 1 ? 'unverified' : 'agreed';
-    if (statement.verdict !== verdict) problems.push(`verdict ${statement.verdict}`);
+    const { verdict } = statement;
+    const wanted = n === 1 ? ['unverified'] : mixed ? ['agreed', 'equivalent'] : ['agreed'];
+    if (!wanted.includes(verdict)) problems.push(`verdict ${verdict}`);
     if (statement.faults.length > 0) problems.push(`faults: ${statement.faults.map(({ fault }) => fault).join(', ')}`);
     if (statement.agreement.standing !== n || statement.agreement.of !== n) problems.push('not everybody agreed');
     if (BigInt(statement.price.chargedNano) > BigInt(statement.price.quoteNano))
@@ -63,6 +69,6 @@ export async function createChecker(modelFolder: string, trusted: TrustedKeys): 
     const [choice] = saved.content.choices;
     if (choice?.finish_reason === 'length' && outputTokens !== maxTokens) problems.push('ended early as `length`');
     if (stop.some((word) => (choice?.content ?? '').includes(word))) problems.push('a stop string is in the answer');
-    return { problems, chargedNano: BigInt(statement.price.chargedNano), outputTokens };
+    return { problems, chargedNano: BigInt(statement.price.chargedNano), outputTokens, verdict };
   };
 }

@@ -1,4 +1,7 @@
-/** `npm run soak -- [--requests 1000] [--seed 1] [--concurrency 4]` */
+/** `npm run soak -- [--requests 1000] [--seed 1] [--concurrency 4] [--json FILE]`; `npm run bench:mixed` adds `--mixed`. */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runSoak, type SoakResult } from './soak.ts';
 
@@ -10,14 +13,10 @@ function table(result: SoakResult): string {
   const requests = (counts.plain ?? 0) + (counts.streamed ?? 0);
   const seconds = wallMs / 1000;
   const rows: [string, string][] = [
-    [
-      'requests',
-      `${requests} (${Object.entries(counts)
-        .map(([kind, count]) => `${kind} ${count}`)
-        .sort()
-        .join(', ')})`,
-    ],
+    ['requests', `${requests} (${listed(counts)})`],
     ['problems', String(result.problems.length)],
+    ['verdicts', listed(result.verdicts)],
+    ['classes', listed(result.classes)],
     ['ready after', `${Math.round(result.readyMs)} ms`],
     ['wall time', `${seconds.toFixed(1)} s`],
     ['requests/s', (requests / seconds).toFixed(2)],
@@ -30,11 +29,26 @@ function table(result: SoakResult): string {
   return rows.map(([name, value]) => `${name.padEnd(16)} ${value}`).join('\n');
 }
 
+function listed(counts: Readonly<Record<string, number>>): string {
+  const items = Object.entries(counts).map(([kind, count]) => `${kind} ${count}`);
+  return items.sort().join(', ');
+}
+
+/** What a result file says beside the result: what ran, where, on which commit. */
+function record(result: SoakResult, ran: object): string {
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`;
+  const rounded = { ...result, chargedNano: String(result.chargedNano) };
+  return `${JSON.stringify({ date: new Date().toISOString().slice(0, 10), commit, machine, ...ran, ...rounded }, null, 2)}\n`;
+}
+
 const { values } = parseArgs({
   options: {
     requests: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     concurrency: { type: 'string', default: '4' },
+    mixed: { type: 'boolean', default: false },
+    json: { type: 'string' },
   },
 });
 const begunAt = performance.now();
@@ -42,6 +56,7 @@ const result = await runSoak({
   requests: Number(values.requests),
   seed: values.seed,
   concurrency: Number(values.concurrency),
+  mixed: values.mixed,
   progress: (done) => {
     if (done % PROGRESS_EVERY === 0)
       console.log(`${done} answers after ${Math.round((performance.now() - begunAt) / 1000)} s`);
@@ -49,4 +64,6 @@ const result = await runSoak({
 });
 for (const problem of result.problems.slice(0, 50)) console.log(problem);
 console.log(table(result));
+const { seed, concurrency, mixed } = values;
+if (values.json !== undefined) writeFileSync(values.json, record(result, { seed, concurrency, mixed }));
 process.exitCode = result.problems.length === 0 ? 0 : 1;

@@ -14,6 +14,8 @@ export interface SoakOptions {
   readonly seed: string;
   /** Requests in flight. */
   readonly concurrency: number;
+  /** Whether providers run the model on engines that compute differently (`assay demo --mixed`). */
+  readonly mixed?: boolean;
   readonly progress?: (done: number) => void;
 }
 
@@ -22,6 +24,10 @@ export interface SoakResult {
   readonly problems: readonly string[];
   /** Requests by kind. */
   readonly counts: Readonly<Record<string, number>>;
+  /** Answers by verdict. */
+  readonly verdicts: Readonly<Record<string, number>>;
+  /** Active members by numeric class. */
+  readonly classes: Readonly<Record<string, number>>;
   readonly readyMs: number;
   readonly wallMs: number;
   readonly p50Ms: number;
@@ -35,9 +41,13 @@ export interface SoakResult {
 /** Runs a soak over a fresh network, and ends that. */
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const folder = mkdtempSync(path.join(tmpdir(), 'assay-soak-'));
-  const network = await startDemo(folder);
+  const mixed = options.mixed === true;
+  const network = await startDemo(folder, mixed ? { args: ['--mixed'] } : {});
+  // Each demonstration keeps its data apart.
+  const dataFolder = mixed ? path.join(folder, 'mixed') : folder;
   try {
     const requests = soakRequests(options.seed, options.requests);
+    const classes = await classesOf(network);
     const rssStartMib = rssMib(network.pid);
     const sent = await sendAll(network, requests, options);
     const rssEndMib = rssMib(network.pid);
@@ -46,8 +56,9 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
     const code = await network.exit;
     if (code !== 0) problems.push(`the network ended with ${code}`);
     if (network.stderr() !== '') problems.push(`the network said: ${network.stderr().slice(0, 2000)}`);
-    problems.push(...(await checkMoney(path.join(folder, 'gateway', 'assay.sqlite'), sent.chargedNano)));
-    return { ...sent, problems, counts: countsOf(requests), readyMs: network.readyMs, rssStartMib, rssEndMib };
+    problems.push(...(await checkMoney(path.join(dataFolder, 'gateway', 'assay.sqlite'), sent.chargedNano)));
+    const { readyMs } = network;
+    return { ...sent, problems, counts: countsOf(requests), classes, readyMs, rssStartMib, rssEndMib };
   } finally {
     network.process.kill('SIGKILL');
     await network.exit;
@@ -57,10 +68,11 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
 
 async function sendAll(network: Network, requests: readonly SoakRequest[], options: SoakOptions) {
   const keys = (await (await fetch(`${network.url}/v1/log/keys`)).json()) as LogKeys;
-  const check = await createChecker(MODEL, { gatewayAddress: keys.address, logKeys: keys });
+  const check = await createChecker(MODEL, { gatewayAddress: keys.address, logKeys: keys }, options.mixed);
   const waiting = [...requests];
   const problems: string[] = [];
   const latencies: number[] = [];
+  const verdicts: Record<string, number> = {};
   let chargedNano = 0n;
   let outputTokens = 0;
   const worker = async () => {
@@ -69,6 +81,7 @@ async function sendAll(network: Network, requests: readonly SoakRequest[], optio
       problems.push(...checked.problems.map((problem) => `request ${request?.index}: ${problem}`));
       chargedNano += checked.chargedNano;
       outputTokens += checked.outputTokens;
+      verdicts[checked.verdict] = (verdicts[checked.verdict] ?? 0) + 1;
       latencies.push(ms);
       options.progress?.(latencies.length);
     }
@@ -78,7 +91,7 @@ async function sendAll(network: Network, requests: readonly SoakRequest[], optio
   const wallMs = performance.now() - begunAt;
   latencies.sort((a, b) => a - b);
   const quantile = (q: number) => latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))] ?? 0;
-  return { problems, chargedNano, outputTokens, wallMs, p50Ms: quantile(0.5), p95Ms: quantile(0.95) };
+  return { problems, chargedNano, outputTokens, verdicts, wallMs, p50Ms: quantile(0.5), p95Ms: quantile(0.95) };
 }
 
 async function sendOne(network: Network, request: SoakRequest, check: Checker) {
@@ -104,6 +117,15 @@ async function receiptOf(network: Network, text: string): Promise<unknown> {
 async function disputesOf(network: Network): Promise<string[]> {
   const { data } = (await (await fetch(`${network.url}/v1/disputes`)).json()) as { data: readonly unknown[] };
   return data.length === 0 ? [] : [`${data.length} disputes`];
+}
+
+/** Members by the class that they claim. */
+async function classesOf(network: Network): Promise<Record<string, number>> {
+  const reply = await (await fetch(`${network.url}/v1/providers`)).json();
+  const { data } = reply as { data: readonly { readonly role: string; readonly numeric_class: string }[] };
+  const classes: Record<string, number> = {};
+  for (const { role, numeric_class: name } of data) if (role === 'member') classes[name] = (classes[name] ?? 0) + 1;
+  return classes;
 }
 
 function countsOf(requests: readonly SoakRequest[]): Record<string, number> {

@@ -71,10 +71,13 @@ export interface Network extends Program {
 }
 
 /** Starts `assay demo` on a free port over `dataFolder`, and waits for its welcome. */
-export async function startDemo(dataFolder: string, options: RunOptions = {}): Promise<Network> {
+export async function startDemo(
+  dataFolder: string,
+  options: RunOptions & { readonly args?: readonly string[] } = {},
+): Promise<Network> {
   const begunAt = performance.now();
   const env = { ASSAY_DATA: dataFolder, ASSAY_PORT: '0', ...options.env };
-  const program = start(['demo'], { ...options, env });
+  const program = start(['demo', ...(options.args ?? [])], { ...options, env });
   await until(() => /^ {2}curl .*\n/m.test(program.stdout()) || program.process.exitCode !== null);
   const readyMs = performance.now() - begunAt;
   const url = /base URL {2}(\S+)\/v1$/m.exec(program.stdout())?.[1];

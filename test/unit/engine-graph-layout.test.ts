@@ -1,7 +1,7 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { halfToFloat } from '../../provider/engine/half.ts';
 import { readGraphLayout } from '../../provider/engine/onnx/graph-layout.ts';
-import { halfToFloat } from '../../provider/engine/onnx/half.ts';
 import { arithmeticName } from '../../provider/engine/onnx/onnx-engine.ts';
 
 type Value = InferenceSession.ValueMetadata;

@@ -81,6 +81,33 @@ describe('the configuration', () => {
     expect(problemsOf({ ASSAY_PROVIDER_WEIGHTS: weights })).toHaveLength(1);
   });
 
+  it('runs onnxruntime unless another engine is named, and refuses settings that the named one does not use', () => {
+    expect(configOf({})).toMatchObject({
+      engine: 'onnxruntime',
+      graphOptimization: 'all',
+      batching: 'on',
+      prefillTokens: 0,
+    });
+    const llama = { ASSAY_PROVIDER_ENGINE: 'llama-cpp', ASSAY_PROVIDER_THREADS: '2' };
+    expect(configOf(llama)).toMatchObject({ engine: 'llama-cpp', threads: 2, gguf: null });
+    expect(problemsOf({ ASSAY_PROVIDER_ENGINE: 'pytorch' })).toHaveLength(1);
+    expect(problemsOf({ ASSAY_PROVIDER_GGUF: '/models/m.gguf' })).toEqual([
+      '--gguf (or ASSAY_PROVIDER_GGUF) is not for --engine onnxruntime',
+    ]);
+    const wasm = { engine: 'onnxruntime-wasm', threads: '2', executionProviders: 'webgpu,cpu', batching: 'off' };
+    expect(problemsOf({}, wasm)).toHaveLength(2);
+    expect(problemsOf({ ...llama, ASSAY_PROVIDER_WEIGHTS: 'onnx/model_fp16.onnx' })).toHaveLength(1);
+    const upstream = {
+      upstreamUrl: 'http://127.0.0.1:8000',
+      upstreamDialect: 'llamacpp',
+      upstreamModel: 'm',
+      upstreamDevice: 'cpu',
+      upstreamDtype: 'fp16',
+      upstreamKvDtype: 'fp16',
+    };
+    expect(problemsOf(llama, upstream)).toEqual(['--engine and --upstream-url exclude each other']);
+  });
+
   it('takes the cheat switch from the environment alone, and shows it to nobody who reads the help', () => {
     expect(configOf({ ASSAY_PROVIDER_ACTUAL_MODEL_FOLDER: '/models/minnow-1m' }).actualModelFolder).toBe(
       '/models/minnow-1m',

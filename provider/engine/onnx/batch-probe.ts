@@ -1,6 +1,6 @@
 /** Whether a model may run in batches: tried on the model itself, since graphs differ in what they do with masks. */
 
-import type { InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-common';
 import { type BatchLayout, DecodeBatch } from './decode-batch.ts';
 import type { ExposedModel } from './expose-cache.ts';
 import type { GraphLayout } from './graph-layout.ts';

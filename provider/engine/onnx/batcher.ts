@@ -1,9 +1,9 @@
 /** Lets running answers share runs: whoever waits when a run begins is in it (continuous batching). */
 
 import { setImmediate } from 'node:timers/promises';
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-common';
+import type { FairQueue } from '../fair-queue.ts';
 import { type BatchLayout, type BatchRow, blockOf, DecodeBatch } from './decode-batch.ts';
-import type { FairQueue } from './fair-queue.ts';
 
 /** Rows of one run. More gain little: 16 rows cost a fifth of 16 runs on minnow-5m, and a run holds up everybody else. */
 const BATCH_ROWS_MAX = 16;

@@ -11,7 +11,7 @@
  * `cacheRuns` tries it on every model that is loaded).
  */
 
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { EngineError } from '../engine.ts';
 import type { CacheSlot, GraphLayout, IntegerType } from './graph-layout.ts';
 import { type CacheValues, cacheTensor, cacheValues, integers, logitsOf, valuesOf } from './tensors.ts';

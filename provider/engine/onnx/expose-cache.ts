@@ -6,6 +6,7 @@
  */
 
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { messages } from './messages.ts';
 
 /** Field numbers of ModelProto, GraphProto, NodeProto, TensorProto and ValueInfoProto. */
 const MODEL_GRAPH = 7;
@@ -47,16 +48,6 @@ export function exposeAddedCache(model: Uint8Array): ExposedModel | null {
   if (cacheJoins.length === 0) return null;
   const added = new Map(cacheJoins.map((join) => [join.present, join.added]));
   return { model: withOutputs(model, [...new Set(added.values())]), added };
-}
-
-/** Occurrences of a field that holds a message. */
-function* messages(bytes: Uint8Array, wanted: number): Generator<Uint8Array> {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (field === wanted && type === WireType.LengthDelimited) yield reader.bytes();
-    else reader.skip(type, field);
-  }
 }
 
 function joinOf(node: Uint8Array): { past: string; added: string; present: string } | null {

@@ -1,6 +1,6 @@
 /** What a decoder's ONNX graph wants and gives, found in its metadata (Hugging Face's naming of inputs and outputs). */
 
-import type { InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-common';
 import { z } from 'zod';
 import { EngineError } from '../engine.ts';
 

@@ -1,6 +1,6 @@
 /** One token sequence inside an ONNX decoder: its key-value cache and the runs that extend it. */
 
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { EngineError } from '../engine.ts';
 import type { GraphLayout } from './graph-layout.ts';
 import { emptyCache, integers, logitsOf } from './tensors.ts';

@@ -1,6 +1,6 @@
 /** Reads a prompt once for all answers that begin with it at the same time, such as the choices of one request. */
 
-import type { Tensor } from 'onnxruntime-node';
+import type { Tensor } from 'onnxruntime-common';
 
 /** A prompt that has been read. */
 export interface ReadPrompt {

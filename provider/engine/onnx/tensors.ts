@@ -1,8 +1,8 @@
 /** Tensors as the runs of a decoder need them. */
 
-import { Tensor } from 'onnxruntime-node';
+import { Tensor } from 'onnxruntime-common';
+import { halfToFloat } from '../half.ts';
 import type { CacheSlot, FloatType, IntegerType } from './graph-layout.ts';
-import { halfToFloat } from './half.ts';
 
 /** Values of a cache: float32, or the bit patterns of float16. */
 export type CacheValues = Float32Array | Uint16Array;
