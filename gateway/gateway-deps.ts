@@ -61,4 +61,6 @@ export interface GatewayDeps {
   /** Limits of keys that have none of their own. */
   readonly keyRates?: KeyRates;
   readonly onDisputeMove?: (move: DeskMove) => void;
+  /** Largest kept answer in bytes that is packed in place instead of in another thread; see `IdempotencyDeps`. */
+  readonly packInPlaceBytesMax?: number;
 }

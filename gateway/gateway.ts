@@ -137,7 +137,14 @@ export class Gateway {
     this.app = createApp({
       pipeline,
       quote: (request) => pipeline.quote(request),
-      idempotency: keyedCalls({ store, box: deps.box, clock, pipeline, background }),
+      idempotency: keyedCalls({
+        store,
+        box: deps.box,
+        clock,
+        pipeline,
+        background,
+        inPlaceBytesMax: deps.packInPlaceBytesMax,
+      }),
       keys: keyLookup(store),
       clock,
       rng,

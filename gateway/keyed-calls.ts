@@ -14,13 +14,13 @@ export interface KeyedCallsDeps {
   readonly pipeline: AnswerPipeline;
   /** Receives what goes on without a client. */
   readonly background: (work: Promise<void>) => void;
+  readonly inPlaceBytesMax?: number | undefined;
 }
 
 /** The desk that shares running calls and replays earlier ones. */
-export function keyedCalls({ store, box, clock, pipeline, background }: KeyedCallsDeps): IdempotencyDesk {
+export function keyedCalls({ store, clock, pipeline, ...rest }: KeyedCallsDeps): IdempotencyDesk {
   return new IdempotencyDesk({
-    box,
-    background,
+    ...rest,
     find: (keyId, idempotency) =>
       store.read((handle) => earlierAttempt(handle, { keyId, idempotency, nowMs: clock.nowMs() })),
     keep: (keyId, { key }, requestId, sealed) =>

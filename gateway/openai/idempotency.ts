@@ -17,19 +17,8 @@ const PRINTABLE = /^[\x20-\x7e]+$/;
 
 const deflateElsewhere = promisify(deflateRaw);
 const inflateElsewhere = promisify(inflateRaw);
-/**
- * Largest input in bytes that is packed in place: up to here, about 1 ms, a trip to the thread pool brings little. It also keeps
- * simulations, whose answers are small, free of a second thread that no seed can order.
- */
+/** Largest input in bytes that is packed in place: up to here, about 1 ms, a trip to the thread pool brings little. */
 const IN_PLACE_BYTES_MAX = 64 * 1024;
-
-async function deflate(bytes: Uint8Array): Promise<Uint8Array> {
-  return bytes.length <= IN_PLACE_BYTES_MAX ? deflateRawSync(bytes) : deflateElsewhere(bytes);
-}
-
-async function inflate(bytes: Uint8Array): Promise<Buffer> {
-  return bytes.length <= IN_PLACE_BYTES_MAX ? inflateRawSync(bytes) : inflateElsewhere(bytes);
-}
 
 /** What the store knows of a call, before anything is held for it. */
 export type EarlierCall =
@@ -48,6 +37,8 @@ export interface IdempotencyDeps {
   readonly sealedAnswer: (requestId: string) => Promise<SealedAnswer>;
   /** Receives what goes on without a client. */
   readonly background: (work: Promise<void>) => void;
+  /** Largest input that is packed in place; 64 KiB where absent. Simulations set no limit: no seed can order a second thread. */
+  readonly inPlaceBytesMax?: number | undefined;
 }
 
 /** An answer that is being made. */
@@ -182,14 +173,20 @@ export class IdempotencyDesk {
 
   /** SAFETY: the request's id is inside, so that one call's row does not open as another's. */
   async #seal(requestId: string, answer: UnfinishedAnswer): Promise<string> {
-    return this.#deps.box.seal(await deflate(utf8(JSON.stringify({ requestId, answer }))));
+    const bytes = utf8(JSON.stringify({ requestId, answer }));
+    return this.#deps.box.seal(this.#isSmall(bytes) ? deflateRawSync(bytes) : await deflateElsewhere(bytes));
   }
 
   async #open(requestId: string, sealed: string): Promise<UnfinishedAnswer> {
-    const text = (await inflate(this.#deps.box.open(sealed))).toString('utf8');
+    const packed = this.#deps.box.open(sealed);
+    const text = (this.#isSmall(packed) ? inflateRawSync(packed) : await inflateElsewhere(packed)).toString('utf8');
     const opened = JSON.parse(text) as { requestId: string; answer: UnfinishedAnswer };
     if (opened.requestId !== requestId) throw new Error('the kept answer is another request’s');
     return opened.answer;
+  }
+
+  #isSmall(bytes: Uint8Array): boolean {
+    return bytes.length <= (this.#deps.inPlaceBytesMax ?? IN_PLACE_BYTES_MAX);
   }
 }
 

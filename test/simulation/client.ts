@@ -84,7 +84,10 @@ async function askOnce(plan: RequestPlan, clock: Clock, door: Door): Promise<Ans
 async function readUntil(response: Response, signal: AbortSignal, over: AbortSignal): Promise<string> {
   if (response.body === null) return '';
   const reader = response.body.getReader();
-  signal.addEventListener('abort', () => void reader.cancel(signal.reason), { once: true, signal: over });
+  const leave = () => void reader.cancel(signal.reason);
+  // Taken away by hand: by the `signal` option Node 20 keeps the listener as long as the signal, and the signal as long as its Request.
+  if (!over.aborted) signal.addEventListener('abort', leave, { once: true });
+  over.addEventListener('abort', () => signal.removeEventListener('abort', leave), { once: true });
   if (signal.aborted) await reader.cancel(signal.reason);
   const decoder = new TextDecoder();
   let text = '';

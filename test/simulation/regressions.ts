@@ -7,4 +7,5 @@ export const REGRESSIONS: readonly (readonly [kind: ScenarioKind, seed: number, 
   ['swarm', 343, 'a stream without text attested an empty list of log-probabilities and showed none'],
   ['swarm', 397, 'log-probabilities of a member that was lost after its chunk was served were said to be covered'],
   ['swarm', 10030, 'a kept answer was packed on another thread, whose end no seed could order'],
+  ['swarm', 4001, 'the same, past the size up to which answers were packed in place'],
 ];

@@ -103,6 +103,7 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
       limits: { epochSize: scenario.epochSize ?? LIMITS.epochSize },
       fetch: (url, init) => (gateways.life === null ? calm.fetch : calls)(url, init),
       onMove: (move) => moves.push(move),
+      packInPlaceBytesMax: Number.POSITIVE_INFINITY,
     },
     scenario.gatewayCrashes ?? [],
   );

@@ -76,8 +76,11 @@ export class Wire {
     if (await this.#cut(name, 'to', signal)) throw new TypeError('connection timed out');
     if (this.#fails('refuseChance') || !host?.alive) throw new TypeError('connection refused');
     if (this.#fails('lossChance')) await never(signal);
-    if (this.#fails('duplicateChance')) void this.#replay(host, url, init);
-    const response = await abortable(host.handle(new Request(url, init)), signal);
+    // Without its signal: Node 20 keeps a signal and all that listens to it as long as a Request that was made with it, and a life that
+    // ends in the middle never stops listening. A machine hears that its caller has left as on a socket: its body is cancelled.
+    const { signal: _signal, ...call } = init;
+    if (this.#fails('duplicateChance')) void this.#replay(host, url, call);
+    const response = await abortable(host.handle(new Request(url, call)), signal);
     await this.#latency(signal);
     await this.#cut(name, 'from', signal);
     if (!host.alive) throw new TypeError('connection reset');
@@ -86,7 +89,7 @@ export class Wire {
   };
 
   /** The same call once more, some time later; nobody reads what comes back. */
-  async #replay(host: Host, url: string, { signal: _signal, ...init }: RequestInit): Promise<void> {
+  async #replay(host: Host, url: string, init: RequestInit): Promise<void> {
     await this.#latency(new AbortController().signal);
     const response = await host.handle(new Request(url, init));
     await response.text().catch(() => undefined);
