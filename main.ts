@@ -17,6 +17,7 @@ const USAGE = `usage: assay <command> [options]
   stake      a provider's stake onto a chain
   unstake    and off it again
   claim      a provider's earnings from a chain
+  watch      look for faults, and prove them on a chain
   verify     check a saved answer offline
   keygen     make a private key or an API key
   migrate    bring databases up to date
@@ -86,9 +87,14 @@ async function onChain(command: ChainCommand, args: readonly string[]): Promise<
   return (await import('./provider/cli/chain-command.ts')).runChainCommand(command, args, providerIo());
 }
 
+async function watch(args: readonly string[]): Promise<number> {
+  return (await import('./provider/cli/watch-command.ts')).runWatch(args, providerIo(), stopped);
+}
+
 async function provider([command, ...args]: readonly string[]): Promise<number> {
   const { PROVIDER_COMMANDS, runProviderCommand } = await import('./provider/cli/provider-command.ts');
   if (command === 'stake' || command === 'unstake' || command === 'claim') return onChain(command, args);
+  if (command === 'watch') return watch(args);
   const known = PROVIDER_COMMANDS.find((name) => name === command);
   if (known === undefined) {
     const argv = command === undefined ? args : [command, ...args];
@@ -115,6 +121,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     case 'unstake':
     case 'claim':
       return onChain(command, args);
+    case 'watch':
+      return watch(args);
     case 'verify':
       return (await import('./gateway/cli/verify.ts')).runVerify(args, io);
     case 'keygen':

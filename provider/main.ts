@@ -28,7 +28,7 @@ const LINGER_MS = 1_000;
 const USAGE = `assay provider [options]
 
 Serves one model to the trusted gateways. See also: assay provider init, doctor, join, status, disputes, answer,
-stake, unstake, claim.
+stake, unstake, claim, watch.
 
 ${CONFIG_USAGE}
   --ready-json                     print one line of JSON on standard output once the server listens

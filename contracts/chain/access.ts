@@ -10,6 +10,7 @@ import {
   erc20Abi,
   http,
   type PublicClient,
+  parseAbi,
   type TransactionReceipt,
   type Transport,
   type WalletClient,
@@ -101,9 +102,11 @@ export async function openChain({ network, rpcUrl, privateKey, pollingMs }: Chai
   if (chainId !== network.chainId) {
     throw new ChainError(`the node is of chain ${chainId}, the network of chain ${network.chainId}`);
   }
+  // What a contract passes on from another one is told by that one's ABI.
+  const errors = [...Object.values(network.abis).flat(), ...erc6093Errors].filter(({ type }) => type === 'error');
   const target = ({ callee, functionName, args }: Call) => ({
     address: callee === 'token' ? network.token : network.addresses[callee],
-    abi: callee === 'token' ? erc20Abi : network.abis[callee],
+    abi: [...(callee === 'token' ? erc20Abi : network.abis[callee]).filter(({ type }) => type !== 'error'), ...errors],
     functionName,
     args,
   });
@@ -137,6 +140,12 @@ function minedOf(receipt: TransactionReceipt): Mined {
   if (status !== 'success') throw new ChainError(`transaction ${transactionHash} was mined and reverted`);
   return { hash: transactionHash as Hex, gasUsed, costWei: gasUsed * effectiveGasPrice, blockNumber };
 }
+
+/** Errors of the usual tokens (ERC-6093). */
+const erc6093Errors = parseAbi([
+  'error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)',
+  'error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed)',
+]);
 
 /** What the contracts' errors mean; `readyAt` and the like are added where there is one. */
 const MEANINGS: Readonly<Record<string, string>> = {

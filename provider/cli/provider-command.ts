@@ -15,7 +15,7 @@ assay provider join      asks a gateway to admit this provider: --gateway, --url
 assay provider status    what it is owed: --gateway [--since <ISO date>]
 assay provider disputes  what it is accused of: --gateway [<dispute id>]
 assay provider answer    opens evidence that is still asked for: --gateway <dispute id>
-assay stake, unstake, claim    its money on a chain; each has its own --help
+assay stake, unstake, claim, watch    its money on a chain; each has its own --help
 
   --config <file>          configuration (default ${CONFIG_FILE})
   --gateway <url>          base URL of the gateway

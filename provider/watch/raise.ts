@@ -1,6 +1,6 @@
 /** Takes a proof to the chain: announced first, so that whoever copies it out of the queue gains nothing (spec-chain.md C4). */
 import { z } from 'zod';
-import type { Rng } from '#protocol/env';
+import type { Clock, Rng } from '#protocol/env';
 import { toHex } from '#protocol/hash';
 import { type ChainAccess, ChainError } from '../../contracts/chain/access.ts';
 import { accountOf, answersFor, readAs } from '../chain/account.ts';
@@ -14,14 +14,18 @@ export interface RaiseDeps {
   /** Makes the state durable. */
   readonly save: () => void;
   readonly rng: Rng;
+  readonly clock: Clock;
   readonly print: (line: string) => void;
 }
+
+/** An announcement goes before a copy only with an earlier time of its block, in seconds. */
+const ANNOUNCED_MS = 1_000;
 
 export type RaiseEnd = 'proven' | 'late' | 'unstaked' | 'known' | 'failed';
 
 /** Announces and proves; what was begun before a crash goes on where it was. */
 export async function raise(deps: RaiseDeps, proof: Proof): Promise<RaiseEnd> {
-  const { chain, state, save, rng, print } = deps;
+  const { chain, state, save, rng, clock, print } = deps;
   const { evidence, key, fault } = proof;
   const before = state.raised.get(evidence);
   if (before?.state === 'proven' || before?.state === 'late') return 'known';
@@ -47,6 +51,7 @@ export async function raise(deps: RaiseDeps, proof: Proof): Promise<RaiseEnd> {
       const announced = await chain.send({ callee: proof.callee, functionName: 'announce', args });
       print(minedLine(`announced evidence of ${fault} by ${account}`, announced));
       remember('announced');
+      await clock.sleep(ANNOUNCED_MS);
     }
     const { callee, functionName, args } = proof;
     const proven = await chain.send({ callee, functionName, args: [...args, raised.salt] });

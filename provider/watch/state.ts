@@ -2,8 +2,9 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { safeParse, zAddress, zHash } from '#protocol/schema';
+import { safeParse, zAddress, zHash, zTimeMs, zU32, zU128 } from '#protocol/schema';
 import type { Mirror } from './log-mirror.ts';
+import type { Proof } from './proofs.ts';
 
 const zHex = z.string().regex(/^0x([0-9a-f]{2})*$/) as unknown as z.ZodType<`0x${string}`, `0x${string}`>;
 
@@ -24,15 +25,31 @@ const zRaised = z.strictObject({
 });
 export type Raised = z.output<typeof zRaised>;
 
+/** An epoch as the log has it, at `place`; `misses` counts looks at which its keys were not opened though it was over. */
+const zEpoch = z.strictObject({
+  place: z.int().min(0),
+  drawRoot: zHash,
+  drawSize: zU32,
+  snapshotHash: zHash,
+  atMs: zTimeMs,
+  state: z.enum(['open', 'checked', 'demanded']),
+  misses: z.int().min(0),
+});
+export type SeenEpoch = z.output<typeof zEpoch>;
+
 const zState = z.strictObject({
   version: z.literal(1),
   leafCount: z.int().min(0),
   heads: z.array(zHead),
   raised: z.record(z.string(), zRaised),
-  /** Epochs of the log whose keys were looked at. */
-  epochs: z.record(z.string(), z.strictObject({ checked: z.boolean(), missing: z.int().min(0) })),
+  /** Proofs that are not on the chain yet, as text: what showed them may be gone. */
+  pending: z.record(z.string(), z.string()),
+  /** Epochs of the log, by their number. */
+  epochs: z.record(z.string(), zEpoch),
   /** Demands of this watcher that are open, by id. */
   demands: z.array(zHash),
+  /** Most that a root has given the provider so far, in base units. */
+  earned: zU128,
   /** Block from which events are read. */
   fromBlock: z.string().regex(/^\d{1,20}$/),
 });
@@ -40,8 +57,10 @@ const zState = z.strictObject({
 export interface WatchState {
   mirror: Mirror;
   readonly raised: Map<string, Raised>;
-  readonly epochs: Map<number, { checked: boolean; missing: number }>;
+  readonly pending: Map<string, Proof>;
+  readonly epochs: Map<number, SeenEpoch>;
   readonly demands: Set<`0x${string}`>;
+  earned: bigint;
   fromBlock: bigint;
 }
 
@@ -51,12 +70,19 @@ const LEAF_BYTES = 32;
 export function openState(folder: string): WatchState {
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, 'watch.json');
-  const fresh = { raised: new Map(), epochs: new Map(), demands: new Set<`0x${string}`>(), fromBlock: 0n };
+  const fresh = {
+    raised: new Map(),
+    pending: new Map(),
+    epochs: new Map(),
+    demands: new Set<`0x${string}`>(),
+    earned: 0n,
+    fromBlock: 0n,
+  };
   if (!existsSync(file)) return { mirror: { leaves: [], heads: [] }, ...fresh };
   const parsed = safeParse(zState, jsonOf(readFileSync(file, 'utf8')));
   if (!parsed.success)
     throw new Error(`${file} is damaged: a watcher that forgets proves less; restore it or remove it`);
-  const { leafCount, heads, raised, epochs, demands, fromBlock } = parsed.data;
+  const { leafCount, heads, raised, pending, epochs, demands, earned, fromBlock } = parsed.data;
   const bytes = existsSync(leavesFile(folder)) ? readFileSync(leavesFile(folder)) : Buffer.alloc(0);
   if (bytes.length < leafCount * LEAF_BYTES) throw new Error(`${leavesFile(folder)} is shorter than ${file} says`);
   // What follows the count was being appended when the watcher ended.
@@ -67,8 +93,10 @@ export function openState(folder: string): WatchState {
   return {
     mirror: { leaves, heads: [...heads] },
     raised: new Map(Object.entries(raised)),
+    pending: new Map(Object.entries(pending).map(([evidence, proof]) => [evidence, proofOf(proof)])),
     epochs: new Map(Object.entries(epochs).map(([epoch, value]) => [Number(epoch), value])),
     demands: new Set(demands),
+    earned: BigInt(earned),
     fromBlock: BigInt(fromBlock),
   };
 }
@@ -83,13 +111,27 @@ export function saveState(folder: string, state: WatchState, stored: number): vo
     leafCount: leaves.length,
     heads: [...heads],
     raised: Object.fromEntries(state.raised),
+    pending: Object.fromEntries([...state.pending].map(([evidence, proof]) => [evidence, proofText(proof)])),
     epochs: Object.fromEntries(state.epochs),
     demands: [...state.demands],
+    earned: state.earned.toString(),
     fromBlock: state.fromBlock.toString(),
   } satisfies z.input<typeof zState>);
   const file = path.join(folder, 'watch.json');
   writeAt(`${file}.next`, Buffer.from(text), null);
   renameSync(`${file}.next`, file);
+}
+
+/** JSON has no bigint: one is `{"n": "5"}`. */
+function proofText(proof: Proof): string {
+  return JSON.stringify(proof, (_, value: unknown) => (typeof value === 'bigint' ? { n: value.toString() } : value));
+}
+
+function proofOf(text: string): Proof {
+  return JSON.parse(text, (_, value: unknown) => {
+    const isBig = typeof value === 'object' && value !== null && Object.keys(value).join() === 'n';
+    return isBig ? BigInt((value as { n: string }).n) : value;
+  }) as Proof;
 }
 
 const leavesFile = (folder: string): string => path.join(folder, 'leaves');
