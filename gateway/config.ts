@@ -2,7 +2,6 @@
 
 import type { Address } from '#protocol/hash';
 import { type Policy, policyOfText, policyText } from '#protocol/policy';
-import { safeParse, zAddress } from '#protocol/schema';
 import {
   baseUrl,
   integer,
@@ -17,13 +16,14 @@ import {
   type SettingsResult,
   word,
 } from '#protocol/settings';
+import { address, CHAIN_SETTINGS, type ChainConfig } from './config-chain.ts';
 import { KEY_RATES_DEFAULT } from './limits/key-limiter.ts';
 import { RATE_MAX } from './limits/token-bucket.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 
 export const ENV_PREFIX = 'ASSAY_GATEWAY_';
 
-export interface GatewayConfig {
+export interface GatewayConfig extends ChainConfig {
   readonly host: string;
   readonly port: number;
   readonly dataFolder: string;
@@ -79,11 +79,6 @@ function apiKey(text: string): Parsed<string | null> {
   return /^[\x21-\x7e]{8,512}$/.test(text)
     ? { value: text }
     : { problem: 'must have 8 to 512 visible ASCII characters' };
-}
-
-function address(text: string): Parsed<Address> {
-  const parsed = safeParse(zAddress, text.toLowerCase());
-  return parsed.success ? { value: parsed.data } : { problem: 'must be addresses (0x and 40 hex digits), by commas' };
 }
 
 /** A key that opens everything has no business being short: 32 characters of base64url are 192 bits. */
@@ -264,12 +259,17 @@ const SETTINGS: Settings<GatewayConfig> = {
     shown: 'none',
     parse: baseUrl,
   },
+  ...CHAIN_SETTINGS,
 };
 
 export const GATEWAY_SETTINGS = SETTINGS;
 
 export function parseGatewayConfig(sources: SettingSources): SettingsResult<GatewayConfig> {
-  return parseSettings(SETTINGS, ENV_PREFIX, sources);
+  const parsed = parseSettings(SETTINGS, ENV_PREFIX, sources);
+  if (parsed.ok && (parsed.config.network === null) !== (parsed.config.rpcUrl === null)) {
+    return { ok: false, problems: ['--network and --rpc-url are given together, or neither is'] };
+  }
+  return parsed;
 }
 
 /** The effective configuration for printing: no key, and not where it lies. */
@@ -284,6 +284,9 @@ export function redactedConfig(config: GatewayConfig): Record<string, unknown> {
     apiKey: config.apiKey === null ? null : '[redacted]',
     adminKey: config.adminKey === null ? null : '[redacted]',
     adminKeyFile: config.adminKeyFile === null ? null : '[redacted]',
+    accountKeyFile: config.accountKeyFile === null ? null : '[redacted]',
+    // Often holds an API key.
+    rpcUrl: config.rpcUrl === null ? null : '[redacted]',
     defaultPolicy: policyText(config.defaultPolicy),
   };
 }

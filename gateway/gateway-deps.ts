@@ -7,6 +7,7 @@ import type { Recover, Signer } from '#protocol/signer';
 import type { Traces } from '#protocol/trace-context';
 import type { HeadMark } from './attest/signed-head.ts';
 import type { KeyVault } from './attest/signing-keys.ts';
+import type { ChainSetup } from './chain/chain-worker.ts';
 import type { SecretBox } from './committee/epochs.ts';
 import type { DeskMove } from './dispute/desk.ts';
 import type { KeyRates } from './limits/key-limiter.ts';
@@ -63,4 +64,6 @@ export interface GatewayDeps {
   readonly onDisputeMove?: (move: DeskMove) => void;
   /** Largest kept answer in bytes that is packed in place instead of in another thread; see `IdempotencyDeps`. */
   readonly packInPlaceBytesMax?: number;
+  /** The chain that it settles on; without, the ledger alone holds the money. */
+  readonly chain?: ChainSetup;
 }

@@ -6,6 +6,7 @@ import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
 import { SigningKeys } from './attest/signing-keys.ts';
+import { type ChainSetup, ChainWorker } from './chain/chain-worker.ts';
 import { Breakers } from './committee/breakers.ts';
 import { Deadlines } from './committee/deadlines.ts';
 import { EpochKeeper } from './committee/epochs.ts';
@@ -48,6 +49,8 @@ export class Gateway {
   readonly signingKeys: SigningKeys;
   readonly exclusions: Exclusions;
   readonly policyDefault: PolicyDefault;
+  /** Its work on the chain; null in a gateway without one. */
+  readonly chain: ChainWorker | null;
   readonly #announcer: KeyAnnouncer;
   readonly #deps: GatewayDeps;
   readonly #receipts: ReceiptDesk;
@@ -87,6 +90,7 @@ export class Gateway {
     this.#announcer = new KeyAnnouncer({ fetch: deps.fetch, clock, domain, timeoutMs: limits.manifestTimeoutMs });
     this.exclusions = new Exclusions({ store, registry: this.registry, log: this.logKeeper, clock });
     this.#receipts = new ReceiptDesk({ store, keys, domain, log: this.logKeeper, epochs: this.epochs });
+    this.chain = deps.chain === undefined ? null : this.#onChain(deps, deps.chain);
     this.desk = new DisputeDesk({
       ...shared,
       get signer() {
@@ -161,8 +165,19 @@ export class Gateway {
     });
   }
 
+  #onChain({ store, clock, recover, log: events }: GatewayDeps, setup: ChainSetup): ChainWorker {
+    return new ChainWorker({
+      ...setup,
+      ...{ store, clock, recover, events },
+      log: this.logKeeper,
+      signers: () => this.signingKeys.chain(),
+      onStakes: () => this.epochs.renew(),
+    });
+  }
+
   #parts(): RouteParts {
     return {
+      chain: this.chain,
       receipts: this.#receipts,
       breakers: this.breakers,
       registry: this.registry,
@@ -193,6 +208,7 @@ export class Gateway {
     await this.#receipts.start();
     this.#ready = true;
     this.#keep(this.desk.work(this.#stop.signal));
+    if (this.chain !== null) this.#keep(this.chain.run(this.#stop.signal));
   }
 
   /** For a database that waits to be restored: what is public can be read, nothing is recovered, signed or accepted. */

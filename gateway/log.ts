@@ -43,6 +43,9 @@ export const LOG_FIELDS = [
   'version',
   'signal',
   'reason',
+  'intent',
+  'txHash',
+  'block',
 ] as const;
 
 export type LogField = (typeof LOG_FIELDS)[number];

@@ -19,12 +19,16 @@ import type { Traces } from '#protocol/trace-context';
 import { readAdminKey } from './admin/admin-key.ts';
 import { logSignerOf } from './attest/log-signer.ts';
 import type { SignedHeadFile } from './attest/signed-head.ts';
+import type { ChainSetup } from './chain/chain-worker.ts';
+import { openChain, placeOf } from './chain/open-chain.ts';
+import type { ChainMove } from './chain/outbox.ts';
 import { createSecretBox } from './committee/secret-box.ts';
 import { ENV_PREFIX, GATEWAY_SETTINGS, type GatewayConfig, redactedConfig } from './config.ts';
 import { limitsOf } from './config-limits.ts';
 import { HOLD_TEXT, openData } from './data-folder.ts';
 import type { DeskMove } from './dispute/desk.ts';
 import { Gateway } from './gateway.ts';
+import type { GatewayLimits } from './gateway-deps.ts';
 import { fileVault, readOrMakeKey } from './key-file.ts';
 import { hashApiKey, keyIdOf, newApiKey } from './keys.ts';
 import { type BooksProblem, checkBooks } from './ledger/check-books.ts';
@@ -34,7 +38,8 @@ import { folderReader } from './model-reader.ts';
 import type { ModelEntry } from './openai/answer.ts';
 import { createProviderFetch } from './provider-fetch.ts';
 import { listen } from './server.ts';
-import { watchState } from './state-gauges.ts';
+import { watchChain, watchState } from './state-gauges.ts';
+import { keepNetwork } from './store/chain-network-repo.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import type { Store } from './store/handle.ts';
 import { listApiKeys } from './store/keys-repo.ts';
@@ -126,13 +131,21 @@ function keyLine(made: string | null): string {
   return 'API keys: those of the database; `assay keygen --api-key` makes more';
 }
 
+/** Who is told what happens, and limits of the database, for demonstrations and tests. */
+export interface StartOptions {
+  readonly onDisputeMove?: (move: DeskMove) => void;
+  readonly onChainMove?: (move: ChainMove) => void;
+  readonly disk?: Pick<StoreOptions, 'pagesMax'>;
+}
+
 /** Puts a gateway together, starts it and listens. @throws {Error} where files, database or port cannot be had */
 export async function startGateway(
-  config: GatewayConfig,
+  configured: GatewayConfig,
   log: Log,
-  onDisputeMove?: (move: DeskMove) => void,
-  disk: Pick<StoreOptions, 'pagesMax'> = {},
+  options: StartOptions = {},
 ): Promise<RunningGateway> {
+  // On a chain only what is staked there counts: the ledger gives nobody a first stake.
+  const config = configured.network === null ? configured : { ...configured, stakeNano: 0n };
   // What has been opened so far, closed in reverse order, also when a later step fails.
   const opened: (() => void | Promise<void>)[] = [];
   const stop = async () => {
@@ -141,7 +154,7 @@ export async function startGateway(
   try {
     const lock = lockFolder(config.dataFolder);
     opened.push(() => lock.release());
-    const { store, headMark, hold } = await openData(config.dataFolder, systemClock.nowMs(), log, disk);
+    const { store, headMark, hold } = await openData(config.dataFolder, systemClock.nowMs(), log, options.disk);
     opened.push(
       () => headMark.close(),
       () => store.close(),
@@ -149,13 +162,17 @@ export async function startGateway(
     const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 });
     opened.push(() => agent.close());
     const master = readOrMakeKey(config.keyFile, systemRng);
+    const chain = openChain(config, master, options.onChainMove);
+    if (hold === null) await store.withTx((tx) => keepNetwork(tx, chain && placeOf(chain), systemClock.nowMs()));
     // Loaded only where it is used: it is as large as the rest.
     const traces =
       config.otlpEndpoint === null
         ? null
         : (await import('./trace/otel.ts')).openOtlpTraces(config.otlpEndpoint, 'assay-gateway');
     if (traces !== null) opened.push(() => traces.close());
-    const { gateway } = await makeGateway(config, { store, headMark, agent, master, log, onDisputeMove, traces });
+    const { onDisputeMove } = options;
+    const parts = { store, headMark, agent, master, log, onDisputeMove, traces, chain };
+    const { gateway } = await makeGateway(config, parts, limitsOf(configured));
     opened.push(() => gateway.stop());
     const { apiKey, missing, wanted } = hold === null ? await begin(gateway, store, config) : await beginHeld(gateway);
     const server = await listen(gateway.app.fetch, { ...config, clock: systemClock });
@@ -212,11 +229,13 @@ interface GatewayParts {
   readonly log: Log;
   readonly onDisputeMove: ((move: DeskMove) => void) | undefined;
   readonly traces: Traces | null;
+  readonly chain: ChainSetup | null;
 }
 
 async function makeGateway(
   config: GatewayConfig,
-  { store, headMark, agent, master, log, onDisputeMove, traces }: GatewayParts,
+  { store, headMark, agent, master, log, onDisputeMove, traces, chain }: GatewayParts,
+  limits: GatewayLimits,
 ): Promise<{ gateway: Gateway }> {
   const signer = nativeSigner(master);
   const registry = new Registry();
@@ -235,14 +254,14 @@ async function makeGateway(
     headMark,
     box: createSecretBox(master, systemRng),
     recover: recoverNative,
-    domain: LOCAL_DOMAIN,
+    domain: chain?.network.domain ?? LOCAL_DOMAIN,
     clock: systemClock,
     rng: systemRng,
     log,
     metrics: createMetrics(registry),
     models: await Promise.all(config.modelFolders.map((folder) => loadModel(folder, config))),
     policyDefault: config.defaultPolicy,
-    limits: limitsOf(config),
+    limits,
     keyRates: {
       requestsPerMinute: config.keyRequestsPerMinute,
       tokensPerMinute: config.keyTokensPerMinute,
@@ -250,7 +269,9 @@ async function makeGateway(
     },
     ...(traces ? { traces } : {}),
     ...(onDisputeMove ? { onDisputeMove } : {}),
+    ...(chain ? { chain } : {}),
   });
+  watchChain(registry, gateway.chain);
   return { gateway };
 }
 

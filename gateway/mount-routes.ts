@@ -10,6 +10,8 @@ import type { PolicyDefault } from './admin/policy-default.ts';
 import type { LogKeeper } from './attest/log-keeper.ts';
 import type { ReceiptDesk } from './attest/receipts.ts';
 import type { SigningKeys } from './attest/signing-keys.ts';
+import { mountChainRoutes } from './chain/chain-routes.ts';
+import type { ChainWorker } from './chain/chain-worker.ts';
 import type { Breakers } from './committee/breakers.ts';
 import type { EpochKeeper } from './committee/epochs.ts';
 import type { Exclusions } from './committee/exclusions.ts';
@@ -56,6 +58,7 @@ export interface RouteParts {
   readonly exclusions: Exclusions;
   readonly announcer: KeyAnnouncer;
   readonly policy: PolicyDefault;
+  readonly chain: ChainWorker | null;
   readonly ready: () => boolean;
   readonly stopping: AbortSignal;
 }
@@ -65,6 +68,7 @@ export function mountRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: Rout
   const { signingKeys, logKeeper } = parts;
   mountPublicRoutes(app, auth, { store, ...parts, log: logKeeper });
   mountEpochKeys(app, parts.epochs);
+  mountChainRoutes(app, parts.chain);
   const shared = { ...parts, store, clock, rng, domain, recover, stakeNano: operation?.stakeNano ?? 0n };
   mountProviderDesk(app, {
     ...shared,

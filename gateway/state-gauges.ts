@@ -1,5 +1,6 @@
 /** Gauges of what the gateway holds, read from the database when they are scraped, all in one read. */
 import { Gauge, type Registry } from 'prom-client';
+import type { ChainWorker } from './chain/chain-worker.ts';
 import { RESERVE } from './ledger/accounts.ts';
 import { openDisputeCounts } from './store/disputes-repo.ts';
 import { drawsLeft, latestEpoch } from './store/epochs-repo.ts';
@@ -54,6 +55,29 @@ export function watchState(registry: Registry, store: Store): void {
     registers: [registry],
     async collect() {
       this.set((await state()) === null ? 0 : 1);
+    },
+  });
+}
+
+/** Registers the gauges of a gateway on a chain; a gateway without one has none of them. */
+export function watchChain(registry: Registry, chain: ChainWorker | null): void {
+  if (chain === null) return;
+  new Gauge({
+    name: 'assay_chain_differences',
+    help: 'Differences between ledger and chain; payouts are halted while there are any.',
+    registers: [registry],
+    collect() {
+      this.set(chain.differences.length);
+    },
+  });
+  new Gauge({
+    name: 'assay_chain_transactions',
+    help: 'Transactions of the outbox by state.',
+    labelNames: ['state'],
+    registers: [registry],
+    async collect() {
+      const status = await chain.status().catch(() => null);
+      for (const [state, count] of Object.entries(status?.intents ?? {})) this.set({ state }, count);
     },
   });
 }

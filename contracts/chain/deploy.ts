@@ -19,12 +19,16 @@ export interface Deployment {
   readonly token: Hex;
   readonly owner: Hex;
   readonly addresses: Readonly<Record<ContractName, Hex>>;
+  /** The newest block before the first of them: whoever reads their events begins behind it. */
+  readonly fromBlock: number;
 }
 
 /** Sends transactions and waits for their receipts. */
 export interface Sender {
   readonly chainId: number;
   readonly address: Hex;
+  /** The newest block now. */
+  height(): Promise<number>;
   deploy(artifact: Artifact, args: readonly unknown[]): Promise<Hex>;
   call(address: Hex, abi: Abi, functionName: string, args: readonly unknown[]): Promise<void>;
 }
@@ -59,6 +63,7 @@ export async function deployContracts(
 ): Promise<Deployment> {
   const { token, bond } = terms;
   const owner = sender.address;
+  const fromBlock = await sender.height();
   const registry = await sender.deploy(artifacts.StakeRegistry, [token, owner, TIMES]);
   const settlement = await sender.deploy(artifacts.Settlement, [registry, EXIT_SECONDS, ACTIVATION_SECONDS]);
   const evidence = await sender.deploy(artifacts.Evidence, [registry, ANSWER_SECONDS, bond]);
@@ -71,6 +76,7 @@ export async function deployContracts(
     chainId: sender.chainId,
     token,
     owner,
+    fromBlock,
     addresses: {
       StakeRegistry: registry,
       Settlement: settlement,

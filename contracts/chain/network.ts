@@ -21,6 +21,7 @@ const zNetwork = z.object({
   token: zAnyAddress,
   addresses: each(zAnyAddress),
   abis: each(zAbi),
+  fromBlock: z.int().min(0).default(0),
 });
 
 /** One network, as its participants know it. */
@@ -30,6 +31,8 @@ export interface Network {
   readonly token: Address;
   readonly addresses: Readonly<Record<ContractName, Address>>;
   readonly abis: Readonly<Record<ContractName, Abi>>;
+  /** The newest block before its contracts: events are read from there on. */
+  readonly fromBlock: number;
   /** Where signatures of this network are valid: its chain, and its StakeRegistry. */
   readonly domain: Domain;
 }
@@ -44,7 +47,7 @@ export function parseNetwork(text: string): Network | null {
   }
   const parsed = safeParse(zNetwork, json);
   if (!parsed.success) return null;
-  const { chainId, token, addresses, abis } = parsed.data;
+  const { chainId, token, addresses, abis, fromBlock } = parsed.data;
   const domain = { chainId: BigInt(chainId), verifyingContract: addresses.StakeRegistry };
-  return { chainId, token, addresses, abis: abis as unknown as Network['abis'], domain };
+  return { chainId, token, addresses, abis: abis as unknown as Network['abis'], fromBlock, domain };
 }

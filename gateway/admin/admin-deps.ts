@@ -2,6 +2,7 @@
 import type { Clock, Rng } from '#protocol/env';
 import type { Policy } from '#protocol/policy';
 import type { SigningKeys } from '../attest/signing-keys.ts';
+import type { ChainWorker } from '../chain/chain-worker.ts';
 import type { EpochKeeper } from '../committee/epochs.ts';
 import type { Exclusions } from '../committee/exclusions.ts';
 import type { KeyAnnouncer } from '../committee/key-announcer.ts';
@@ -20,6 +21,7 @@ export interface AdminDeps {
   readonly announcer: KeyAnnouncer;
   readonly policy: PolicyDefault;
   readonly policyConfigured: Policy;
+  readonly chain: ChainWorker | null;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;

@@ -13,6 +13,7 @@ import {
 import { checkBooks } from '../ledger/check-books.ts';
 import { deposit, withdrawal } from '../ledger/funding.ts';
 import { sameTransfer, type Transfer } from '../ledger/transfer.ts';
+import { leavesPromised } from '../store/chain-promises.ts';
 import type { Tx } from '../store/handle.ts';
 import { apiKeyById } from '../store/keys-repo.ts';
 import { applyTransfer, balanceNano, readBooks, transferById } from '../store/ledger-repo.ts';
@@ -90,6 +91,9 @@ async function enter(tx: Tx, transfer: Transfer, nowMs: number): Promise<boolean
     const from = transfer.postings.find((posting) => posting.amountNano < 0n)!;
     if (known === null && (await balanceNano(tx, from.account)) < -from.amountNano) {
       throw new ProtocolError('invalid_request', 'The account holds less than that.', { param: 'amount_nano' });
+    }
+    if (known === null && !(await leavesPromised(tx, from.account, -from.amountNano))) {
+      throw new ProtocolError('invalid_request', 'A root on the chain promises that money.', { param: 'amount_nano' });
     }
   }
   return applyTransfer(tx, transfer, nowMs);

@@ -13,7 +13,7 @@ import {
   listExclusions,
   putAdmission,
 } from '../store/admissions-repo.ts';
-import { balanceNano, bondOf } from '../store/ledger-repo.ts';
+import { balanceNano, bondOf, countedStakeNano } from '../store/ledger-repo.ts';
 import { listProviders } from '../store/providers-repo.ts';
 import { listOf, noSuch, parseBody, parseValue, providerOf, zAmountNano, zUrl, zWord } from './admin-body.ts';
 import { type AdminDeps, audit } from './admin-deps.ts';
@@ -128,7 +128,7 @@ async function providerViews({ store }: AdminDeps) {
           excluded: exclusion
             ? { reason: exclusion.reason, log_index: exclusion.logIndex, at_ms: exclusion.atMs }
             : null,
-          stake_nano: bond.freeNano.toString(),
+          stake_nano: (await countedStakeNano(handle, row.address)).toString(),
           frozen_nano: bond.frozenNano.toString(),
           earnings_nano: (await balanceNano(handle, earningsAccount(row.address))).toString(),
           updated_at_ms: row.updatedAtMs,

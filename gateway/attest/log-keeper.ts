@@ -1,8 +1,9 @@
 /** The gateway's log: appending, and checkpoints that are durable before they are signed and signed once (SPEC.md §9). */
 import type { Domain } from '#protocol/eip712';
 import type { Clock } from '#protocol/env';
-import { type Hash, ZERO_HASH } from '#protocol/hash';
+import { type Hash, type Hex, ZERO_HASH } from '#protocol/hash';
 import { checkpointHash, type LogEntry, type LogSigner, logEntryText, logLeaf, signCheckpoint } from '#protocol/log';
+import { digests } from '#protocol/typed';
 import type { Store, Tx } from '../store/handle.ts';
 import { logInclusion, logRoot } from '../store/log-proofs.ts';
 import {
@@ -106,6 +107,13 @@ export class LogKeeper {
     this.#deps.head?.signed(recorded);
     if (!this.#latest || this.#latest.size < signed.size) this.#latest = signed;
     return signed;
+  }
+
+  /** The signature over a durable checkpoint that contracts read (spec-chain.md C5): the same as in its note. */
+  chainSignature(recorded: RecordedCheckpoint): Hex {
+    const { signer, domain, head } = this.#deps;
+    head?.signed(recorded);
+    return signer.signDigest(digests.checkpoint(domain, { origin: signer.origin, ...recorded }));
   }
 
   /**

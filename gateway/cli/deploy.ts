@@ -16,7 +16,7 @@ import { type CliIo, reasonOf } from './cli-io.ts';
 
 const USAGE = `assay deploy --rpc-url <url> --key <file> --token <address> --referees <list> --appeal-referees <list> --out <file>
 
-Deploys stake, settlement, evidence and rulings, and writes their addresses and ABIs. Gateway and providers do not use them yet.
+Deploys stake, settlement, evidence and rulings, and writes their addresses and ABIs. Gateways and providers are given the file with --network.
 
   --rpc-url <url>            JSON-RPC of a node of the chain
   --key <file>               private key that pays and owns registry and rulings at first (0x and 64 hex digits)
@@ -145,6 +145,7 @@ export async function senderOf({ rpcUrl, key }: Pick<DeployOrder, 'rpcUrl' | 'ke
   return {
     chainId,
     address: account.address,
+    height: async () => Number(await client.getBlockNumber({ cacheTime: 0 })),
     async deploy({ abi, bytecode }, args) {
       const { contractAddress } = await mined(await wallet.deployContract({ abi, bytecode, args }));
       if (!contractAddress) throw new Error('nothing was deployed');

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK, parseCommandLine } from '#protocol/command-line';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { recoverNative } from '#protocol/signer-native';
 import { damageLine } from '../fsck/damage.ts';
 import { findDamage } from '../fsck/fsck.ts';
@@ -39,8 +38,8 @@ export async function runFsck(argv: readonly string[], io: CliIo): Promise<numbe
     return EXIT_FAILED;
   }
   try {
-    const { report, rows } = await readWholeDatabase(file);
-    const found = findDamage(report, rows, { domain: LOCAL_DOMAIN, recover: recoverNative });
+    const { report, rows, domain } = await readWholeDatabase(file);
+    const found = findDamage(report, rows, { domain, recover: recoverNative });
     for (const damage of found) io.print(damageLine(damage));
     const counts = `${rows.requests.length} requests, ${rows.logEntries.length} log entries, ${rows.disputes.length} disputes`;
     io.print(found.length === 0 ? `nothing is wrong: ${counts}` : `${found.length} found in ${counts}`);

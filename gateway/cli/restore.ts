@@ -2,12 +2,12 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK, parseCommandLine } from '#protocol/command-line';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Address, Hash } from '#protocol/hash';
 import { openCheckpoint } from '#protocol/log';
 import { recoverNative } from '#protocol/signer-native';
 import { type SignedHead, SignedHeadFile } from '../attest/signed-head.ts';
 import { beginOrigin, goOn, originOf, type Reading, readAgainst } from '../restore.ts';
+import { storedDomain } from '../store/chain-network-repo.ts';
 import { lockFolder } from '../store/folder-lock.ts';
 import type { Handle, Store } from '../store/handle.ts';
 import { logRange, logSize } from '../store/log-repo.ts';
@@ -121,7 +121,8 @@ async function openShown(store: Store, place: string, io: RestoreIo): Promise<Si
   if (note.length > NOTE_LENGTH_MAX) throw new Error('the checkpoint is too long to be one');
   const origin = (await store.read(originOf)) ?? '';
   const keys = await store.read(announcedKeys);
-  const opened = openCheckpoint(LOCAL_DOMAIN, { origin, ...keys }, note, recoverNative);
+  const domain = await store.read(storedDomain);
+  const opened = openCheckpoint(domain, { origin, ...keys }, note, recoverNative);
   if (opened === null) throw new Error(`the checkpoint is not one that this gateway has signed for ${origin}`);
   return opened;
 }

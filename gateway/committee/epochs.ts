@@ -7,7 +7,7 @@ import { type LogEntry, logEntryText, logLeaf } from '#protocol/log';
 import type { MerkleLevels } from '#protocol/merkle';
 import { drawsLeft, type Epoch, epochByNumber, insertEpoch, latestEpoch } from '../store/epochs-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
-import { bondOf } from '../store/ledger-repo.ts';
+import { countedStakeNano } from '../store/ledger-repo.ts';
 import { appendLog, logSize } from '../store/log-repo.ts';
 import type { Registry } from './registry.ts';
 
@@ -136,13 +136,13 @@ export class EpochKeeper {
   async #snapshot(handle: Handle): Promise<Snapshot> {
     const entries = [];
     for (const record of this.#deps.registry.members()) {
-      const { freeNano } = await bondOf(handle, record.address);
+      const stakeNano = await countedStakeNano(handle, record.address);
       const { address, operator, region } = record;
       const modelDigests = [...record.classes.keys()].sort();
       entries.push({
         address,
         operator,
-        stakeNano: freeNano.toString(),
+        stakeNano: stakeNano.toString(),
         modelDigests,
         region,
         numericClasses: modelDigests.map((digest) => record.classes.get(digest)!),

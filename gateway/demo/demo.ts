@@ -226,5 +226,5 @@ function startDemoGateway(
   const config = { ...plan.gateway, providers: urlsOf('member'), referee: urlsOf('referee')[0]! };
   const destination = pino.destination({ dest: 2, sync: true });
   const log = createLog({ clock: deps.clock, level: config.logLevel, destination });
-  return deps.startGateway(config, log, (move) => moves.push(move));
+  return deps.startGateway(config, log, { onDisputeMove: (move) => moves.push(move) });
 }

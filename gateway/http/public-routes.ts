@@ -11,7 +11,7 @@ import type { DisputeBundleWire } from '../dispute/bundle.ts';
 import { earningsAccount } from '../ledger/accounts.ts';
 import { disputeById, disputeMoves, listDisputes } from '../store/disputes-repo.ts';
 import type { Store } from '../store/handle.ts';
-import { balanceNano, bondOf } from '../store/ledger-repo.ts';
+import { balanceNano, bondOf, countedStakeNano } from '../store/ledger-repo.ts';
 import { logConsistency, logInclusion } from '../store/log-proofs.ts';
 import { logRange, logSize } from '../store/log-repo.ts';
 import { listProviders } from '../store/providers-repo.ts';
@@ -65,7 +65,7 @@ export function mountPublicRoutes(app: GatewayApp, auth: GatewayMiddleware, deps
             numeric_class: row.numericClass,
             status: row.status,
             breaker: deps.breakers.view(row.address),
-            stake_nano: bond.freeNano.toString(),
+            stake_nano: (await countedStakeNano(handle, row.address)).toString(),
             frozen_nano: bond.frozenNano.toString(),
             earnings_nano: (await balanceNano(handle, earningsAccount(row.address))).toString(),
             disputes: own.length,

@@ -21,7 +21,7 @@ import {
 } from '../store/admissions-repo.ts';
 import { disputeById, disputeMoves, listDisputes } from '../store/disputes-repo.ts';
 import { jobsOfProvider, jobTotalsOfProvider } from '../store/jobs-repo.ts';
-import { balanceNano, bondOf } from '../store/ledger-repo.ts';
+import { balanceNano, bondOf, countedStakeNano } from '../store/ledger-repo.ts';
 import { providerByAddress } from '../store/providers-repo.ts';
 import { type ProviderAuthDeps, requireProvider } from './provider-auth.ts';
 
@@ -172,7 +172,7 @@ async function accountView({ store }: ProviderDeskDeps, provider: Address, since
       object: 'provider_account',
       status: row.status,
       url: row.url,
-      stake_nano: bond.freeNano.toString(),
+      stake_nano: (await countedStakeNano(handle, provider)).toString(),
       frozen_nano: bond.frozenNano.toString(),
       earnings_nano: (await balanceNano(handle, earningsAccount(provider))).toString(),
       since_ms: sinceMs,

@@ -1,8 +1,11 @@
 /** Rows of disputes and their moves. */
-import { and, asc, count, desc, eq, getTableColumns, isNotNull, lte, max } from 'drizzle-orm';
+import { and, asc, count, desc, eq, getTableColumns, inArray, isNotNull, isNull, lte, max, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Handle, Tx } from './handle.ts';
 import { given, reading } from './statement.ts';
+
+/** Bundles hold tokens: not too many at one time. */
+const PROVABLE_MAX = 100;
 
 export type DisputeRow = Handle['tables']['disputes']['$inferSelect'];
 export type DisputeMoveRow = Handle['tables']['disputeMoves']['$inferSelect'];
@@ -101,6 +104,36 @@ export async function settleableDisputes(handle: Handle, nowMs: number): Promise
     .from(disputes)
     .where(and(eq(disputes.state, 'ruled'), lte(disputes.appealUntilMs, nowMs)))
     .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId));
+}
+
+/** Upheld disputes of some faults with their evidence, about keys with an account, for which the outbox holds no proof; oldest first. */
+export async function provableDisputes(
+  handle: Handle,
+  faults: readonly DisputeRow['fault'][],
+): Promise<readonly { disputeId: string; provider: string; jobId: string; bundleJson: string }[]> {
+  const { disputes, chainIntents, chainKeys } = handle.tables;
+  const rows = await handle.db
+    .select({
+      disputeId: disputes.disputeId,
+      provider: disputes.provider,
+      jobId: disputes.jobId,
+      bundleJson: disputes.bundleJson,
+    })
+    .from(disputes)
+    // Who has no stake on the chain cannot be convicted there, now; it may come.
+    .innerJoin(chainKeys, and(eq(chainKeys.signingKey, disputes.provider), eq(chainKeys.retired, 0)))
+    .leftJoin(chainIntents, eq(chainIntents.intentKey, sql`'evidence:' || ${disputes.disputeId}`))
+    .where(
+      and(
+        inArray(disputes.fault, [...faults]),
+        eq(disputes.ruling, 'upheld'),
+        isNotNull(disputes.bundleJson),
+        isNull(chainIntents.intentKey),
+      ),
+    )
+    .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId))
+    .limit(PROVABLE_MAX);
+  return rows.map((row) => ({ ...row, bundleJson: row.bundleJson! }));
 }
 
 /** How many disputes are in each state but the last. */

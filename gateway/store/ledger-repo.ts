@@ -1,11 +1,13 @@
 /** Enters transfers into the books; the only code that changes a balance (SPEC.md §Money, "Transfers"). */
 import { and, asc, eq, getTableColumns, gt, gte, ne, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
+import type { Address } from '#protocol/hash';
 import type { AccountId } from '../ledger/accounts.ts';
 import { frozenAccount, parseAccount, RESERVE, stakeAccount } from '../ledger/accounts.ts';
 import type { Books } from '../ledger/check-books.ts';
 import type { Transfer } from '../ledger/transfer.ts';
 import { sameTransfer } from '../ledger/transfer.ts';
+import { chainStakeNano } from './chain-state-repo.ts';
 import type { Handle, Tx } from './handle.ts';
 import { given, inserting, reading, writing } from './statement.ts';
 
@@ -116,7 +118,7 @@ export interface Bond {
   readonly frozenNano: bigint;
 }
 
-/** A provider's stake, free and frozen. */
+/** A provider's stake in the ledger, free and frozen. */
 export async function bondOf(handle: Handle, provider: string): Promise<Bond> {
   const { disputes } = handle.tables;
   const open = await handle.db
@@ -129,6 +131,11 @@ export async function bondOf(handle: Handle, provider: string): Promise<Bond> {
     freeNano: balances.get(stakeAccount(provider)) ?? 0n,
     frozenNano: held.reduce((sum, id) => sum + (balances.get(id) ?? 0n), 0n),
   };
+}
+
+/** What counts of a provider's stake: free in the ledger, and staked on the chain. */
+export async function countedStakeNano(handle: Handle, provider: Address): Promise<bigint> {
+  return (await bondOf(handle, provider)).freeNano + (await chainStakeNano(handle, provider));
 }
 
 /** Owners of cover accounts with money in them: running requests, and jobs that were issued for a dispute. */

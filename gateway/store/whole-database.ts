@@ -2,6 +2,8 @@
 import Database from 'better-sqlite3';
 import { asc } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
+import type { Domain } from '#protocol/eip712';
+import { storedDomain } from './chain-network-repo.ts';
 import type { Handle } from './handle.ts';
 import { requireMigrated, sqliteMigrationsFolder } from './migrations.ts';
 import { sqliteSchema } from './schema/sqlite.ts';
@@ -41,10 +43,12 @@ export interface FileReport {
 }
 
 /**
- * Reads the database in one read transaction, also while a gateway runs over it.
+ * Reads the database in one read transaction, also while a gateway runs over it, and says where its signatures are valid.
  * @throws {Error} where the file is none of ours, of another version, or too damaged to be read
  */
-export async function readWholeDatabase(file: string): Promise<{ report: FileReport; rows: WholeDatabase }> {
+export async function readWholeDatabase(
+  file: string,
+): Promise<{ report: FileReport; rows: WholeDatabase; domain: Domain }> {
   const sqlite = new Database(file, { readonly: true, fileMustExist: true });
   try {
     sqlite.defaultSafeIntegers(true);
@@ -56,7 +60,8 @@ export async function readWholeDatabase(file: string): Promise<{ report: FileRep
       integrity: found.map((row) => row.integrity_check).filter((text) => text !== 'ok'),
       danglingTables: [...new Set(dangling.map((row) => row.table))],
     };
-    return { report, rows: await readRows({ db: drizzle(sqlite), tables: sqliteSchema }) };
+    const handle = { db: drizzle(sqlite), tables: sqliteSchema };
+    return { report, rows: await readRows(handle), domain: await storedDomain(handle) };
   } finally {
     sqlite.close();
   }

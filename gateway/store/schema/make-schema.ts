@@ -1,5 +1,6 @@
 /** The one schema, as a function of a dialect's column helpers. */
 import type { Columns } from '../columns-sqlite.ts';
+import { chainTables } from './chain.ts';
 import { ledgerTables } from './ledger.ts';
 import { operationTables } from './operation.ts';
 import { partyTables } from './parties.ts';
@@ -10,7 +11,14 @@ import { workTables } from './work.ts';
 export function makeSchema(c: Columns) {
   const parties = partyTables(c);
   const work = workTables(c, parties);
-  return { ...parties, ...work, ...recordTables(c, work), ...ledgerTables(c), ...operationTables(c) };
+  return {
+    ...parties,
+    ...work,
+    ...recordTables(c, work),
+    ...ledgerTables(c),
+    ...operationTables(c),
+    ...chainTables(c),
+  };
 }
 
 export type Schema = ReturnType<typeof makeSchema>;

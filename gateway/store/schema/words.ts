@@ -56,3 +56,7 @@ export const ACCOUNT_KINDS = [
 ] as const;
 export const BUDGET_PERIOD_WORDS = ['hour', 'day', 'month'] as const;
 export const TRANSFER_WORDS = ['deposit', 'withdrawal', 'hold', 'close', 'late', 'freeze', 'dispute'] as const;
+/** Life of a transaction in the outbox (spec-chain.md C9). */
+export const INTENT_STATES = ['queued', 'sent', 'mined', 'confirmed', 'failed'] as const;
+/** `decided`: durable and perhaps on its way. `posted`: confirmed. `foreign`: posted, and decided by nobody here. */
+export const ROOT_STATES = ['decided', 'posted', 'disabled', 'failed', 'foreign'] as const;

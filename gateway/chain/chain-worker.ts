@@ -1,0 +1,237 @@
+/**
+ * The gateway's work on a chain, step after step (spec-chain.md C9): read, register, settle, send, compare. One that is killed between any
+ * two of its writes goes on from the database; it keeps nothing that it could not read again.
+ */
+import type { EarningsProofWire } from '#protocol/earnings';
+import type { Clock } from '#protocol/env';
+import type { Address } from '#protocol/hash';
+import type { Recover, Signer } from '#protocol/signer';
+import type { Network } from '../../contracts/chain/network.ts';
+import { errorFields, type Log } from '../log.ts';
+import { appliedBlock } from '../store/chain-blocks-repo.ts';
+import { keepDecimals, storedDecimals } from '../store/chain-network-repo.ts';
+import { intentCounts } from '../store/chain-outbox-repo.ts';
+import type { Store } from '../store/handle.ts';
+import { ROOT_INTENT } from './calls.ts';
+import type { ChainClient } from './chain-client.ts';
+import { earningsProof } from './earnings-proof.ts';
+import { Follower } from './follower.ts';
+import { type ChainMove, Outbox } from './outbox.ts';
+import type { OutboxTerms } from './outbox-core.ts';
+import { raiseEvidence } from './raise-evidence.ts';
+import { readStanding } from './read-standing.ts';
+import { type Difference, differencesIn } from './reconcile.ts';
+import { type RegistrationProblem, register } from './registration.ts';
+import { type RootLog, Settlement } from './settlement.ts';
+import { baseOf, DECIMALS_MAX, nanoOf } from './units.ts';
+import { takeVoucher, type VoucherWire } from './vouchers.ts';
+
+/** How a gateway behaves on its chain; durations in milliseconds. */
+export interface ChainTerms extends OutboxTerms {
+  /** How often the chain is looked at. */
+  readonly pollMs: number;
+  readonly rootMs: number;
+  /** How often ledger and chain are compared, beside before every root. */
+  readonly reconcileMs: number;
+  /** Least that the redemption of a voucher brings. */
+  readonly voucherLeastNano: bigint;
+}
+
+/** What a gateway is told of its chain. */
+export interface ChainSetup {
+  readonly client: ChainClient;
+  readonly network: Network;
+  /** Its account in the registry. */
+  readonly account: Address;
+  readonly terms: ChainTerms;
+  readonly onMove?: (move: ChainMove) => void;
+}
+
+export interface ChainWorkerDeps extends ChainSetup {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly recover: Recover;
+  readonly log: RootLog;
+  readonly events: Log;
+  readonly signers: () => Promise<readonly Signer[]>;
+  /** Stakes have changed: the next draw is from another registry. */
+  readonly onStakes: () => void;
+}
+
+/** What operators see of the chain. */
+export interface ChainStatus {
+  readonly appliedBlock: number | null;
+  /** What keeps the gateway from settling because the chain does not know it; null once it does. */
+  readonly registration: RegistrationProblem | 'unknown' | null;
+  readonly differences: readonly Difference[];
+  readonly comparedAtMs: number | null;
+  /** What the pool does not cover of the earnings, in nano. */
+  readonly shortNano: bigint;
+  readonly intents: Awaited<ReturnType<typeof intentCounts>>;
+}
+
+interface Parts {
+  readonly decimals: number;
+  readonly follower: Follower;
+  readonly settlement: Settlement;
+}
+
+export class ChainWorker {
+  readonly #deps: ChainWorkerDeps;
+  readonly #outbox: Outbox;
+  #parts: Parts | null = null;
+  #registration: RegistrationProblem | 'unknown' | null = 'unknown';
+  #differences: readonly Difference[] = [];
+  #comparedAtMs: number | null = null;
+  #shortNano = 0n;
+
+  constructor(deps: ChainWorkerDeps) {
+    this.#deps = deps;
+    const { events } = deps;
+    this.#outbox = new Outbox({
+      ...deps,
+      onMove: (move) => {
+        const { key, kind, txHash, blockNumber, reason } = move;
+        events.info('chain_transaction', { intent: key, code: kind, txHash, block: blockNumber, reason });
+        deps.onMove?.(move);
+      },
+      onSendFailed: (key, error) => events.warn('chain_send_failed', { intent: key, ...errorFields(error) }),
+    });
+  }
+
+  /** Goes on until the signal: a chain that does not answer is asked again. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, terms, events } = this.#deps;
+    while (!signal.aborted) {
+      await this.tick().catch((error: unknown) => events.warn('chain_step_failed', errorFields(error)));
+      await clock.sleep(terms.pollMs, signal).catch(() => undefined);
+    }
+  }
+
+  /** One look at the chain and everything that follows from it. @throws whatever the connection fails with */
+  async tick(): Promise<void> {
+    const { settlement, follower } = await this.#ready();
+    const isWhole = await follower.step();
+    if (isWhole) await this.#prepare(settlement);
+    if (this.#isComparisonDue()) await this.compare();
+    if (isWhole && (await this.#maySettle(settlement))) await settlement.decide();
+    if (isWhole) await settlement.post();
+    // Nothing that waits is paid out while there is a difference; what has a nonce goes on, or all behind it would stand still.
+    await this.#outbox.step((key) => this.#differences.length === 0 || !key.startsWith(ROOT_INTENT));
+  }
+
+  /** Compares ledger and chain now. @returns what differs */
+  async compare(): Promise<readonly Difference[]> {
+    const { store, client, account, clock, events } = this.#deps;
+    const { decimals } = await this.#ready();
+    const standing = await readStanding(store, client, account, decimals, this.#outbox.takenNonces);
+    if (standing === null) return [];
+    const found = differencesIn(standing);
+    const isNew = JSON.stringify(found) !== JSON.stringify(this.#differences);
+    for (const { code, subject, expected, found: is } of isNew ? found : []) {
+      events.error('chain_difference', { code, intent: subject, reason: `expected ${expected}, found ${is}` });
+    }
+    this.#differences = found;
+    this.#comparedAtMs = clock.nowMs();
+    return found;
+  }
+
+  /** The proof with which a payee claims; null where there is nothing to claim. */
+  proofOf(payee: Address): Promise<EarningsProofWire | null> {
+    const { store, account } = this.#deps;
+    return store.read((handle) => earningsProof(handle, account, payee));
+  }
+
+  /** @throws {ProtocolError} where it is not good */
+  async takeVoucher(voucher: VoucherWire): Promise<{ isNew: boolean }> {
+    const { network, terms, clock } = this.#deps;
+    const { decimals } = await this.#ready();
+    const leastBase = baseOf(terms.voucherLeastNano, decimals);
+    return takeVoucher(
+      { ...this.#deps, domain: network.domain, contracts: network.addresses, leastBase },
+      voucher,
+      clock.nowMs(),
+    );
+  }
+
+  /** Differences that stop payouts now; for metrics. */
+  get differences(): readonly Difference[] {
+    return this.#differences;
+  }
+
+  async status(): Promise<ChainStatus> {
+    const [applied, intents] = await this.#deps.store.read(async (handle) => [
+      await appliedBlock(handle),
+      await intentCounts(handle),
+    ]);
+    return {
+      appliedBlock: applied?.number ?? null,
+      registration: this.#registration,
+      differences: this.#differences,
+      comparedAtMs: this.#comparedAtMs,
+      shortNano: this.#shortNano,
+      intents,
+    };
+  }
+
+  async #prepare(settlement: Settlement): Promise<void> {
+    const { store, clock, network } = this.#deps;
+    const applied = await store.read(appliedBlock);
+    if (applied === null) return;
+    // Once the chain knows the gateway, it is asked again before every root.
+    if (this.#registration !== null) await this.#register(applied.number);
+    await raiseEvidence(store, clock, network.addresses);
+    await settlement.post();
+  }
+
+  async #register(blockNumber: number): Promise<void> {
+    const { network, log } = this.#deps;
+    const terms = { domain: network.domain, contracts: network.addresses, origin: log.keys.origin };
+    this.#registration = await register({ ...this.#deps, ...terms }, blockNumber);
+  }
+
+  #isComparisonDue(): boolean {
+    const { clock, terms } = this.#deps;
+    return this.#comparedAtMs === null || clock.nowMs() - this.#comparedAtMs >= terms.reconcileMs;
+  }
+
+  /** Only what was compared just now, and by a gateway that the chain knows, is settled. */
+  async #maySettle(settlement: Settlement): Promise<boolean> {
+    if (!(await settlement.isDue())) return false;
+    const applied = await this.#deps.store.read(appliedBlock);
+    if (applied === null) return false;
+    await this.#register(applied.number);
+    if (this.#registration !== null) return false;
+    return (await this.compare()).length === 0;
+  }
+
+  /** What needs the token's decimals, which the chain is asked for once in the life of a database. */
+  async #ready(): Promise<Parts> {
+    if (this.#parts !== null) return this.#parts;
+    const { store, client, clock, network, account, terms, events, onStakes } = this.#deps;
+    if ((await client.chainId()) !== network.chainId) throw new Error('the node is of another chain');
+    const decimals = (await store.read(storedDecimals)) ?? (await client.tokenDecimals());
+    if (decimals > DECIMALS_MAX) throw new Error('the token has too many decimals');
+    await store.withTx((tx) => keepDecimals(tx, decimals, clock.nowMs()));
+    const follower = new Follower({
+      ...{ store, client, clock, onStakes },
+      confirmations: terms.confirmations,
+      fromBlock: network.fromBlock,
+      terms: { gateway: account, decimals },
+      onReorg: (depth) => events.warn('chain_reorganised', { count: depth }),
+    });
+    const settlement = new Settlement({
+      ...this.#deps,
+      domain: network.domain,
+      contracts: network.addresses,
+      decimals,
+      rootMs: terms.rootMs,
+      onFailed: (sequence) => events.error('chain_root_failed', { count: sequence }),
+      onShort: (short) => {
+        this.#shortNano = nanoOf(short, decimals);
+      },
+    });
+    this.#parts = { decimals, follower, settlement };
+    return this.#parts;
+  }
+}

@@ -1,0 +1,67 @@
+/** Vouchers of clients: taken where escrow covers them, redeemed by the outbox, credited once that is final (spec-chain.md C9.5). */
+import { z } from 'zod';
+import { chainDigests } from '#protocol/chain-messages';
+import type { Domain } from '#protocol/eip712';
+import { ProtocolError } from '#protocol/errors';
+import type { Address } from '#protocol/hash';
+import { zAddress, zSignature, zU64, zU128 } from '#protocol/schema';
+import type { Recover } from '#protocol/signer';
+import { enqueueIntent, redeemedUpTo } from '../store/chain-outbox-repo.ts';
+import { channelOf } from '../store/chain-state-repo.ts';
+import type { Store } from '../store/handle.ts';
+import { type Contracts, redeem } from './calls.ts';
+
+export const zVoucher = z.strictObject({
+  client: zAddress,
+  epoch: zU64,
+  /** Base units of the token. */
+  cumulative: zU128,
+  signature: zSignature,
+});
+export type VoucherWire = z.output<typeof zVoucher>;
+
+export interface VoucherDeps {
+  readonly store: Store;
+  readonly domain: Domain;
+  readonly recover: Recover;
+  readonly contracts: Contracts;
+  readonly account: Address;
+  /** Least that one redemption brings, in base units: gas is the gateway's, and nobody shall make it redeem crumbs. */
+  readonly leastBase: bigint;
+}
+
+/**
+ * Takes a voucher and enters its redemption. The same one again changes nothing.
+ * @throws {ProtocolError} invalid_signature, or invalid_request with the field that is wrong
+ */
+export async function takeVoucher(deps: VoucherDeps, wire: VoucherWire, nowMs: number): Promise<{ isNew: boolean }> {
+  const { store, domain, recover, contracts, account, leastBase } = deps;
+  const { client, signature } = wire;
+  const settlement = contracts.Settlement;
+  const [epoch, cumulative] = [BigInt(wire.epoch), BigInt(wire.cumulative)];
+  const voucher = { settlement, client, gateway: account, epoch, cumulative };
+  if (recover(chainDigests.voucher(domain, voucher), signature) !== client) {
+    throw new ProtocolError('invalid_signature', 'The voucher is not signed by its client.', { param: 'signature' });
+  }
+  const call = redeem(contracts, voucher, signature);
+  return store.withTx(async (tx) => {
+    const channel = await channelOf(tx, client);
+    // Deposits count once they are final: a reorganisation could take one back after it was spent.
+    if (channel === null) throw refused('client', 'Nothing of this client is in escrow, or not for long enough.');
+    if (BigInt(channel.epoch) !== voucher.epoch) throw refused('epoch', 'The escrow is in another epoch.');
+    if (voucher.cumulative > BigInt(channel.depositedBase))
+      throw refused('cumulative', 'The escrow does not cover it.');
+    const before = await redeemedUpTo(tx, client, voucher.epoch);
+    const redeemed = BigInt(channel.redeemedBase);
+    const known = before > redeemed ? before : redeemed;
+    if (voucher.cumulative === known) return { isNew: false };
+    if (voucher.cumulative < known + leastBase) {
+      throw refused('cumulative', `It must be at least ${known + leastBase}.`);
+    }
+    return { isNew: await enqueueIntent(tx, call, nowMs) };
+  });
+}
+
+function refused(param: string, message: string): ProtocolError {
+  return new ProtocolError('invalid_request', message, { param });
+}

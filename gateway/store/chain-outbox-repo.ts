@@ -1,0 +1,142 @@
+/** The outbox: transactions that shall happen, and every try that was signed for them (spec-chain.md C9.3). */
+import { and, asc, count, eq, inArray, max, ne, sql } from 'drizzle-orm';
+import { ProtocolError } from '#protocol/errors';
+import type { Address, Hash, Hex } from '#protocol/hash';
+import type { Handle, Tx } from './handle.ts';
+
+export type IntentRow = Handle['tables']['chainIntents']['$inferSelect'];
+export type TryRow = Handle['tables']['chainTries']['$inferSelect'];
+
+/** An effect that shall happen once. */
+export interface Intent {
+  /** Names the effect. */
+  readonly key: string;
+  readonly to: Address;
+  readonly data: Hex;
+}
+
+/**
+ * Enters an effect, in the transaction of what it follows from.
+ * @returns false where it is there already
+ * @throws {ProtocolError} internal_error where another effect has the name
+ */
+export async function enqueueIntent(tx: Tx, intent: Intent, nowMs: number): Promise<boolean> {
+  const { chainIntents: intents } = tx.tables;
+  const known = await intentByKey(tx, intent.key);
+  if (known !== null) {
+    if (known.toAddress === intent.to && known.callData === intent.data) return false;
+    throw new ProtocolError('internal_error', 'Another transaction has this name.', { details: { key: intent.key } });
+  }
+  const [last] = await tx.db.select({ place: max(intents.place) }).from(intents);
+  await tx.db.insert(intents).values({
+    intentKey: intent.key,
+    place: Number(last?.place ?? -1) + 1,
+    toAddress: intent.to,
+    callData: intent.data,
+    state: 'queued',
+    nonce: null,
+    gasLimit: null,
+    minedTxHash: null,
+    minedBlock: null,
+    minedBlockHash: null,
+    failure: null,
+    createdAtMs: nowMs,
+    endedAtMs: null,
+  });
+  return true;
+}
+
+export async function intentByKey(handle: Handle, key: string): Promise<IntentRow | null> {
+  const { chainIntents: intents } = handle.tables;
+  const [row] = await handle.db.select().from(intents).where(eq(intents.intentKey, key));
+  return row ?? null;
+}
+
+/** Intents in some states, in the order in which they were entered. */
+export async function intentsIn(
+  handle: Handle,
+  states: readonly IntentRow['state'][],
+  limit: number,
+): Promise<readonly IntentRow[]> {
+  const { chainIntents: intents } = handle.tables;
+  return handle.db
+    .select()
+    .from(intents)
+    .where(inArray(intents.state, [...states]))
+    .orderBy(asc(intents.place))
+    .limit(limit);
+}
+
+/** How many intents are in each state. */
+export async function intentCounts(handle: Handle): Promise<Readonly<Record<IntentRow['state'], number>>> {
+  const { chainIntents: intents } = handle.tables;
+  const rows = await handle.db.select({ state: intents.state, rows: count() }).from(intents).groupBy(intents.state);
+  const of = (state: IntentRow['state']) => Number(rows.find((row) => row.state === state)?.rows ?? 0);
+  return {
+    queued: of('queued'),
+    sent: of('sent'),
+    mined: of('mined'),
+    confirmed: of('confirmed'),
+    failed: of('failed'),
+  };
+}
+
+/** Tries of an intent, oldest first. */
+export async function triesOf(handle: Handle, key: string): Promise<readonly TryRow[]> {
+  const { chainTries: tries } = handle.tables;
+  return handle.db.select().from(tries).where(eq(tries.intentKey, key)).orderBy(asc(tries.tryIndex));
+}
+
+/** The highest nonce that was given; null where none was. */
+export async function highestNonce(handle: Handle): Promise<number | null> {
+  const { chainIntents: intents } = handle.tables;
+  const [row] = await handle.db.select({ nonce: max(intents.nonce) }).from(intents);
+  return row?.nonce === null || row?.nonce === undefined ? null : Number(row.nonce);
+}
+
+/** Gives a queued intent its nonce; the first try is entered with it. */
+export async function giveNonce(tx: Tx, key: string, given: { nonce: number; gasLimit: bigint }): Promise<void> {
+  const { chainIntents: intents } = tx.tables;
+  const rows = await tx.db
+    .update(intents)
+    .set({ state: 'sent', nonce: given.nonce, gasLimit: given.gasLimit.toString() })
+    .where(and(eq(intents.intentKey, key), eq(intents.state, 'queued')))
+    .returning({ key: intents.intentKey });
+  if (rows.length !== 1)
+    throw new ProtocolError('internal_error', 'The transaction has a nonce.', { details: { key } });
+}
+
+export async function insertTry(tx: Tx, row: TryRow): Promise<void> {
+  await tx.db.insert(tx.tables.chainTries).values(row);
+}
+
+/** What has become of an intent; its nonce never changes. */
+export async function moveIntent(
+  tx: Tx,
+  key: string,
+  change: Partial<Pick<IntentRow, 'state' | 'minedTxHash' | 'minedBlock' | 'minedBlockHash' | 'failure' | 'endedAtMs'>>,
+): Promise<void> {
+  const { chainIntents: intents } = tx.tables;
+  await tx.db.update(intents).set(change).where(eq(intents.intentKey, key));
+}
+
+/** Whether one of our tries has this hash. */
+export async function isOwnTry(handle: Handle, txHash: Hash): Promise<boolean> {
+  const { chainTries: tries } = handle.tables;
+  const rows = await handle.db.select({ hash: tries.txHash }).from(tries).where(eq(tries.txHash, txHash));
+  return rows.length > 0;
+}
+
+/** The most that redemptions of a client's vouchers, whether mined yet or not, bring in all; 0 where there are none. */
+export async function redeemedUpTo(handle: Handle, client: Address, epoch: bigint): Promise<bigint> {
+  const { chainIntents: intents } = handle.tables;
+  const prefix = `redeem:${client}:${epoch}:`;
+  const rows = await handle.db
+    .select({ key: intents.intentKey })
+    .from(intents)
+    .where(and(sql`${intents.intentKey} like ${`${prefix}%`}`, ne(intents.state, 'failed')));
+  return rows.reduce((most, { key }) => {
+    const cumulative = BigInt(key.slice(prefix.length));
+    return cumulative > most ? cumulative : most;
+  }, 0n);
+}
