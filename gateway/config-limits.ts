@@ -20,5 +20,6 @@ export function limitsOf(config: GatewayConfig): GatewayLimits {
     epochSize: 4096,
     // One provider's weight is at most ten first stakes: a whale cannot fill every committee.
     stakeCapNano: config.stakeNano * 10n,
+    scorerTrialPpm: config.scorerTrialPpm,
   };
 }

@@ -46,6 +46,7 @@ export interface GatewayConfig extends ChainConfig {
   readonly roundTimeoutMs: number;
   readonly sealLeastMs: number;
   readonly extraSeatsMax: number;
+  readonly scorerTrialPpm: number;
   readonly jobTimeoutMs: number;
   readonly requestTimeoutMs: number;
   /** Of API keys whose row names no limits of their own. */
@@ -190,6 +191,13 @@ const SETTINGS: Settings<GatewayConfig> = {
     help: 'members beyond the seats of a quorum, paid by the reserve',
     fallback: 0,
     parse: integer(0, 8),
+  },
+  // 1% of answers: two or four scores of a third of a generation's price each, so at most 0.5% of what a quorum of 3 costs.
+  scorerTrialPpm: {
+    env: 'ASSAY_GATEWAY_SCORER_TRIAL_PPM',
+    help: 'answers in a million after which a scorer is tried, paid by the reserve',
+    fallback: 10_000,
+    parse: integer(0, 1_000_000),
   },
   jobTimeoutMs: {
     env: 'ASSAY_GATEWAY_JOB_TIMEOUT_MS',

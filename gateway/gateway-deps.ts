@@ -33,6 +33,8 @@ export interface GatewayLimits extends WaveLimits, PipelineLimits {
   readonly epochSize: number;
   /** Most stake of one provider that counts in the draw. */
   readonly stakeCapNano: bigint;
+  /** Answers in a million after which a scorer is tried; none without. */
+  readonly scorerTrialPpm?: number;
 }
 
 export interface GatewayDeps {

@@ -13,6 +13,7 @@ import { EpochKeeper } from './committee/epochs.ts';
 import { Exclusions } from './committee/exclusions.ts';
 import { KeyAnnouncer } from './committee/key-announcer.ts';
 import { Registry } from './committee/registry.ts';
+import { ScorerRecords } from './committee/scorer-records.ts';
 import { DisputeDesk } from './dispute/desk.ts';
 import type { GatewayDeps } from './gateway-deps.ts';
 import type { GatewayApp } from './http/context.ts';
@@ -48,6 +49,7 @@ export class Gateway {
   readonly breakers: Breakers;
   readonly signingKeys: SigningKeys;
   readonly exclusions: Exclusions;
+  readonly scorers: ScorerRecords;
   readonly policyDefault: PolicyDefault;
   /** Its work on the chain; null in a gateway without one. */
   readonly chain: ChainWorker | null;
@@ -82,6 +84,7 @@ export class Gateway {
       box: deps.box,
       size: limits.epochSize,
       capNano: limits.stakeCapNano,
+      auditPpm: limits.scorerTrialPpm ?? 0,
     });
     this.signingKeys = new SigningKeys({ store, log: this.logKeeper, clock, first: deps.signer, vault: deps.vault });
     const keys = this.signingKeys;
@@ -89,6 +92,7 @@ export class Gateway {
     this.policyDefault = policyDefault;
     this.#announcer = new KeyAnnouncer({ fetch: deps.fetch, clock, domain, timeoutMs: limits.manifestTimeoutMs });
     this.exclusions = new Exclusions({ store, registry: this.registry, log: this.logKeeper, clock });
+    this.scorers = new ScorerRecords({ ...deps, log: this.logKeeper, lines: deps.log, exclusions: this.exclusions });
     this.#receipts = new ReceiptDesk({ store, keys, domain, log: this.logKeeper, epochs: this.epochs });
     this.chain = deps.chain === undefined ? null : this.#onChain(deps, deps.chain);
     this.desk = new DisputeDesk({
@@ -132,6 +136,7 @@ export class Gateway {
       }),
       receipts: this.#receipts,
       desk: this.desk,
+      scorers: this.scorers,
       scoreTimeoutMs: limits.scoreTimeoutMs,
       pipeline: limits,
       background,
@@ -205,6 +210,7 @@ export class Gateway {
     await this.signingKeys.start();
     await this.policyDefault.start();
     await this.registry.load();
+    await this.scorers.start();
     await this.#receipts.start();
     this.#ready = true;
     this.#keep(this.desk.work(this.#stop.signal));

@@ -9,6 +9,10 @@ import { zAddress, zHash, zText, zTimeMs, zU32 } from './schema.ts';
 import type { Recover } from './signer.ts';
 import { digests } from './typed.ts';
 
+/** What a trial of a scorer came to; nothing is logged of one that taught nothing. */
+export const TRIAL_OUTCOMES = ['right', 'wrong'] as const;
+/** Rates of audits count in millionths. */
+export const PPM = 1_000_000;
 const zId = zText(128);
 /** Sizes of logs, as notes carry them. */
 const zU53 = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -21,6 +25,9 @@ export const zLogEntry = z.discriminatedUnion('type', [
     drawRoot: zHash,
     drawSize: zU32,
     snapshotHash: zHash,
+    /** Of the audits of this epoch, and how many of a million answers have one; both absent where there are none. */
+    auditCommitment: zHash.optional(),
+    auditPpm: zU32.max(PPM).optional(),
     atMs: zTimeMs,
   }),
   z.strictObject({
@@ -47,6 +54,16 @@ export const zLogEntry = z.discriminatedUnion('type', [
     numericClass: zText(256),
     paceMicros: zU32,
     load: zU32,
+    atMs: zTimeMs,
+  }),
+  z.strictObject({ type: z.literal('audit'), epoch: zU32, secret: zHash, atMs: zTimeMs }),
+  z.strictObject({
+    type: z.literal('trial'),
+    provider: zAddress,
+    requestId: zId,
+    choice: zU32,
+    outcome: z.enum(TRIAL_OUTCOMES),
+    evidenceHash: zHash,
     atMs: zTimeMs,
   }),
   z.strictObject({ type: z.literal('overturned'), requestId: zId, disputeId: zHash, atMs: zTimeMs }),

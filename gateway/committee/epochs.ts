@@ -1,14 +1,15 @@
 /** Epochs: draw keys committed in the log before the first draw, the registry frozen beside them (SPEC.md §8). */
+import { auditCommitment, auditSecret } from '#protocol/audit';
 import { canonicalJson } from '#protocol/canonical';
 import { drawKey, drawKeyPath, drawKeyTree, drawOrder, drawSeed, type Snapshot, snapshotHash } from '#protocol/draw';
 import type { Clock, Rng } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
-import { type LogEntry, logEntryText, logLeaf } from '#protocol/log';
+import { type LogEntry, logEntryText, logLeaf, zLogEntry } from '#protocol/log';
 import type { MerkleLevels } from '#protocol/merkle';
 import { drawsLeft, type Epoch, epochByNumber, insertEpoch, latestEpoch } from '../store/epochs-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
 import { countedStakeNano } from '../store/ledger-repo.ts';
-import { appendLog, logSize } from '../store/log-repo.ts';
+import { appendLog, logRange, logSize } from '../store/log-repo.ts';
 import type { Registry } from './registry.ts';
 
 /** Keeps the epoch's secret unreadable in the database. */
@@ -27,6 +28,8 @@ export interface EpochDeps {
   readonly size: number;
   /** Most stake of one provider that counts in the draw. */
   readonly capNano: bigint;
+  /** How many of a million answers have an audit, in epochs that begin from now on. */
+  readonly auditPpm: number;
 }
 
 /** One epoch with its keys ready to be opened. */
@@ -39,6 +42,8 @@ export interface OpenEpoch {
   readonly logIndex: number;
   readonly secret: Uint8Array;
   readonly levels: MerkleLevels;
+  /** As its entry in the log says. */
+  readonly auditPpm: number;
 }
 
 /** One draw as the attestation opens it. */
@@ -82,7 +87,7 @@ export class EpochKeeper {
     const begun = await this.#deps.store.withTx(async (tx) => {
       const latest = await latestEpoch(tx);
       if (latest !== null && latest.epoch !== after) return { epoch: latest.epoch, isNew: false };
-      const opened = await this.#begin(tx, latest === null ? 0 : latest.epoch + 1, await this.#snapshot(tx));
+      const opened = await this.#begin(tx, latest, await this.#snapshot(tx));
       return { epoch: opened.epoch, isNew: true };
     });
     this.renew();
@@ -93,8 +98,10 @@ export class EpochKeeper {
   async byNumber(epoch: number): Promise<OpenEpoch | null> {
     const known = this.#open.get(epoch);
     if (known) return known;
-    const row = await this.#deps.store.read((handle) => epochByNumber(handle, epoch));
-    return row && this.#reopen(row);
+    return this.#deps.store.read(async (handle) => {
+      const row = await epochByNumber(handle, epoch);
+      return row && this.#reopen(row, await entryOf(handle, row));
+    });
   }
 
   /** One key of an epoch that is over: its draws are made, so that anybody may see all of its keys. Null for others. */
@@ -115,12 +122,15 @@ export class EpochKeeper {
 
   async #resume(): Promise<OpenEpoch> {
     const { store } = this.#deps;
-    const usable = await store.read((handle) => this.#usable(handle));
-    if (usable.epoch) return this.#reopen(usable.epoch);
+    const known = await store.read(async (handle) => {
+      const { epoch } = await this.#usable(handle);
+      return epoch && this.#reopen(epoch, await entryOf(handle, epoch));
+    });
+    if (known) return known;
     return store.withTx(async (tx) => {
       // Looked at again in the transaction: whoever was renewed at the same time may have begun it meanwhile.
       const { latest, epoch, snapshot } = await this.#usable(tx);
-      return epoch ? this.#reopen(epoch) : this.#begin(tx, latest ? latest.epoch + 1 : 0, snapshot);
+      return epoch ? this.#reopen(epoch, await entryOf(tx, epoch)) : this.#begin(tx, latest, snapshot);
     });
   }
 
@@ -151,8 +161,10 @@ export class EpochKeeper {
     return { capNano: this.#deps.capNano.toString(), entries };
   }
 
-  async #begin(tx: Tx, epoch: number, snapshot: Snapshot): Promise<OpenEpoch> {
-    const { clock, rng, box, size } = this.#deps;
+  async #begin(tx: Tx, latest: Epoch | null, snapshot: Snapshot): Promise<OpenEpoch> {
+    const { clock, rng, box, size, auditPpm } = this.#deps;
+    const epoch = latest === null ? 0 : latest.epoch + 1;
+    if (latest !== null) await this.#openAudits(tx, latest);
     const secret = rng.bytes(32);
     const { root, levels } = drawKeyTree(secret, epoch, size);
     const entry: LogEntry = {
@@ -161,6 +173,7 @@ export class EpochKeeper {
       drawRoot: root,
       drawSize: size,
       snapshotHash: snapshotHash(snapshot),
+      ...(auditPpm > 0 ? { auditCommitment: auditCommitment(auditSecret(secret, epoch)), auditPpm } : {}),
       atMs: clock.nowMs(),
     };
     const logIndex = await logSize(tx);
@@ -175,10 +188,20 @@ export class EpochKeeper {
       sealedSeed: box.seal(secret),
       logIndex,
     });
-    return this.#remember({ epoch, size, snapshot, snapshotHash: entry.snapshotHash, entry, logIndex, secret, levels });
+    const { snapshotHash: hash } = entry;
+    return this.#remember({ epoch, size, snapshot, snapshotHash: hash, entry, logIndex, secret, levels, auditPpm });
   }
 
-  #reopen(row: Epoch): OpenEpoch {
+  /** Whom it had audited may be checked from now on. */
+  async #openAudits(tx: Tx, past: Epoch): Promise<void> {
+    const entry = await entryOf(tx, past);
+    if (entry.type !== 'epoch' || entry.auditCommitment === undefined) return;
+    const secret = auditSecret(this.#deps.box.open(past.sealedSeed), past.epoch);
+    const opened: LogEntry = { type: 'audit', epoch: past.epoch, secret, atMs: this.#deps.clock.nowMs() };
+    await appendLog(tx, [{ leafHash: logLeaf(opened), entryJson: logEntryText(opened) }]);
+  }
+
+  #reopen(row: Epoch, entry: LogEntry): OpenEpoch {
     const known = this.#open.get(row.epoch);
     if (known) return known;
     const secret = this.#deps.box.open(row.sealedSeed);
@@ -190,17 +213,11 @@ export class EpochKeeper {
       size: row.drawSize,
       snapshot: JSON.parse(row.snapshotJson) as Snapshot,
       snapshotHash: row.snapshotHash,
-      entry: {
-        type: 'epoch',
-        epoch: row.epoch,
-        drawRoot: row.drawRoot,
-        drawSize: row.drawSize,
-        snapshotHash: row.snapshotHash,
-        atMs: row.startedAtMs,
-      },
+      entry,
       logIndex: row.logIndex,
       secret,
       levels,
+      auditPpm: entry.type === 'epoch' ? (entry.auditPpm ?? 0) : 0,
     });
   }
 
@@ -211,4 +228,10 @@ export class EpochKeeper {
     if (this.#open.size > OPEN_MAX) this.#open.delete(oldest!);
     return epoch;
   }
+}
+
+/** The entry that announced an epoch, as the log has it: what it does not say now was not in force then. */
+async function entryOf(handle: Handle, { logIndex }: Epoch): Promise<LogEntry> {
+  const [leaf] = await logRange(handle, logIndex, logIndex + 1);
+  return zLogEntry.parse(JSON.parse(leaf!.entryJson));
 }

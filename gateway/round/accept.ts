@@ -11,6 +11,7 @@ import type { Deadlines } from '../committee/deadlines.ts';
 import type { EpochKeeper, OpenEpoch } from '../committee/epochs.ts';
 import { passedOver } from '../committee/passed-over.ts';
 import type { Registry } from '../committee/registry.ts';
+import type { ScorerRecords } from '../committee/scorer-records.ts';
 import type { Seat } from '../committee/seat.ts';
 import type { DisputeDesk } from '../dispute/desk.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
@@ -49,6 +50,7 @@ export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress' |
   readonly log: LogKeeper;
   readonly receipts: ReceiptDesk;
   readonly desk: DisputeDesk;
+  readonly scorers: ScorerRecords;
   readonly pipeline: PipelineLimits;
   /** Receives work that goes on after the answer: disputes. */
   readonly background: (work: Promise<void>) => void;

@@ -12,6 +12,7 @@ import { runChoices } from './choices.ts';
 import { fail, seal, sealedAnswer } from './conclude.ts';
 import { type QuotedRequest, type QuoteFacts, quoteFacts } from './quote.ts';
 import { securityOf } from './security.ts';
+import { tryScorer } from './try-scorer.ts';
 import { hearWitnesses } from './witness.ts';
 
 export interface PipelineParts extends Omit<PipelineDeps, 'skips'> {
@@ -92,6 +93,7 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
         deps.background(
           hearWitnesses(deps, { plan, attempt, served, verdict, choice, policy: running.request.policy }),
         );
+        deps.background(tryScorer(deps, running, choice, results[choice]!));
       }
       return sealed;
     },

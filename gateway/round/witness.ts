@@ -46,7 +46,7 @@ export async function hearWitnesses(deps: PipelineDeps, answer: Answered): Promi
   // Elsewhere nobody is promised that answers are compared, and the reserve pays for no second one.
   const late = policy.mode !== 'quorum' ? [] : attempt.members.filter((member) => member.standing === 'late');
   if (late.length === 0) return;
-  const heard: Heard = { ...answer, journal: journalOf(deps, answer), transcripts: [], scores: [] };
+  const heard: Heard = { ...answer, journal: lateJournalOf(deps, answer), transcripts: [], scores: [] };
   const { journal } = heard;
   // Nobody waits for it any more: it has as long as a whole job for its one chunk.
   const { jobMs } = deps.pipeline;
@@ -66,7 +66,11 @@ export async function hearWitnesses(deps: PipelineDeps, answer: Answered): Promi
   argue(deps, opened);
 }
 
-function journalOf({ store, clock, log }: PipelineDeps, { plan, policy, choice }: Answered): LateJournal {
+/** The journal of what a choice still costs after its answer. */
+export function lateJournalOf(
+  { store, clock, log }: PipelineDeps,
+  { plan, policy, choice }: Pick<Answered, 'plan' | 'policy' | 'choice'>,
+): LateJournal {
   const { requestId, promptIds, maxTokens } = plan;
   const shape = { price: plan, seats: policy.n, choices: 1, inputTokens: promptIds.length, maxTokens };
   return new LateJournal({ store, clock, log, requestId, choice, shape });

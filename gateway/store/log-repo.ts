@@ -1,5 +1,5 @@
 /** The append-only log and its Merkle tree, node by node, so that no proof rehashes everything (SPEC.md §9, RFC 6962). */
-import { and, asc, desc, eq, getTableColumns, gte, isNull, lt } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, gte, isNull, like, lt } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { fromHex, toHex } from '#protocol/hash';
@@ -74,6 +74,18 @@ export async function appendLog(tx: Tx, leaves: readonly LogLeaf[]): Promise<num
     await addNodes(tx, logIndex, leaf.leafHash);
   }
   return first;
+}
+
+/** All entries of one type, in order; reads the whole log. */
+export async function entriesOfType(handle: Handle, type: string): Promise<readonly StoredLeaf[]> {
+  const { logEntries } = handle.tables;
+  // Canonical JSON has no spaces, and texts within it their quotes escaped: nothing else can hold this.
+  const rows = await handle.db
+    .select()
+    .from(logEntries)
+    .where(like(logEntries.entryJson, `%"type":"${type}"%`))
+    .orderBy(asc(logEntries.logIndex));
+  return rows as StoredLeaf[];
 }
 
 /** Entries from `start` (inclusive) to `end` (exclusive). */

@@ -1,0 +1,130 @@
+/** After an answer that held, now and then: a scorer that was not asked scores it, or what was made of it (spec-judge.md §7.13). */
+import { AuditDraw, auditSecret } from '#protocol/audit';
+import { canonicalJson } from '#protocol/canonical';
+import { seatsFrom } from '#protocol/draw';
+import { ProtocolError } from '#protocol/errors';
+import { type Hash, sha256, toHex, utf8 } from '#protocol/hash';
+import type { Seat } from '../committee/seat.ts';
+import { tolerancesOf } from '../judge/classes.ts';
+import { judgeTrial, type TrialPart, trialOf } from '../judge/trial.ts';
+import type { PipelineDeps, Running } from './accept.ts';
+import type { AttemptResult } from './attempt.ts';
+import type { Choice } from './choices.ts';
+import { chunkSizesOf, scorePassesOf } from './chunk-plan.ts';
+import { ableEntries, admittedEntries } from './eligible.ts';
+import type { LateJournal } from './late-journal.ts';
+import { type AskedScorer, type ScoringDeps, type TakenScore, takeScore } from './scoring.ts';
+import { lateJournalOf } from './witness.ts';
+
+/** Tries one scorer where the epoch's audit key says so. Its order is one like any other; a scorer that fails teaches nothing. */
+export async function tryScorer(
+  deps: PipelineDeps,
+  running: Running,
+  choice: number,
+  result: AttemptResult,
+): Promise<void> {
+  const { epoch, drawIndex, request } = running;
+  if (epoch.auditPpm === 0 || result.verdict !== 'agreed') return;
+  const { bodyHash, model } = request;
+  const audit = new AuditDraw(auditSecret(epoch.secret, epoch.epoch), { drawIndex, choice, bodyHash });
+  const referee = deps.registry.referee(model.digest);
+  if (!audit.isDue(epoch.auditPpm) || referee === null) return;
+  const seat = await nextOf(deps, running, choice, audit);
+  if (seat === null) return;
+  const parts = trialOf(heldOf(deps, running, choice, result), (word, below) => audit.number(word, below));
+  const journal = lateJournalOf(deps, { ...running.choices[choice]!, policy: request.policy, choice });
+  try {
+    await judge(
+      { ...deps, journal },
+      { choice: running.choices[choice]!, index: choice, result, parts, referee, seat },
+      journal,
+    );
+  } catch (error) {
+    // A reserve that pays for no trial is no reason to fail anything: the answer has left.
+    if (!(error instanceof ProtocolError && error.code === 'reserve_empty')) throw error;
+  }
+}
+
+/** The first of the audit's own draw that could sit, and that has had nothing to do with the choice. */
+async function nextOf(deps: PipelineDeps, running: Running, choice: number, audit: AuditDraw): Promise<Seat | null> {
+  const { registry, skips, breakers } = deps;
+  const { epoch, request } = running;
+  const { digest } = request.model;
+  const { wave, scores } = running.choices[choice]!.attempt;
+  const involved = [...wave.members.map(({ seat }) => seat), ...scores.map(({ scorer }) => scorer)];
+  const excluded = {
+    providers: new Set(involved.map(({ address }) => address)),
+    operators: new Set(involved.map(({ operator }) => operator)),
+  };
+  const unable = [...(await skips.of(digest, request)), ...breakers.skips()];
+  const able = new Set(
+    ableEntries(registry, admittedEntries(epoch.snapshot, digest, request.policy), digest, unable)
+      .map(({ address }) => address)
+      .filter((address) => registry.canScore(address)),
+  );
+  const order = audit.order(epoch.snapshot, digest).filter((address) => able.has(address));
+  const [first] = seatsFrom(order, epoch.snapshot, 1, excluded);
+  return first === undefined ? null : registry.seatOf(first, digest);
+}
+
+function heldOf({ pipeline }: PipelineDeps, { request, choices }: Running, choice: number, { served }: AttemptResult) {
+  const { plan, attempt } = choices[choice]!;
+  const { model, maxTokens } = request;
+  const witnessed = { mode: 'witnessed', release: 'verified' } as const;
+  const chunkSizes = chunkSizesOf(witnessed, { stream: true, maxTokens }, pipeline.streamChunks);
+  return {
+    tokens: served.tokens,
+    shortEvidence: attempt.wave.counted.map((member) => member.shortEvidence),
+    sampling: plan.sampling,
+    eosIds: model.text.eosIds,
+    chunkEnds: scorePassesOf(witnessed, chunkSizes, maxTokens)!,
+  };
+}
+
+interface Trial {
+  readonly choice: Choice;
+  readonly index: number;
+  readonly result: AttemptResult;
+  readonly parts: readonly TrialPart[];
+  readonly referee: Seat;
+  readonly seat: Seat;
+}
+
+async function judge(deps: PipelineDeps & ScoringDeps, trial: Trial, journal: LateJournal): Promise<void> {
+  const { choice, index, result, parts, referee, seat } = trial;
+  const { plan } = choice;
+  const ask = (scorer: AskedScorer) =>
+    Promise.all(
+      parts.map(({ tokens }) => takeScore(deps, plan, scorer, { seat: result.served.seat, tokens }, deps.stopping)),
+    );
+  const taken: TakenScore[] = [];
+  try {
+    const known = await ask({ seat: referee, role: 'referee' });
+    taken.push(...known.filter((score) => score !== null));
+    // Only what the referee finds too is known.
+    if (known.some((score, at) => score?.judgement.vote !== parts[at]!.answer)) return;
+    const scored = await ask({ seat, role: 'member' });
+    taken.push(...scored.filter((score) => score !== null));
+    if (scored.some((score) => score === null)) return;
+    const outcome = judgeTrial(
+      parts.map((part, at) => ({ ...part, reference: known[at]!.reply.evidence, scored: scored[at]!.reply.evidence })),
+      plan,
+      {
+        member: tolerancesOf(seat.numericClass, result.served.seat.numericClass),
+        referee: tolerancesOf(seat.numericClass, referee.numericClass),
+      },
+    );
+    if (outcome === 'unsure') return;
+    const evidenceHash = hashOf([...scored, ...known]);
+    const { requestId } = plan;
+    await deps.scorers.add({ provider: seat.address, requestId, choice: index, outcome, evidenceHash });
+  } finally {
+    await journal.payFor(null, taken, 'witness');
+  }
+}
+
+/** The scorer's signed scores, then the referee's. */
+function hashOf(scores: readonly (TakenScore | null)[]): Hash {
+  const signed = scores.map((score) => ({ score: { ...score!.reply.score }, signature: score!.reply.signature }));
+  return toHex(sha256(utf8(canonicalJson(signed))));
+}
