@@ -50,8 +50,8 @@ async function nextOf(deps: PipelineDeps, running: Running, choice: number, audi
   const { registry, skips, breakers } = deps;
   const { epoch, request } = running;
   const { digest } = request.model;
-  const { wave, scores } = running.choices[choice]!.attempt;
-  const involved = [...wave.members.map(({ seat }) => seat), ...scores.map(({ scorer }) => scorer)];
+  const { members, scores } = running.choices[choice]!.attempt;
+  const involved = [...members.map(({ seat }) => seat), ...scores.map(({ scorer }) => scorer)];
   const excluded = {
     providers: new Set(involved.map(({ address }) => address)),
     operators: new Set(involved.map(({ operator }) => operator)),
@@ -74,7 +74,9 @@ function heldOf({ pipeline }: PipelineDeps, { request, choices }: Running, choic
   const chunkSizes = chunkSizesOf(witnessed, { stream: true, maxTokens }, pipeline.streamChunks);
   return {
     tokens: served.tokens,
-    shortEvidence: attempt.wave.counted.map((member) => member.shortEvidence),
+    shortEvidence: attempt.members
+      .filter(({ standing }) => standing === 'counted')
+      .map((member) => member.shortEvidence),
     sampling: plan.sampling,
     eosIds: model.text.eosIds,
     chunkEnds: scorePassesOf(witnessed, chunkSizes, maxTokens)!,

@@ -150,11 +150,11 @@ interface ScoreBody {
 }
 
 test('an order to score does not tell whom it is about, nor whether it is a witness, a split, a dispute or a trial', async () => {
-  const orders: { text: string; atMs: number }[] = [];
+  const orders: string[] = [];
   const wrap =
     (fetch: Fetch): Fetch =>
     async (url, init) => {
-      if (new URL(url).pathname === '/v1/scores') orders.push({ text: String(init?.body), atMs: Date.now() });
+      if (new URL(url).pathname === '/v1/scores') orders.push(String(init?.body));
       return fetch(url, init);
     };
   const run = async (verification: string, engines: ToyOptions['engines'], ppm: number) => {
@@ -175,12 +175,11 @@ test('an order to score does not tell whom it is about, nor whether it is a witn
   const shapes = new Set<string>();
   for (const { taken, network } of runs) {
     expect(taken.length).toBeGreaterThan(1);
-    for (const { text, atMs } of taken) {
+    for (const text of taken) {
       const body = JSON.parse(text) as ScoreBody;
       const { ticket } = body;
       shapes.add(JSON.stringify([Object.keys(body), Object.keys(ticket), ticket.kind, ticket.padHash]));
-      // How old an order is, and how long it lasts, would tell.
-      expect(Math.abs(Number(ticket.issuedAtMs) - atMs)).toBeLessThan(1000);
+      // How long an order lasts would tell; that it is issued when it is sent has a test of its own.
       shapes.add(`lasts ${Number(ticket.expiresAtMs) - Number(ticket.issuedAtMs)}`);
       shapes.add(`kept ${Number(ticket.retainUntilMs) - Number(ticket.issuedAtMs)}`);
       for (const { address } of network.members)

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AuditDraw, auditCommitment, auditSecret } from '#protocol/audit';
+import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { shortEvidence, type TokenEvidence } from '#protocol/evidence';
 import {
   HONEST_ERROR,
@@ -13,9 +14,11 @@ import {
 } from '#protocol/scorer-record';
 import { tolerancesOf } from '../../gateway/judge/classes.ts';
 import { judgeTrial, type TrialPart, trialOf } from '../../gateway/judge/trial.ts';
+import { scoreTicket } from '../../gateway/round/plan.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { classOf, machine, promptOf, SAMPLINGS, sampled, score, write } from './judge-fixture.ts';
 
+const HASH = `0x${'11'.repeat(32)}` as const;
 const HONEST = machine('fp32', 'a');
 const REFEREE = machine('fp32', 'b');
 const FP32 = tolerancesOf(classOf('fp32'), classOf('fp32'));
@@ -38,7 +41,7 @@ async function trialFor({ text, seed, sampling, audit }: Tried) {
   const draw = new AuditDraw(auditSecret(new Uint8Array(32).fill(3), 1), {
     drawIndex: audit,
     choice: 0,
-    bodyHash: `0x${'11'.repeat(32)}`,
+    bodyHash: HASH,
   });
   const held = { tokens: written.tokens, shortEvidence: [short, short], sampling, eosIds: [0], chunkEnds: [4, 12, 28] };
   const parts = trialOf(held, (word, below) => draw.number(word, below));
@@ -225,4 +228,28 @@ describe('an audit draw', () => {
     expect(auditCommitment(secret)).not.toBe(auditCommitment(auditSecret(new Uint8Array(32).fill(9), 5)));
     expect(auditCommitment(secret)).toMatch(/^0x[0-9a-f]{64}$/);
   });
+});
+
+test('a score order is issued when it is sent and lasts as long as every other, whenever its request began', () => {
+  const plan = {
+    ...{ requestId: 'r', attempt: 1, model: 'toy', promptIds: [1, 2], sampling: sampled({}), seed: 1n, maxTokens: 9 },
+    ...{
+      modelDigest: HASH,
+      nonce: HASH,
+      checkpoint: HASH,
+      chunkSizes: [9],
+      inputNanoPerMtok: 1n,
+      outputNanoPerMtok: 1n,
+    },
+    ...{ issuedAtMs: 1000, jobsEndAtMs: 5000, expiresAtMs: 7000, retainUntilMs: 90_000 },
+  };
+  const job = { jobId: HASH, roundId: HASH, provider: `0x${'22'.repeat(20)}` } as const;
+  for (const nowMs of [1000, 4321, 80_000]) {
+    const { ticket } = scoreTicket(plan, LOCAL_DOMAIN, job, [3, 4], nowMs);
+    expect([ticket.issuedAtMs, ticket.expiresAtMs, ticket.retainUntilMs]).toEqual([
+      nowMs,
+      nowMs + 6000,
+      nowMs + 89_000,
+    ]);
+  }
 });
