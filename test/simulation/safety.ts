@@ -3,7 +3,7 @@ import { readRequest } from '#protocol/asked';
 import type { Statement } from '#protocol/attestation';
 import { choicesOf } from '#protocol/choices';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
-import { LOGIT_SCALE, margin } from '#protocol/evidence';
+import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, margin, type TokenEvidence } from '#protocol/evidence';
 import { promptOfChoice } from '#protocol/prompt-groups';
 import { verifyResponse } from '#protocol/verify';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
@@ -85,11 +85,19 @@ async function differsFromHonest(
   const worst = Math.max(
     ...evidence.map((item, position) => {
       const options = { temperature: sampling.temperature, seed, position, borderTolerance: TIE };
-      return margin(item, options).margin;
+      // Where the reference reached top-p by a hair, a machine with noise needed the next token too, however far down it is.
+      const seen = mayHaveKeptMore(item, sampling) ? { ...item, lastKeptLogit: LOGIT_Q16_MIN } : item;
+      return margin(seen, options).margin;
     }),
   );
   const slack = TIE + 2 * HONEST_JITTER + 2 / LOGIT_SCALE;
   return worst <= slack ? null : `a token is ${worst.toFixed(3)} logits off`;
+}
+
+/** Whether the claimed token is below the reference's support and noise of two machines can have grown it: weights move by exp(±noise / T). */
+function mayHaveKeptMore(item: TokenEvidence, { temperature, topK, topP }: GenerateRequest['sampling']): boolean {
+  if (temperature === 0 || topP === 1 || topK > 0 || item.chosenLogit >= item.lastKeptLogit) return false;
+  return item.massQ32 / MASS_Q32_ONE - topP <= Math.expm1((4 * HONEST_JITTER) / temperature);
 }
 
 /** Honest stake is whole, and no ruling is against an honest machine. */
