@@ -18,6 +18,7 @@ const USAGE = `usage: assay <command> [options]
   unstake    and off it again
   claim      a provider's earnings from a chain
   watch      look for faults, and prove them on a chain
+  calibrate  how far honest engines of a model differ
   verify     check a saved answer offline
   keygen     make a private key or an API key
   migrate    bring databases up to date
@@ -103,6 +104,10 @@ async function provider([command, ...args]: readonly string[]): Promise<number> 
   return runProviderCommand(known, args, providerIo(), process.version);
 }
 
+async function calibrate(args: readonly string[]): Promise<number> {
+  return (await import('./provider/cli/calibrate.ts')).runCalibrate(args, providerIo(), process.version);
+}
+
 async function migrate(args: readonly string[]): Promise<number> {
   const { runMigrate } = await import('./gateway/cli/migrate.ts');
   const { migrateProvider, providerMigrationsFolder } = await import('./provider/store/migrations.ts');
@@ -127,6 +132,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return (await import('./gateway/cli/verify.ts')).runVerify(args, io);
     case 'keygen':
       return (await import('./gateway/cli/keygen.ts')).runKeygen(args, io);
+    case 'calibrate':
+      return calibrate(args);
     case 'migrate':
       return migrate(args);
     case 'admin':

@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const COMMANDS = ['demo', 'gateway', 'provider', 'verify', 'keygen', 'migrate'];
+const COMMANDS = ['demo', 'gateway', 'provider', 'calibrate', 'verify', 'keygen', 'migrate'];
 
 describe('usage', () => {
   test('assay --help and help list every command on standard output, with exit code 0', async () => {

@@ -1,0 +1,198 @@
+/** Runs honest engines of several classes over the same prompts and measures how far they differ, pair by pair (spec-judge.md §7.2). */
+import path from 'node:path';
+import { type Calibration, type PairCalibration, TIE_MAX } from '#protocol/calibration';
+import { measurePair, type PositionDifference, positionDifference, widestOf } from '#protocol/measure-pair';
+import type { Engine } from '../engine/engine.ts';
+import { generateAll, type Order, ordersHash, PART_RESPONSES, readTexts, scoreAll, type Transcript } from './corpus.ts';
+import { type EngineChoice, openEngine } from './engine-choice.ts';
+import { drawPrompts, inventPrompts, minedOrders, ordersFor, shuffled } from './orders.ts';
+import type { PartStore } from './part-file.ts';
+
+export interface CalibrationPlan {
+  readonly modelFolder: string;
+  /** The first one invents the prompts and finds the near-ties. */
+  readonly choices: readonly EngineChoice[];
+  /** Prompts that were given, as token ids; may be empty. */
+  readonly given: readonly (readonly number[])[];
+  /** Responses of the first engine, by which its class is measured against itself. */
+  readonly responses: number;
+  /** Responses of every other pair: the first of the same, in whole parts. */
+  readonly pairResponses: number;
+  /** Responses of any pair at most: they are mixed, so that a first part of them is a fair sample. */
+  readonly first: number;
+  readonly tokensPerResponse: number;
+  /** Error of each pair. */
+  readonly delta: number;
+  /** What all seeds are drawn from. */
+  readonly seedText: string;
+  /** Where texts and scores are kept between runs. */
+  readonly workFolder: string;
+}
+
+export interface Measured {
+  readonly pairs: readonly PairCalibration[];
+  /** Class pairs that are too far apart for any tolerance. */
+  readonly tooFar: readonly string[];
+  readonly promptsHash: `0x${string}`;
+  readonly prompts: Readonly<Record<string, number>>;
+}
+
+/** Of all responses one in eight is mined, where so many ties are found; a quarter of the others go to given prompts. */
+const MINED_SHARE = 1 / 8;
+const GIVEN_SHARE = 1 / 4;
+/** Responses that are scanned for ties for each that is wanted; fewer than one in ten has one, and what is found is taken. */
+const SCANNED_PER_MINED = 2;
+
+export const METHOD =
+  'Responses are independent draws (prompt, sampling, seed), positions inside one are not. Each bound is the largest rate of positions per response ' +
+  'that betting over responses does not rule out (Waudby-Smith and Ramdas 2024), its error delta / (2 strata x gaps), Bonferroni.';
+
+/** @param say one line of progress */
+export async function calibrate(plan: CalibrationPlan, say: (line: string) => void): Promise<Measured> {
+  const { orders, prompts } = await ordersOf(plan, say);
+  const classes = new Map<string, string>();
+  for (const choice of plan.choices) {
+    await withEngine(plan, choice, async (engine) => {
+      classes.set(choice.name, engine.info.numericClass);
+      let tokens = 0;
+      for await (const part of generateAll(engine, sharedOrders(plan, [choice], orders), textStore(plan, choice))) {
+        tokens += part.reduce((sum, { evidence }) => sum + evidence.length, 0);
+        say(`${choice.name} has written ${tokens} tokens`);
+      }
+    });
+  }
+  const found = new Map<string, PairCalibration[]>();
+  const tooFar = new Set<string>();
+  for (const scorer of plan.choices) {
+    await withEngine(plan, scorer, async (engine) => {
+      for (const generator of plan.choices) {
+        const shared = sharedOrders(plan, [generator, scorer], orders);
+        const units = await differences(engine, { plan, scorer, generator, orders: shared });
+        const names = { generator: classes.get(generator.name)!, scorer: engine.info.numericClass };
+        const pair = measurePair({ ...names, units }, plan.delta);
+        const key = `${names.generator} by ${names.scorer}`;
+        if (pair === null) tooFar.add(key);
+        else found.set(key, [...(found.get(key) ?? []), pair]);
+        say(`${generator.name} by ${scorer.name}: ${pair === null ? `more than ${TIE_MAX} apart` : lineOf(pair)}`);
+      }
+    });
+  }
+  const pairs = [...found].filter(([key]) => !tooFar.has(key)).map(([, variants]) => widestOf(variants));
+  return { pairs, tooFar: [...tooFar], promptsHash: ordersHash(orders), prompts };
+}
+
+function lineOf({ quantiles, tie, near, apart, designEffect }: PairCalibration): string {
+  const positions = near.positions + apart.positions;
+  return `${positions} positions in ${apart.units} responses, largest ${quantiles.at(-1)!.range}, tie ${tie}, design effect ${designEffect}`;
+}
+
+/** The same orders for every class, made by the first. */
+async function ordersOf(
+  plan: CalibrationPlan,
+  say: (line: string) => void,
+): Promise<{ orders: Order[]; prompts: Record<string, number> }> {
+  const { choices, given, responses, tokensPerResponse, seedText } = plan;
+  const minedMax = Math.floor(responses * MINED_SHARE);
+  const scanned = minedMax * SCANNED_PER_MINED;
+  const drawnCount = given.length === 0 ? 0 : Math.floor((responses - minedMax) * GIVEN_SHARE);
+  let orders: Order[] = [];
+  let mined: Order[] = [];
+  await withEngine(plan, choices[0]!, async (engine) => {
+    const invented = await inventPrompts(engine, responses - minedMax - drawnCount, seedText, store(plan, 'questions'));
+    const drawnPrompts = drawnCount === 0 ? [] : drawPrompts(given, drawnCount, seedText);
+    orders = ordersFor([...invented, ...drawnPrompts], tokensPerResponse, seedText);
+    const scan = ordersFor(
+      drawPrompts([...invented, ...given], scanned, `${seedText} scan`),
+      tokensPerResponse,
+      `${seedText} scan`,
+    );
+    const ties: Transcript[] = [];
+    for await (const part of generateAll(engine, scan, store(plan, 'scan'))) ties.push(...part);
+    mined = minedOrders(ties).slice(0, minedMax);
+    say(`${invented.length} questions invented, ${drawnCount} prompts drawn, ${mined.length} mined from ${scanned}`);
+  });
+  const prompts = { invented: responses - minedMax - drawnCount, given: drawnCount, mined: mined.length };
+  return { orders: shuffled([...orders, ...mined], seedText), prompts };
+}
+
+/** Whole parts, so that they are the parts that were kept. */
+function firstOf(orders: readonly Order[], count: number): readonly Order[] {
+  return orders.slice(0, Math.ceil(count / PART_RESPONSES) * PART_RESPONSES);
+}
+
+/** What both of a pair have: all, where the first engine scores itself. */
+function sharedOrders(
+  plan: CalibrationPlan,
+  choices: readonly EngineChoice[],
+  orders: readonly Order[],
+): readonly Order[] {
+  const isFirst = choices.every((choice) => choice === plan.choices[0]);
+  return firstOf(orders, Math.min(plan.first, isFirst ? plan.responses : plan.pairResponses));
+}
+
+interface Comparison {
+  readonly plan: CalibrationPlan;
+  readonly scorer: EngineChoice;
+  readonly generator: EngineChoice;
+  readonly orders: readonly Order[];
+}
+
+/** Positions of each response; the generator's text comes from disk. */
+async function differences(
+  engine: Engine,
+  { plan, scorer, generator, orders }: Comparison,
+): Promise<PositionDifference[][]> {
+  const units: PositionDifference[][] = [];
+  const text = readTexts(orders, textStore(plan, generator));
+  const scores = store(plan, `${generator.name} by ${scorer.name}`);
+  for await (const part of scoreAll(engine, text, scores)) {
+    for (const [at, { order, evidence }] of part.transcripts.entries()) {
+      const { temperature } = order.sampling;
+      units.push(
+        evidence.map((own, position) =>
+          positionDifference(own, part.scores[at]![position]!, { temperature, seed: order.seed, position }),
+        ),
+      );
+    }
+  }
+  return units;
+}
+
+function textStore(plan: CalibrationPlan, choice: EngineChoice): PartStore {
+  return store(plan, `${choice.name} text`);
+}
+
+function store({ workFolder }: CalibrationPlan, name: string): PartStore {
+  return { folder: path.join(workFolder, name.replaceAll(' ', '_')) };
+}
+
+async function withEngine(
+  { modelFolder, workFolder }: CalibrationPlan,
+  choice: EngineChoice,
+  work: (engine: Engine) => Promise<void>,
+): Promise<void> {
+  const engine = await openEngine(modelFolder, choice, workFolder);
+  try {
+    await work(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** The file that says what was measured. */
+export function calibrationOf(
+  measured: Measured,
+  about: Pick<Calibration, 'model' | 'modelDigest'> &
+    Pick<Calibration['provenance'], 'date' | 'machine' | 'runtime' | 'command' | 'tokensPerResponse'>,
+): Calibration {
+  const { model, modelDigest, ...rest } = about;
+  const { pairs, promptsHash, prompts } = measured;
+  return {
+    version: 1,
+    model,
+    modelDigest,
+    unit: 'response',
+    pairs: [...pairs],
+    provenance: { ...rest, method: METHOD, promptsHash, prompts },
+  };
+}

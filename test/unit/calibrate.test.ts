@@ -1,0 +1,229 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseCalibration, TIE_MAX } from '#protocol/calibration';
+import { measurePair, positionDifference } from '#protocol/measure-pair';
+import { GREEDY } from '#protocol/sampling';
+import {
+  generateAll,
+  type Order,
+  ordersHash,
+  readTexts,
+  scoreAll,
+  type Transcript,
+  tokensOf,
+} from '../../provider/calibrate/corpus.ts';
+import { parseEngineChoice } from '../../provider/calibrate/engine-choice.ts';
+import {
+  chatFrame,
+  drawPrompts,
+  inventPrompts,
+  MINED_GAP,
+  minedOrders,
+  ordersFor,
+  shuffled,
+} from '../../provider/calibrate/orders.ts';
+import { runCalibrate } from '../../provider/cli/calibrate.ts';
+import type { CommandIo } from '../../provider/cli/command-io.ts';
+import type { Engine } from '../../provider/engine/engine.ts';
+import { createToyEngine } from '../../provider/engine/toy.ts';
+import { machine, promptOf } from './judge-fixture.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'assay-calibrate-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const SAMPLED = { ...GREEDY, temperature: 1 };
+const orders: readonly Order[] = Array.from({ length: 600 }, (_, at) => ({
+  promptIds: promptOf(`question ${at % 7}`),
+  sampling: at % 3 === 0 ? GREEDY : SAMPLED,
+  seed: BigInt(at),
+  maxTokens: 6,
+}));
+
+async function all<T>(parts: AsyncIterable<T[]>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const part of parts) items.push(...part);
+  return items;
+}
+
+/** An engine that was there before and must not be asked again. */
+const GONE = {
+  ...createToyEngine(),
+  generate: () => {
+    throw new Error('asked again');
+  },
+  score: () => Promise.reject(new Error('asked again')),
+} as unknown as Engine;
+
+describe('honest text', () => {
+  it('is written once, in the order of the orders, and read from disk afterwards', async () => {
+    const store = { folder: path.join(folder, 'text') };
+    const engine = machine('fp32', 'a');
+    const written = await all(generateAll(engine, orders, store));
+    expect(written.map(({ order }) => order)).toEqual(orders);
+    const first = [];
+    for await (const token of engine.generate(orders[0]!)) first.push(token.id);
+    expect(tokensOf(written[0]!)).toEqual(first);
+    expect(await all(generateAll(GONE, orders, store))).toEqual(written);
+    expect(await all(readTexts(orders, store))).toEqual(written);
+    expect(readdirSync(store.folder)).toEqual(['00000.evidence', '00001.evidence']);
+  });
+
+  it('is written again where the orders have changed', async () => {
+    const store = { folder: path.join(folder, 'text') };
+    const other = orders.map((order) => ({ ...order, seed: order.seed + 1n }));
+    await expect(all(generateAll(GONE, other, store))).rejects.toThrow('asked again');
+    await expect(all(readTexts(other, store))).rejects.toThrow('is not in');
+    expect(ordersHash(other)).not.toBe(ordersHash(orders));
+  });
+
+  it('is scored as a job would be, and not twice', async () => {
+    const [generator, scorer] = [machine('fp32', 'a'), machine('fp32', 'b')];
+    const store = { folder: path.join(folder, 'scores') };
+    const some = orders.slice(0, 20);
+    const own = async function* (): AsyncGenerator<Transcript[]> {
+      yield await all(generateAll(generator, some, null));
+    };
+    for await (const { transcripts, scores } of scoreAll(scorer, own(), store)) {
+      const order = { ...transcripts[3]!.order, outputIds: tokensOf(transcripts[3]!) };
+      expect(scores[3]).toEqual(await scorer.score(order));
+    }
+    let read = 0;
+    for await (const { scores } of scoreAll(GONE, own(), store)) read += scores.length;
+    expect(read).toBe(20);
+  });
+});
+
+describe('orders of a calibration', () => {
+  it('ask in the form of the model: what a user says stands between what every prompt has', async () => {
+    const engine = machine('fp32', 'a');
+    const { before, after } = chatFrame(engine.text);
+    const asked = engine.text.encodeChat([{ role: 'user', content: 'hello' }]);
+    expect(asked.slice(0, before.length)).toEqual(before);
+    expect(asked.slice(asked.length - after.length)).toEqual(after);
+    const prompts = await inventPrompts(engine, 30, 'x');
+    for (const prompt of prompts) {
+      expect(prompt.slice(0, before.length)).toEqual(before);
+      expect(prompt.slice(prompt.length - after.length)).toEqual(after);
+    }
+    expect(new Set(prompts.map(String)).size).toBeGreaterThan(20);
+    expect(await inventPrompts(engine, 30, 'x')).toEqual(prompts);
+    expect(await inventPrompts(engine, 30, 'y')).not.toEqual(prompts);
+  });
+
+  it('lead to near-ties where they are mined for them', async () => {
+    const engine = machine('fp32', 'a');
+    const scanned = ordersFor(drawPrompts([promptOf('a'), promptOf('b')], 300, 's'), 30, 's');
+    const mined = minedOrders(await all(generateAll(engine, scanned, null)));
+    expect(mined.length).toBeGreaterThan(10);
+    for (const { order, evidence } of await all(generateAll(engine, mined, null))) {
+      const noise = (position: number) => ({ temperature: order.sampling.temperature, seed: order.seed, position });
+      const gaps = evidence.map((item, position) => positionDifference(item, item, noise(position)).nearest);
+      // The greedy ones begin with their tie; the others come to it with their own seed.
+      expect(order.sampling.temperature === 0 ? gaps[0] : Math.min(...gaps)).toBeLessThanOrEqual(MINED_GAP);
+    }
+  });
+
+  it('are the same for the same seed, in an order that mixes them', () => {
+    const list = [promptOf('a'), promptOf('b'), promptOf('c')];
+    expect(ordersFor(list, 5, 'x')).toEqual(ordersFor(list, 5, 'x'));
+    expect(ordersFor(list, 5, 'x')).not.toEqual(ordersFor(list, 5, 'y'));
+    expect(shuffled([1, 2, 3, 4, 5, 6], 'x').sort()).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+});
+
+describe('a measurement', () => {
+  it('of machines whose noise is known finds it, and no more than there is', async () => {
+    const [generator, scorer] = [machine('fp16', 'a'), machine('fp16', 'b')];
+    const transcripts = await all(generateAll(generator, orders, null));
+    const units = await Promise.all(
+      transcripts.map(async ({ order, evidence }) => {
+        const scored = await scorer.score({ ...order, outputIds: tokensOf({ evidence }) });
+        const { temperature } = order.sampling;
+        return evidence.map((own, position) =>
+          positionDifference(own, scored[position]!, { temperature, seed: order.seed, position }),
+        );
+      }),
+    );
+    const pair = measurePair({ generator: 'a', scorer: 'b', units }, 1e-3)!;
+    const largest = pair.quantiles.at(-1)!.range;
+    // Two half widths of 0.025 on each side of two tokens.
+    expect(largest).toBeLessThanOrEqual(0.1);
+    expect(largest).toBeGreaterThan(0.06);
+    expect(pair.tie).toBeLessThanOrEqual(TIE_MAX);
+  });
+});
+
+describe('parseEngineChoice', () => {
+  it('reads a file and how to run it', () => {
+    expect(parseEngineChoice('model_fp16.onnx+threads=2+batching=off')).toEqual({
+      name: 'model_fp16.onnx+threads=2+batching=off',
+      kind: 'onnx',
+      weightsFile: 'onnx/model_fp16.onnx',
+      ggufPath: null,
+      options: { intraOpThreads: 2, batching: false },
+    });
+    const wasm = parseEngineChoice('wasm:model.onnx+optimization=disabled+prefill=64');
+    expect(wasm).toMatchObject({ kind: 'wasm', options: { graphOptimization: 'disabled', chunkTokens: 64 } });
+    expect(parseEngineChoice('llama')).toMatchObject({ kind: 'llama', ggufPath: null });
+    expect(parseEngineChoice('llama:/x/y.gguf')).toMatchObject({ kind: 'llama', ggufPath: '/x/y.gguf' });
+  });
+
+  it.each(['', 'model', '../model.onnx', 'model.onnx+threads=0', 'model.onnx+threads=9999', 'model.onnx+fast'])(
+    'refuses "%s"',
+    (text) => {
+      expect(parseEngineChoice(text)).toHaveProperty('problem');
+    },
+  );
+});
+
+const MODEL = path.resolve(import.meta.dirname, '../../provider/models/minnow/dist/minnow-1m');
+
+function commandIo(): CommandIo & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const never = () => Promise.reject(new Error('no network'));
+  return {
+    lines,
+    print: (line) => lines.push(line),
+    fail: (line) => lines.push(line),
+    clock: { nowMs: () => Date.UTC(2026, 10, 26), sleep: () => new Promise(() => {}) },
+    rng: { bytes: (length) => new Uint8Array(length) },
+    env: {},
+    fetch: never,
+    modelFolder: MODEL,
+  };
+}
+
+describe('assay calibrate', () => {
+  const flags = ['--classes', 'model.onnx', '--responses', '24', '--response-tokens', '4'];
+
+  it('writes a file that a gateway can read, and the same again from what it kept', async () => {
+    const work = path.join(folder, 'work');
+    const files = ['one.json', 'two.json'].map((name) => path.join(folder, name));
+    for (const file of files) {
+      const io = commandIo();
+      expect(await runCalibrate([...flags, '--work', work, '--out', file], io, 'v20')).toBe(0);
+      expect(io.lines.at(-1)).toContain('tie 0.01');
+    }
+    const [one, two] = files.map((file) => parseCalibration(JSON.parse(readFileSync(file, 'utf8'))));
+    expect(one).not.toBeNull();
+    expect(one!.pairs).toHaveLength(1);
+    expect(one!.pairs[0]!.quantiles.at(-1)!.range).toBeLessThan(0.001);
+    expect(one!.provenance).toMatchObject({ date: '2026-11-26', prompts: { given: 0 }, tokensPerResponse: 4 });
+    expect(one!.provenance.command).not.toContain(folder);
+    expect({ ...two, provenance: null }).toEqual({ ...one, provenance: null });
+  });
+
+  it('says what is wrong, all of it', async () => {
+    const io = commandIo();
+    const wrong = ['--classes', 'model', '--responses', '0', '--delta', '1', '--fast'];
+    expect(await runCalibrate(wrong, io, 'v20')).toBe(2);
+    expect(io.lines).toHaveLength(4);
+    expect(await runCalibrate(['--model', folder, '--work', folder], commandIo(), 'v20')).toBe(1);
+    expect(await runCalibrate([...flags, '--prompts', MODEL], commandIo(), 'v20')).toBe(1);
+  });
+});
