@@ -72,7 +72,8 @@ async function demo(args: readonly string[]): Promise<number> {
   const { runDemo } = await import('./gateway/demo/demo.ts');
   const { startGateway } = await import('./gateway/main.ts');
   const models = packaged('provider', 'models', 'minnow', 'dist');
-  return runDemo(args, { ...io, entry, models, env: process.env, startGateway, stopped });
+  const abis = packaged('contracts', 'chain', 'abi');
+  return runDemo(args, { ...io, entry, models, abis, env: process.env, startGateway, stopped });
 }
 
 async function openTraces() {

@@ -1,5 +1,6 @@
 /** The cheat demonstration: asks until the liar is drawn, then shows dispute, ruling, slash and books. */
 import type { Clock } from '#protocol/env';
+import type { Hash } from '#protocol/hash';
 import type { DeskMove } from '../dispute/desk.ts';
 import type { RunningGateway } from '../main.ts';
 import type { RunningProvider } from './network.ts';
@@ -36,7 +37,7 @@ interface Answer {
     readonly faults: readonly {
       readonly provider: string;
       readonly fault: string;
-      readonly disputeId: string | null;
+      readonly disputeId: Hash | null;
     }[];
   };
 }
@@ -54,6 +55,11 @@ interface DisputeView {
 
 /** @returns 0 when the liar was convicted and slashed */
 export async function showCheat(show: CheatShow): Promise<number> {
+  return (await catchLiar(show)) === null ? 1 : showBooks(show, show.providers[0]!.address);
+}
+
+/** Asks until the first provider is caught. @returns the upheld dispute, or null where it never was */
+export async function catchLiar(show: CheatShow): Promise<Hash | null> {
   const { gateway, providers, print } = show;
   const liar = providers[0]!;
   print('');
@@ -71,10 +77,10 @@ export async function showCheat(show: CheatShow): Promise<number> {
       print('  the liar was not drawn, or said the same as the others');
       continue;
     }
-    if (await showDispute(show, caught.disputeId!)) return showBooks(show, liar.address);
+    if (await showDispute(show, caught.disputeId!)) return caught.disputeId;
   }
   print('The liar was never convicted.');
-  return 1;
+  return null;
 }
 
 async function ask(gateway: RunningGateway, question: string): Promise<Answer> {
@@ -87,7 +93,8 @@ async function ask(gateway: RunningGateway, question: string): Promise<Answer> {
   return (await response.json()) as Answer;
 }
 
-async function read<T>(gateway: RunningGateway, route: string): Promise<T> {
+/** The JSON of a public route. @throws {Error} */
+export async function readJson<T>(gateway: RunningGateway, route: string): Promise<T> {
   const response = await fetch(`${gateway.url}${route}`);
   if (!response.ok) throw new Error(`${route} answered ${response.status}`);
   return (await response.json()) as T;
@@ -99,12 +106,12 @@ async function showDispute({ gateway, moves, clock, print }: CheatShow, disputeI
     if (moves.some((move) => move.disputeId === disputeId && move.kind === 'settled')) break;
     await clock.sleep(WAIT_MS);
   }
-  const dispute = await read<DisputeView>(gateway, `/v1/disputes/${disputeId}`);
+  const dispute = await readJson<DisputeView>(gateway, `/v1/disputes/${disputeId}`);
   print(`  dispute ${dispute.id.slice(0, 18)}… against ${dispute.provider}: ${dispute.fault}`);
   print(`  first diverging token: ${dispute.first_divergence}`);
   if (dispute.finding) print(`  evidence: ${dispute.finding.reason} (${dispute.finding.count})`);
   print(`  ruling: ${dispute.ruling}; state: ${dispute.state}`);
-  if (dispute.ruling === 'upheld') print(`  slashed: ${dispute.frozen_nano} nano`);
+  if (dispute.ruling === 'upheld' && dispute.frozen_nano !== '0') print(`  slashed: ${dispute.frozen_nano} nano`);
   return dispute.ruling === 'upheld' && dispute.state === 'settled';
 }
 
@@ -118,7 +125,7 @@ interface ProviderView {
 }
 
 async function showBooks({ gateway, print }: CheatShow, liar: string): Promise<number> {
-  const { data } = await read<{ data: ProviderView[] }>(gateway, '/v1/providers');
+  const { data } = await readJson<{ data: ProviderView[] }>(gateway, '/v1/providers');
   print('');
   print('GET /v1/providers:');
   for (const provider of data) {

@@ -18,6 +18,8 @@ import { createLog } from '../log.ts';
 import type { RunningGateway, startGateway } from '../main.ts';
 import { portProblem } from '../server.ts';
 import { lockFolder } from '../store/folder-lock.ts';
+import { chainMoves, showChain, stakeAll } from './chain-show.ts';
+import { type ChainStage, startStage } from './chain-stage.ts';
 import { showCheat } from './cheat.ts';
 import { type ProviderSpec, type RunningProvider, startProviders, stopProviders } from './network.ts';
 import { welcomeLines } from './welcome.ts';
@@ -37,11 +39,12 @@ const SETTINGS: Settings<DemoConfig> = {
   providers: { env: 'ASSAY_PROVIDERS', help: 'number of member providers', fallback: 5, parse: integer(1, 15) },
 };
 
-const USAGE = `assay demo [--cheat | --mixed]
+const USAGE = `assay demo [--cheat | --chain | --mixed]
 
 Starts a gateway, five providers and a referee on this machine, with the embedded model; Ctrl-C ends them all.
 
   --cheat    one provider quietly runs a smaller model: watch it being caught
+  --chain    the same with stake, slash and payouts on a chain of its own (needs anvil, which npm installs for development)
   --mixed    providers run the model by turns on onnxruntime, onnxruntime-wasm and llama-cpp; the last two are packages that
              are installed apart (README, "Engines")
   --help     print this text
@@ -60,6 +63,8 @@ export interface DemoDeps extends CliIo {
   readonly entry: string;
   /** Folder that holds minnow-5m and minnow-1m. */
   readonly models: string;
+  /** Folder of the contracts' ABIs. */
+  readonly abis: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly startGateway: typeof startGateway;
   /** Begins to listen for signals; resolves at the first. */
@@ -75,7 +80,13 @@ function demoEnv(env: DemoDeps['env']): Record<string, string | undefined> {
 }
 
 /** Which demonstration; each keeps its data apart, since providers are what they were the last time. */
-type Show = 'plain' | 'cheat' | 'mixed';
+type Show = 'plain' | 'cheat' | 'chain' | 'mixed';
+
+/** Those that are asked for by name. */
+const SHOWS = ['cheat', 'chain', 'mixed'] as const;
+
+/** Whether one provider lies in it. */
+const hasLiar = (show: Show): boolean => show === 'cheat' || show === 'chain';
 
 /** Everything that is decided before anything is started. */
 interface Plan {
@@ -89,16 +100,16 @@ interface Plan {
 
 /** @returns the exit code: 0, 1 for a failure at run time, 2 for a bad configuration */
 export async function runDemo(argv: readonly string[], deps: DemoDeps): Promise<number> {
-  const line = parseCommandLine(argv, { valued: [], switches: ['cheat', 'mixed', 'help'] });
+  const line = parseCommandLine(argv, { valued: [], switches: [...SHOWS, 'help'] });
   if (line.switches.has('help')) {
     deps.print(USAGE);
     return EXIT_OK;
   }
-  const { switches } = line;
-  const plan = planOf(switches.has('cheat') ? 'cheat' : switches.has('mixed') ? 'mixed' : 'plain', deps);
+  const asked = SHOWS.filter((name) => line.switches.has(name));
+  const plan = planOf(asked[0] ?? 'plain', deps);
   const problems = [
     ...line.problems,
-    ...(switches.has('cheat') && switches.has('mixed') ? ['--cheat and --mixed exclude each other'] : []),
+    ...(asked.length > 1 ? [`${asked.map((name) => `--${name}`).join(' and ')} exclude each other`] : []),
     ...('problems' in plan ? plan.problems : []),
   ];
   if ('problems' in plan || problems.length > 0) {
@@ -126,9 +137,9 @@ function planOf(show: Show, deps: DemoDeps): Plan | { readonly problems: readonl
   const parsed = parseSettings(SETTINGS, 'ASSAY_', { env: demoEnv(deps.env), flags: {}, file: {} });
   if (!parsed.ok) return parsed;
   const { providers, port, data, apiKey } = parsed.config;
-  const cheat = show === 'cheat';
+  const cheat = hasLiar(show);
   if (cheat && providers < CHEAT_PROVIDERS_MIN) {
-    return { problems: [`--cheat needs ASSAY_PROVIDERS of ${CHEAT_PROVIDERS_MIN} or more`] };
+    return { problems: [`--${show} needs ASSAY_PROVIDERS of ${CHEAT_PROVIDERS_MIN} or more`] };
   }
   const dataFolder = path.resolve(show === 'plain' ? data : path.join(data, show));
   const modelFolder = path.join(deps.models, 'minnow-5m');
@@ -170,24 +181,40 @@ function specsOf({ show, providers }: Plan, models: string): ProviderSpec[] {
 
 function memberEnv(show: Show, i: number, models: string): Record<string, string> {
   if (show === 'mixed') return { ASSAY_PROVIDER_ENGINE: MIXED_ENGINES[i % MIXED_ENGINES.length]! };
-  const isLiar = show === 'cheat' && i === 0;
+  const isLiar = hasLiar(show) && i === 0;
   return isLiar ? { ASSAY_PROVIDER_ACTUAL_MODEL_FOLDER: path.join(models, 'minnow-1m') } : {};
 }
 
 async function runNetwork(plan: Plan, stopped: Promise<void>, deps: DemoDeps): Promise<number> {
   const specs = specsOf(plan, deps.models);
   // A liar that was slashed the last time has no stake left to be drawn with: the show begins afresh.
-  if (plan.show === 'cheat') {
+  if (hasLiar(plan.show)) {
     for (const name of ['gateway', ...specs.map((spec) => spec.name)]) {
       rmSync(path.join(plan.dataFolder, name), { recursive: true, force: true });
     }
   }
+  const stage = plan.show === 'chain' ? await startStage({ ...deps, dataFolder: plan.dataFolder }) : null;
+  try {
+    return await runProviders(plan, specs, stage, stopped, deps);
+  } finally {
+    await stage?.stop();
+  }
+}
+
+async function runProviders(
+  plan: Plan,
+  specs: readonly ProviderSpec[],
+  stage: ChainStage | null,
+  stopped: Promise<void>,
+  deps: DemoDeps,
+): Promise<number> {
+  const gatewayAddress = nativeSigner(readOrMakeKey(plan.gateway.keyFile, deps.rng)).address;
   const providers = await startProviders(specs, {
     entry: deps.entry,
     dataFolder: plan.dataFolder,
     modelFolder: plan.modelFolder,
-    gatewayAddress: nativeSigner(readOrMakeKey(plan.gateway.keyFile, deps.rng)).address,
-    env: deps.env,
+    gatewayAddress,
+    env: stage === null ? deps.env : { ...deps.env, ASSAY_PROVIDER_NETWORK: stage.networkFile },
   });
   let gateway: RunningGateway | null = null;
   let stopping = false;
@@ -199,16 +226,19 @@ async function runNetwork(plan: Plan, stopped: Promise<void>, deps: DemoDeps): P
   }
   try {
     const moves: DeskMove[] = [];
-    gateway = await startDemoGateway(plan, providers, moves, deps);
+    if (stage !== null) await stakeAll({ ...deps, ...foldersOf(plan), stage, providers }, gatewayAddress);
+    gateway = await startDemoGateway(plan, stage, providers, moves, deps);
     const engines = plan.show === 'mixed' ? MIXED_ENGINES.slice(0, plan.providers) : [];
     const welcome = { url: gateway.url, apiKey: gateway.apiKey ?? '', engines, ...plan };
     for (const text of welcomeLines(welcome)) deps.print(text);
     const interrupted = stopped.then(() => {
       stopping = true;
-      return plan.show === 'cheat' ? EXIT_FAILED : EXIT_OK;
+      return hasLiar(plan.show) ? EXIT_FAILED : EXIT_OK;
     });
-    if (plan.show !== 'cheat') return await interrupted;
-    return await Promise.race([showCheat({ ...deps, gateway, providers, moves }), interrupted]);
+    if (!hasLiar(plan.show)) return await interrupted;
+    const show = { ...deps, gateway, providers, moves };
+    const shown = stage === null ? showCheat(show) : showChain({ ...show, ...foldersOf(plan), stage });
+    return await Promise.race([shown, interrupted]);
   } finally {
     stopping = true;
     await gateway?.stop();
@@ -216,15 +246,25 @@ async function runNetwork(plan: Plan, stopped: Promise<void>, deps: DemoDeps): P
   }
 }
 
+const foldersOf = ({ dataFolder, modelFolder }: Plan) => ({ dataFolder, modelFolder });
+
+/** The chain's own pace, for a demonstration: a block is final at once, and roots do not wait an hour. */
+const CHAIN_PACE = { confirmations: 0, chainPollMs: 200, rootMs: 1_000, reconcileMs: 2_000 };
+
 function startDemoGateway(
   plan: Plan,
+  stage: ChainStage | null,
   providers: readonly RunningProvider[],
   moves: DeskMove[],
   deps: DemoDeps,
 ): Promise<RunningGateway> {
   const urlsOf = (role: string) => providers.filter(({ spec }) => spec.role === role).map(({ url }) => url);
-  const config = { ...plan.gateway, providers: urlsOf('member'), referee: urlsOf('referee')[0]! };
+  const onChain = stage === null ? {} : { network: stage.networkFile, rpcUrl: stage.chain.url, ...CHAIN_PACE };
+  const config = { ...plan.gateway, ...onChain, providers: urlsOf('member'), referee: urlsOf('referee')[0]! };
   const destination = pino.destination({ dest: 2, sync: true });
   const log = createLog({ clock: deps.clock, level: config.logLevel, destination });
-  return deps.startGateway(config, log, { onDisputeMove: (move) => moves.push(move) });
+  return deps.startGateway(config, log, {
+    onDisputeMove: (move) => moves.push(move),
+    ...(stage === null ? {} : { onChainMove: chainMoves(stage, deps.print) }),
+  });
 }
