@@ -1,6 +1,8 @@
 /** The admin API: its own key, what it changes and how often, and what stands in the log before it takes effect (DESIGN §4.3, §9). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAttestation } from '#protocol/attestation';
+import { drawKeyInTree } from '#protocol/draw';
+import type { Hash } from '#protocol/hash';
 import { verifyResponse } from '#protocol/verify';
 import { hashApiKey, keyIdOf } from '../../gateway/keys.ts';
 import { createLog } from '../../gateway/log.ts';
@@ -220,6 +222,36 @@ describe('epochs', () => {
     expect([again.status, again.body.id]).toEqual([200, newest!.id + 1]);
     const { saved } = await network.ask();
     expect(parseAttestation(JSON.parse(saved).assay.attestation)!.statement.draw.epoch).toBe(newest!.id + 1);
+  });
+
+  test('open their keys to everybody once they are over, and not before', async () => {
+    await network.ask();
+    const over = (await network.admin('GET', '/epochs')).body.data as { id: number }[];
+    const { id } = over[0]!;
+    const running = await network.call(`/v1/epochs/${id}/keys/0`);
+    expect([running.status, ((await running.json()) as { error: { code: string } }).error.code]).toEqual([
+      404,
+      'not_found',
+    ]);
+    await network.admin('POST', '/epochs', { after: id });
+    const [logged] = (await entriesOf('epoch')).filter(({ entry }) => Number(entry.epoch) === id);
+    const { drawRoot, drawSize } = logged!.entry as unknown as { drawRoot: Hash; drawSize: number };
+    for (const index of [0, drawSize - 1]) {
+      const reply = (await (await network.call(`/v1/epochs/${id}/keys/${index}`)).json()) as {
+        key: Hash;
+        path: Hash[];
+      };
+      expect(drawKeyInTree(index, reply.key, reply.path, drawSize, drawRoot)).toBe(true);
+    }
+    for (const place of [
+      `${id}/keys/${drawSize}`,
+      `${id + 1}/keys/0`,
+      `${id}/keys/-1`,
+      'x/keys/0',
+      '99999999999/keys/0',
+    ]) {
+      expect((await network.call(`/v1/epochs/${place}`)).status, place).toBe(404);
+    }
   });
 });
 

@@ -1,0 +1,191 @@
+/** Answers that clients have saved, as evidence against their gateway; and what a provider's own store answers demands with. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Hono } from 'hono';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { assayMember, type InlineReceipt } from '#protocol/assay-member';
+import { compactAttestation, type StatementWire } from '#protocol/attestation';
+import { createClock } from '#protocol/clock';
+import { fromHex, type Hash, toHex } from '#protocol/hash';
+import { type LogEntry, logLeaf } from '#protocol/log';
+import { inclusionProof } from '#protocol/merkle';
+import { portableSigner } from '#protocol/signer';
+import { recoverNative } from '#protocol/signer-native';
+import { answerEntry } from '#protocol/verify-log';
+import { accountOf } from '../../provider/chain/account.ts';
+import type { ProviderDeps } from '../../provider/deps.ts';
+import { mountOpenings } from '../../provider/openings.ts';
+import { createMemoryStore } from '../../provider/store/memory.ts';
+import { providerMigrationsFolder } from '../../provider/store/migrations.ts';
+import { openSqliteStore } from '../../provider/store/sqlite.ts';
+import type { StoredChunk, StoredJob } from '../../provider/store/store.ts';
+import { ownOpening } from '../../provider/watch/own-openings.ts';
+import { Watcher, type WatchIo } from '../../provider/watch/watcher.ts';
+import { startNetwork, type TestNetwork } from './chain-fixture.ts';
+import { entryOf, epochEntry, GATEWAY_URL, type ScriptedGateway, stakedGateway } from './scripted-gateway.ts';
+
+const named = (byte: number): Hash => toHex(new Uint8Array(32).fill(byte));
+const vectors = JSON.parse(readFileSync(new URL('../vectors/attestation.json', import.meta.url), 'utf8')) as {
+  compactAttestation: { input: { statement: StatementWire } }[];
+};
+const LOG_INDEX = 1;
+
+describe('saved answers', () => {
+  let net: TestNetwork;
+  let auditor: Awaited<ReturnType<TestNetwork['party']>>;
+  let gateway: ScriptedGateway;
+  let folder: string;
+  let lines: string[];
+
+  beforeAll(async () => {
+    net = await startNetwork();
+  }, 120_000);
+  afterAll(() => net?.stop());
+  beforeEach(async () => {
+    auditor = await net.party(20n);
+    gateway = await stakedGateway(net);
+    folder = mkdtempSync(path.join(tmpdir(), 'assay-saved-'));
+    mkdirSync(path.join(folder, 'answers'));
+    lines = [];
+    return () => rmSync(folder, { recursive: true, force: true });
+  }, 30_000);
+
+  const statement = (): StatementWire => {
+    const [vector] = vectors.compactAttestation;
+    return { ...vector!.input.statement, gateway: gateway.signer.address, logIndex: LOG_INDEX };
+  };
+
+  /** Saves an answer as a client has it, with a receipt over the entries that it was shown. */
+  function save(shown: readonly LogEntry[] | null): void {
+    const pathOf = (index: number) =>
+      inclusionProof(
+        shown!.map((entry) => fromHex(logLeaf(entry))),
+        index,
+      ).map(toHex);
+    const epoch = shown?.[0];
+    const receipt: InlineReceipt | null =
+      shown === null || epoch === undefined
+        ? null
+        : {
+            checkpoint: gateway.noteOf(shown),
+            inclusion: pathOf(LOG_INDEX),
+            epoch: { index: 0, entry: epoch, inclusion: pathOf(0) },
+            snapshot: { capNano: '1', entries: [] },
+          };
+    const { domain } = net.network;
+    const member = assayMember({
+      ...{ id: 'x', verdict: statement().verdict, receipt, gateway: gateway.signer.address, domain, log: gateway.log },
+      ...{ url: '/', attestation: compactAttestation(domain, gateway.signer, statement()) },
+    });
+    writeFileSync(path.join(folder, 'answers', 'answer.json'), JSON.stringify({ id: 'x', assay: member }));
+  }
+
+  function look(): Promise<{ proven: number; problems: number }> {
+    const io: WatchIo = {
+      fetch: (url) => gateway.fetch(url),
+      clock: createClock({
+        now: () => 0,
+        after: (ms, callback) => {
+          if (ms === 1_000) void net.pass(1).then(callback);
+          return () => undefined;
+        },
+      }),
+      print: (line) => void lines.push(line),
+      rng: { bytes: (length) => new Uint8Array(length).fill(3) },
+    };
+    const watcher = new Watcher(
+      {
+        ...{ chain: auditor.chain, gateway: GATEWAY_URL, stateFolder: path.join(folder, 'state'), providers: [] },
+        ...{ saved: path.join(folder, 'answers'), provider: null, openingOf: async () => null, recover: recoverNative },
+      },
+      io,
+    );
+    return watcher.look();
+  }
+
+  const isConvicted = async () => (await accountOf(auditor.chain, gateway.account))!.convictedAt !== 0;
+
+  it('that stand where they say prove nothing', async () => {
+    const log = [epochEntry(0), answerEntry(statement()), entryOf(2)];
+    gateway.entries = log;
+    save(log.slice(0, 2));
+    writeFileSync(path.join(folder, 'answers', 'notes.txt'), 'no answer');
+    expect(await look(), lines.join('\n')).toEqual({ proven: 0, problems: 0 });
+    expect(await isConvicted()).toBe(false);
+  });
+
+  it('that the log does not hold cost the gateway its stake', async () => {
+    gateway.entries = [epochEntry(0), entryOf(1), entryOf(2)];
+    save(null);
+    expect((await look()).proven, lines.join('\n')).toBe(1);
+    expect(lines.at(-1)).toMatch(/^proved contradicting_attestation/);
+    expect(await isConvicted()).toBe(true);
+  });
+
+  it('whose receipt is of another log of the same name cost it too, whatever the sizes', async () => {
+    gateway.entries = [epochEntry(0), entryOf(1), entryOf(2), entryOf(3)];
+    save([epochEntry(0), answerEntry(statement())]);
+    expect((await look()).proven, lines.join('\n')).toBe(1);
+    expect(lines.join('\n')).toMatch(/proved forked_log/);
+    expect(await isConvicted()).toBe(true);
+  });
+});
+
+describe('openings of a provider’s own chunks', () => {
+  const signer = portableSigner(fromHex(named(7)));
+  const stranger = portableSigner(fromHex(named(8)));
+  const domain = { chainId: 31_337n, verifyingContract: `0x${'5a'.repeat(20)}` } as const;
+  const commitment = named(4);
+  const opening = {
+    ...{ jobId: named(1), index: 0, previous: named(0), previousRoot: named(0), tokenCount: 1, last: true },
+    ...{ tokensHash: named(2), evidenceRoot: named(3), salt: named(5) },
+  };
+  const job = { ticket: ticketOf(), ticketHash: named(6), gateway: stranger.address } satisfies StoredJob;
+  const chunk: StoredChunk = {
+    ...{ opening, commitment, tokens: [1], evidence: [], shortEvidence: [], logprobs: null, finish: 'stop' },
+  };
+  const clock = createClock({ now: () => 1_000, after: () => () => undefined });
+  const rng = { bytes: (length: number) => new Uint8Array(length).fill(1) };
+  const config = { host: '127.0.0.1', port: 8181, dataFolder: '' };
+
+  function ticketOf(): StoredJob['ticket'] {
+    return {
+      ...{ jobId: named(1), requestHash: named(1), roundId: named(1), provider: signer.address, kind: 0 },
+      ...{ jobHash: named(1), padHash: named(1), inputNanoPerMtok: 1n, outputNanoPerMtok: 1n, issuedAtMs: 1 },
+      ...{ expiresAtMs: 2, retainUntilMs: 3, checkpoint: named(0) },
+    };
+  }
+
+  it('come from the running provider to its own key alone', async () => {
+    const store = createMemoryStore();
+    store.addJob(job);
+    store.addChunk(chunk);
+    const app = new Hono();
+    app.onError((_, c) => c.json({}, 401));
+    mountOpenings(app, { signer, domain, recover: recoverNative, clock, store } as unknown as ProviderDeps);
+    const fetch = async (url: string, init: RequestInit) => app.request(url, init);
+    const ask = (by: typeof signer, of: Hash) =>
+      ownOpening({ config, signer: by, domain, io: { fetch, clock, rng } }, of);
+    expect(await ask(signer, commitment)).toEqual(opening);
+    expect(await ask(signer, named(9))).toBeNull();
+    expect(await ask(stranger, commitment)).toBeNull();
+    expect((await app.request(`http://127.0.0.1:8181/v1/openings/${commitment}`)).status).toBe(401);
+  });
+
+  it('come from its store while it does not run', async () => {
+    const dataFolder = mkdtempSync(path.join(tmpdir(), 'assay-store-'));
+    const file = path.join(dataFolder, 'jobs.sqlite');
+    const store = openSqliteStore({ path: file, migrationsFolder: providerMigrationsFolder() });
+    store.addJob(job);
+    store.addChunk(chunk);
+    store.close();
+    const fetch = async (): Promise<Response> => {
+      throw new TypeError('nobody listens');
+    };
+    const own = { config: { ...config, dataFolder }, signer, domain, io: { fetch, clock, rng } };
+    expect(await ownOpening(own, commitment)).toEqual(opening);
+    expect(await ownOpening(own, named(9))).toBeNull();
+    rmSync(dataFolder, { recursive: true, force: true });
+  });
+});
