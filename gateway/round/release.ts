@@ -51,7 +51,7 @@ export class Release {
   *next(followed: LogprobsMember | undefined, others: readonly LogprobsMember[]): Generator<ReleasedPart> {
     const from = this.#ids.length;
     const ids = followed?.tokens.slice(from) ?? [];
-    if (followed === undefined || ids.length === 0 || !this.isStartOf(followed.tokens)) return;
+    if (followed === undefined || ids.length === 0) return;
     this.#ids.push(...ids);
     if (!this.#ordered) {
       yield { ids, logprobs: null };

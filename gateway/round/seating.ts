@@ -71,14 +71,16 @@ export class Seating {
       await wave.round();
       if (wave.roots.length > 0) break;
       await wave.vacate();
+      // Whoever sat in now would be late before it has begun.
+      if (!this.#hasTime) throw unavailable(0, seats, fit.length);
     }
     this.tellPassedOver();
   }
 
   /** Whether a wave whose members were all lost after they had sealed can be followed by another. */
   get canReplace(): boolean {
-    const { plan, policy, wavesMax } = this.#input;
-    if (this.waves.length >= wavesMax || this.#deps.clock.nowMs() >= plan.jobsEndAtMs) return false;
+    const { policy, wavesMax } = this.#input;
+    if (this.waves.length >= wavesMax || !this.#hasTime) return false;
     // Witnesses are drawn after who generates: whoever sat in now would come after them.
     if (policy.mode === 'witnessed' && this.#scoring.size > 0) return false;
     const seats = generatingSeats(policy);
@@ -129,6 +131,11 @@ export class Seating {
 
   close(): void {
     for (const wave of this.waves) wave.close();
+  }
+
+  /** Whether generating jobs of the request may still run. */
+  get #hasTime(): boolean {
+    return this.#deps.clock.nowMs() < this.#input.plan.jobsEndAtMs;
   }
 
   get #extra(): number {

@@ -190,6 +190,19 @@ describe.each([
   });
 });
 
+test('where the attestation has no room for a second wave, the lost one ends the request, free of charge', async () => {
+  // A chunk a token: three seats that seal and open 2,800 take 3.3 of the 4 Mi characters.
+  const limits = { streamChunks: [1] };
+  const fields = { ...QUORUM, stream: true, logit_bias: {} };
+  await start({ orders: 3, events: 1 }, undefined, limits);
+  const refused = await ask({ ...fields, max_tokens: 2_800 });
+  expect(refused.saved).toContain('"code":"committee_unavailable"');
+  expect(refused.paidNano).toBe(0n);
+  await network.stop();
+  await start({ orders: 3, events: 1 }, undefined, limits);
+  expect(statementOf((await ask({ ...fields, max_tokens: 8 })).saved).waves).toHaveLength(2);
+});
+
 describe('of a witnessed answer, a generator that breaks off', () => {
   const WITNESSED = { verification: { mode: 'witnessed', n: 3 } };
 

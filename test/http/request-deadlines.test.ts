@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { type FaultyNetwork, startFaultyNetwork } from '../fixtures/faulty-network.ts';
 import { untilHolds } from '../fixtures/hand-clock.ts';
+import { LIMITS as LIMITS_OF_TESTS } from '../fixtures/network.ts';
 import { toyMachine } from '../simulation/toy-machine.ts';
 
 /** Longer than all others: they play no part. */
@@ -25,8 +26,8 @@ afterEach(async () => {
   working = 0;
 });
 
-/** Generates nothing, or scores nothing, until it is told to stop. */
-function held(engine: Engine, holds: 'generate' | 'score'): Engine {
+/** Generates nothing more, or scores nothing, until it is told to stop. @param after tokens that it still generates */
+function held(engine: Engine, holds: 'generate' | 'score', after = 0): Engine {
   const end = async (signal: AbortSignal | undefined) => {
     working++;
     await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
@@ -37,8 +38,12 @@ function held(engine: Engine, holds: 'generate' | 'score'): Engine {
     : {
         ...engine,
         async *generate(request) {
-          await end(request.signal);
-          yield* engine.generate(request);
+          let tokens = 0;
+          for await (const token of engine.generate(request)) {
+            if (tokens++ === after) await end(request.signal);
+            if (request.signal?.aborted) return;
+            yield token;
+          }
         },
       };
 }
@@ -81,6 +86,21 @@ test("a job that outlives its time is given up, and what is left of the request'
   network.clock.pass(1);
   expect(await (await answer).text()).toContain('"verdict":"agreed"');
   expect((await network.charged())[0]).toBeGreaterThan(0n);
+});
+
+describe.each([
+  ['before its seal', 0],
+  // The first chunk of a stream is sealed and opened, the second one never comes.
+  ['after its first seal', LIMITS_OF_TESTS.streamChunks[0]!],
+])('a job that outlives its time %s', (_, tokens) => {
+  test('makes room for nobody: whoever sat in would be late at once', async () => {
+    const engineOf = (name: string) => (name === 'bad' ? held(toyMachine(), 'generate', tokens) : toyMachine());
+    network = await startFaultyNetwork({ seats: 1, honest: 1, hasReferee: false, engineOf, limits: LIMITS });
+    const answer = network.ask({ stream: true, maxTokens: 24 }).then((response) => response.text());
+    expect(await network.passUntil(answer, 1000)).toContain('"code":"committee_unavailable"');
+    expect(network.members.map((member) => member.orders())).toEqual([1, 0]);
+    expect(await network.charged()).toEqual([0n]);
+  });
 });
 
 test('a scorer that keeps everybody waiting does not hold the client beyond the deadline', async () => {
