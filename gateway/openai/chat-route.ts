@@ -98,9 +98,15 @@ interface Answering {
 /** Errors before this event are ordinary error responses, for streams too. */
 async function openedOf(events: AsyncIterator<AnswerEvent>, signal: AbortSignal): Promise<Opened> {
   const first = await events.next();
-  signal.throwIfAborted();
-  if (first.done === true || first.value.type !== 'opened') throw new Error('the pipeline did not open the answer');
-  return first.value;
+  try {
+    signal.throwIfAborted();
+    if (first.done === true || first.value.type !== 'opened') throw new Error('the pipeline did not open the answer');
+    return first.value;
+  } catch (error) {
+    // Nobody takes what else it has: it must not wait for that.
+    await events.return?.();
+    throw error;
+  }
 }
 
 async function plainAnswer(

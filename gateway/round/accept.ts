@@ -72,7 +72,12 @@ export interface Running {
   readonly priceMultiple: number;
   /** Ends with the client's leaving or the gateway's stop; released with the request. */
   readonly life: LinkedAbort;
+  /** Set once it is being ended, and nothing else may end it. */
   closed: boolean;
+  /** What ended it, where it has no answer. */
+  closedBy: unknown;
+  /** Whether its answer waits for somebody to take the next piece. */
+  isUnread: boolean;
 }
 
 /** @throws {ProtocolError} invalid_request, max_cost_exceeded, insufficient_quota, reserve_empty, committee_unavailable */
@@ -122,7 +127,20 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   });
   const seats = candidates.slice(0, policy.n).map(({ address }) => address);
   const { quoteNano, priceMultiple } = offer;
-  return { request, choices, epoch, drawIndex, draw, seats, quoteNano, priceMultiple, life, closed: false };
+  return {
+    request,
+    choices,
+    epoch,
+    drawIndex,
+    draw,
+    seats,
+    quoteNano,
+    priceMultiple,
+    life,
+    closed: false,
+    closedBy: null,
+    isUnread: false,
+  };
 }
 
 /**

@@ -20,6 +20,7 @@ import { accusedIn, argue, openDisputes, outcomeOf } from './accuse.ts';
 import type { AttemptResult } from './attempt.ts';
 import { inconclusive } from './attempt-errors.ts';
 import type { Choice } from './choices.ts';
+import { recordEnd } from './record-end.ts';
 import { scorerStandings } from './scorer-standing.ts';
 import { voteOf } from './scoring.ts';
 
@@ -39,6 +40,9 @@ export async function seal(
   const { choices, request } = running;
   const { plan } = choices[0]!;
   const { verdict } = end;
+  // Ended meanwhile: by its deadline, say, while nobody took the last words.
+  if (running.closed) throw running.closedBy;
+  running.isUnread = false;
   // What nobody could parse is not signed: an argument of that many scores has not been decided.
   if (choices.some(({ attempt }) => attempt.attestedScores.length > SCORES_MAX)) throw inconclusive();
   const issuedAtMs = deps.clock.nowMs();
@@ -169,26 +173,29 @@ function sealedHeaders(statement: StatementWire, attestation: string, url: strin
 export async function fail(deps: PipelineDeps, running: Running, error: unknown): Promise<void> {
   if (running.closed) return;
   running.closed = true;
+  running.closedBy = error;
   const { choices, request } = running;
   const accused = choices.map(accusedIn);
   const code = error instanceof ProtocolError ? error.code : 'internal_error';
   const atMs = deps.clock.nowMs();
-  await deps.store.withTx(async (tx) => {
-    await recordSteps(tx, lastStepsOf(choices));
-    await openDisputes(tx, deps, accused, []);
-    await failRequest(tx, {
-      requestId: request.requestId,
-      verdict: verdictOf(code),
-      standings: standingsOf(choices, []),
-      errorCode: code,
-      nowMs: atMs,
-      leaf: (row) => leafOf(abortedEntry(row, code, atMs)),
+  await recordEnd(deps, async () => {
+    await deps.store.withTx(async (tx) => {
+      await recordSteps(tx, lastStepsOf(choices));
+      await openDisputes(tx, deps, accused, []);
+      await failRequest(tx, {
+        requestId: request.requestId,
+        verdict: verdictOf(code),
+        standings: standingsOf(choices, []),
+        errorCode: code,
+        nowMs: atMs,
+        leaf: (row) => leafOf(abortedEntry(row, code, atMs)),
+      });
     });
+    argue(
+      deps,
+      accused.flatMap((choice) => choice.accusations),
+    );
   });
-  argue(
-    deps,
-    accused.flatMap((choice) => choice.accusations),
-  );
 }
 
 /** Only a client that left pays for what was revealed; one that left during an attempt that failed anyway does not. */

@@ -41,32 +41,71 @@ export function createPipeline(parts: PipelineParts): Pipeline {
 
 async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
   const running = await accept(deps, request);
-  const attempts = running.choices.map((choice) => choice.attempt);
-  const tokens = runChoices(attempts, running.life);
+  const { life, choices, seats, epoch } = running;
+  const tokens = runChoices(
+    choices.map(({ attempt }) => attempt),
+    life,
+  );
+  const forget = endUnread(deps, running, tokens);
+  // Under a key the gateway itself reads, whoever else does not.
+  const isReaders = request.keyed === undefined;
   try {
-    const seats = running.seats;
+    life.signal.throwIfAborted();
+    running.isUnread = isReaders;
     yield {
       type: 'opened',
       policyText: policyText(request.policy),
-      security: securityOf(request.policy, running.epoch.snapshot, seats, running.priceMultiple),
+      security: securityOf(request.policy, epoch.snapshot, seats, running.priceMultiple),
     };
-    let step = await tokens.next();
-    while (!step.done) {
+    for (;;) {
+      running.isUnread = false;
+      const step = await tokens.next();
+      if (running.closed) throw running.closedBy;
+      running.isUnread = isReaders;
+      if (step.done) {
+        yield finalEvent(deps, running, step.value);
+        break;
+      }
       yield { type: 'tokens', ...step.value };
-      step = await tokens.next();
     }
-    yield finalEvent(deps, running, step.value);
   } catch (error) {
     await fail(deps, running, error);
     throw error;
   } finally {
-    // Ends the attempts, and waits until none of them writes to the store any more.
-    await tokens.return([]);
-    for (const attempt of attempts) attempt.close();
-    running.life.release();
+    forget();
     // The consumer left between events: there is no error to render, but the hold must end all the same.
-    await fail(deps, running, request.signal.reason ?? new ProtocolError('client_closed', 'The client has left.'));
+    await end(deps, running, tokens, request.signal.reason ?? hasLeft());
+    life.release();
   }
+}
+
+type Tokens = ReturnType<typeof runChoices>;
+
+const hasLeft = () => new ProtocolError('client_closed', 'The client has left.');
+
+/** Ends the attempts, waits until none of them writes to the store any more, and ends the request unless it has its answer. */
+async function end(deps: PipelineDeps, running: Running, tokens: Tokens, error: unknown): Promise<void> {
+  await tokens.return([]);
+  for (const { attempt } of running.choices) attempt.close();
+  // Also what is in no list yet: a member that was just being seated.
+  running.life.abort(error);
+  await fail(deps, running, error);
+}
+
+/**
+ * Ends the request with its life also while nobody takes its answer: a client that reads nothing would otherwise keep what is
+ * held for it as long as it likes. It counts as one that has left.
+ * @returns forgets about it
+ */
+function endUnread(deps: PipelineDeps, running: Running, tokens: Tokens): () => void {
+  const { signal } = running.life;
+  const onOver = () => {
+    if (!running.isUnread) return;
+    // A gateway that stops is no client's fault.
+    deps.background(end(deps, running, tokens, deps.stopping.aborted ? signal.reason : hasLeft()));
+  };
+  signal.addEventListener('abort', onOver, { once: true });
+  return () => signal.removeEventListener('abort', onOver);
 }
 
 function finalEvent(deps: PipelineDeps, running: Running, results: readonly AttemptResult[]): AnswerEvent {

@@ -81,14 +81,16 @@ export class StoreJournal implements RoundJournal {
    */
   async progress(wave: Wave, told: 'durable' | 'committed'): Promise<void> {
     const steps = wave.members.flatMap((member) => this.#progressOf(member));
+    const reached = wave.members.map((member) => [member.jobId, writtenOf(member)] as const);
     if (steps.length > 0) await this.#deps.store.withTx((tx) => recordSteps(tx, steps), told);
+    // What could not be written down now is written with the request's end.
+    for (const [jobId, written] of reached) this.#written.set(jobId, written);
   }
 
   #progressOf(member: SealedMember): JobStep[] {
     const { jobId } = member;
     const before = this.#written.get(jobId) ?? { sealed: 0, tokens: 0 };
-    const now = { sealed: member.sealed.length, tokens: member.tokens.length };
-    this.#written.set(jobId, now);
+    const now = writtenOf(member);
     const steps: JobStep[] = [];
     if (now.sealed > before.sealed) {
       const sealed = member.commitments
@@ -115,6 +117,10 @@ export class StoreJournal implements RoundJournal {
     );
     return [...members, ...taken];
   }
+}
+
+function writtenOf({ sealed, tokens }: SealedMember): Written {
+  return { sealed: sealed.length, tokens: tokens.length };
 }
 
 function lastStepOf(member: SealedMember, atMs: number): JobStep[] {

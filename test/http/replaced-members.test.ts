@@ -231,12 +231,18 @@ describe('of a witnessed answer, a generator that breaks off', () => {
 });
 
 test('who sits in and says something else than what was streamed already ends the stream with an error, free of charge', async () => {
-  await start({ orders: 1, events: 2 }, (order) => toyMachine(order === 0 ? {} : { salt: 'cheap' }));
+  await start({ orders: 1, events: 4 }, (order) => toyMachine(order === 0 ? {} : { salt: 'cheap' }));
   const { saved, paidNano } = await ask({ ...SINGLE, stream: true });
   expect(saved).toContain('"content":');
   expect(saved).toContain('"code":"inconclusive"');
   expect(saved).not.toContain('[DONE]');
   expect(paidNano).toBe(0n);
+  // Two chunks were out; it is found out by its first one.
+  const { requests, jobs } = await network.store.read(async ({ db, tables }) => {
+    return { requests: await db.select().from(tables.requests), jobs: await db.select().from(tables.jobs) };
+  });
+  expect(requests).toHaveLength(1);
+  expect(jobs.map(({ outputTokens }) => outputTokens).sort((a, b) => a - b)).toEqual([4, 12]);
 });
 
 test('a transcript that breaks the order makes room like silence, and its member is accused all the same', async () => {
