@@ -121,6 +121,8 @@ const RULES: Readonly<Record<string, Rule>> = {
     if (isLoopStep) return;
     const inner = node['expression'] as Node;
     const operator = String(inner['operator']);
+    // A storage pointer without a value does not compile.
+    if (typeOf(inner).includes('storage pointer')) return;
     found.push(statement(node, bytes, inner.nodeType === 'FunctionCall' ? 'call' : 'assignment', 'dropped', ''));
     if (inner.nodeType !== 'Assignment' || !(operator in ASSIGNED)) return;
     const [left, right] = ['leftHandSide', 'rightHandSide'].map((side) => textOf(bytes, inner[side] as Node));
@@ -134,8 +136,11 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 /** Of literals alone: the compiler computes it. */
 function isConstant(node: Node): boolean {
-  const { typeString } = node['typeDescriptions'] as { typeString: string };
-  return typeString.startsWith('int_const') || typeString.startsWith('rational_const');
+  return typeOf(node).startsWith('int_const') || typeOf(node).startsWith('rational_const');
+}
+
+function typeOf(node: Node): string {
+  return (node['typeDescriptions'] as { typeString?: string } | undefined)?.typeString ?? '';
 }
 
 function change(node: Node, bytes: Buffer, operator: string, shape: Shape, after: string): Found {
