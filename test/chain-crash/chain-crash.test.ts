@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestChain } from './test-chain.ts';
 import { runSeed } from './world.ts';
+import { provenFaults } from './proven-faults.ts';
 
 let chain: TestChain;
 /** On a busy machine the deployment alone takes 20 s. */
@@ -23,3 +24,14 @@ test.each(['slice-1', 'slice-2'])(
     expect(transactions).toBeGreaterThan(3);
   },
 );
+
+test('a fault that signatures prove costs the whole stake on the chain, and weight in draws at once: all three kinds', {
+  timeout: 120_000,
+}, async () => {
+  await chain.reset();
+  const { convicted, countedBefore, countedAfter, calls } = await provenFaults(chain);
+  expect(countedBefore).toEqual([500n, 500n, 500n]);
+  expect(calls.every((state) => state === 'confirmed')).toBe(true);
+  expect(convicted).toEqual([true, true, true]);
+  expect(countedAfter).toEqual([0n, 0n, 0n]);
+});

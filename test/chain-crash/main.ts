@@ -1,5 +1,5 @@
-/** `npm run crash:chain -- [--seeds 200] [--first 1] [--record <file>]` */
-import { execFileSync } from 'node:child_process';
+/** `npm run crash:chain -- [--seeds 200] [--first 1] [--workers 1] [--record <file>]` */
+import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { TestChain } from './test-chain.ts';
@@ -7,55 +7,100 @@ import { runSeed, type SeedResult } from './world.ts';
 
 /** A line of progress every so many seeds. */
 const PROGRESS_EVERY = 10;
+/** Begins the line in which a worker says its results. */
+const RESULTS = 'results: ';
+
+type Outcome = SeedResult;
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '200' },
     first: { type: 'string', default: '1' },
+    /** Processes, each with a chain of its own. */
+    workers: { type: 'string', default: '1' },
     record: { type: 'string' },
+    /** Prints results for the process that started this one. */
+    part: { type: 'boolean', default: false },
   },
 });
 const begunAt = performance.now();
 const seconds = () => Math.round((performance.now() - begunAt) / 1000);
-const chain = await TestChain.start();
-const results: SeedResult[] = [];
-const problems: string[] = [];
-try {
-  for (let done = 0; done < Number(values.seeds); done++) {
-    const seed = String(Number(values.first) + done);
-    const result = await runSeed(chain, seed).catch((error: unknown) => {
-      problems.push(`[seed ${seed}] ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}`);
-      return null;
-    });
-    if (result !== null) results.push(result);
-    for (const problem of result?.problems ?? []) problems.push(problem);
-    if ((done + 1) % PROGRESS_EVERY === 0) {
-      console.log(`${done + 1} seeds after ${seconds()} s, ${problems.length} problems`);
+
+async function runHere(first: number, seeds: number): Promise<Outcome[]> {
+  const chain = await TestChain.start();
+  const outcomes: Outcome[] = [];
+  try {
+    for (let done = 1; done <= seeds; done++) {
+      const seed = String(first + done - 1);
+      outcomes.push(
+        await runSeed(chain, seed).catch((error: unknown) => ({
+          problems: [`[seed ${seed}] ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}`],
+          kills: [],
+          ...{ reorgs: 0, roots: 0, transactions: 0, replaced: 0, unmined: 0 },
+        })),
+      );
+      const problems = outcomes.flatMap((outcome) => outcome.problems).length;
+      if (done % PROGRESS_EVERY === 0) {
+        process.stderr.write(`seeds ${first} to ${seed} after ${seconds()} s, ${problems} problems\n`);
+      }
     }
+  } finally {
+    await chain.stop();
   }
-} finally {
-  await chain.stop();
+  return outcomes;
 }
-const sum = (of: (result: SeedResult) => number) => results.reduce((total, result) => total + of(result), 0);
-const kills: Record<string, number> = {};
-for (const at of results.flatMap((result) => result.kills)) kills[at] = (kills[at] ?? 0) + 1;
-const summary = {
-  seeds: Number(values.seeds),
-  first: Number(values.first),
-  kills: sum((result) => result.kills.length),
-  killsBy: Object.fromEntries(Object.entries(kills).sort(([a], [b]) => (a < b ? -1 : 1))),
-  reorgs: sum((result) => result.reorgs),
-  transactions: sum((result) => result.transactions),
-  replaced: sum((result) => result.replaced),
-  takenBack: sum((result) => result.unmined),
-  roots: sum((result) => result.roots),
-  problems,
-};
-console.log(JSON.stringify(summary, null, 2));
-console.log(`wall time ${seconds()} s`);
-if (values.record !== undefined) {
-  const commit = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
-  const record = { date: new Date().toISOString(), commit, wallSeconds: seconds(), ...summary };
-  writeFileSync(values.record, `${JSON.stringify(record, null, 2)}\n`);
+
+/** The same command in another process. */
+function runElsewhere(first: number, seeds: number): Promise<Outcome[]> {
+  const args = [...process.execArgv, process.argv[1]!, '--part', `--first=${first}`, `--seeds=${seeds}`];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stdout.on('data', (chunk) => {
+      text += String(chunk);
+    });
+    child.once('exit', (code) => {
+      const line = text.split('\n').find((candidate) => candidate.startsWith(RESULTS));
+      if (line === undefined) reject(new Error(`a worker ended with ${code} and no results`));
+      else resolve(JSON.parse(line.slice(RESULTS.length)) as Outcome[]);
+    });
+  });
 }
-process.exitCode = problems.length === 0 ? 0 : 1;
+
+async function run(first: number, seeds: number, workers: number): Promise<Outcome[]> {
+  if (workers <= 1) return runHere(first, seeds);
+  const each = Math.ceil(seeds / workers);
+  const parts = Array.from({ length: workers }, (_, at) =>
+    runElsewhere(first + at * each, Math.max(0, Math.min(each, seeds - at * each))),
+  );
+  return (await Promise.all(parts)).flat();
+}
+
+const outcomes = await run(Number(values.first), Number(values.seeds), Number(values.workers));
+if (values.part) {
+  console.log(`${RESULTS}${JSON.stringify(outcomes)}`);
+} else {
+  const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0);
+  const killsBy: Record<string, number> = {};
+  for (const at of outcomes.flatMap((outcome) => outcome.kills).sort()) killsBy[at] = (killsBy[at] ?? 0) + 1;
+  const summary = {
+    seeds: outcomes.length,
+    first: Number(values.first),
+    kills: sum((outcome) => outcome.kills.length),
+    killsBy,
+    reorgs: sum((outcome) => outcome.reorgs),
+    transactions: sum((outcome) => outcome.transactions),
+    replaced: sum((outcome) => outcome.replaced),
+    takenBack: sum((outcome) => outcome.unmined),
+    roots: sum((outcome) => outcome.roots),
+    problems: outcomes.flatMap((outcome) => outcome.problems),
+  };
+  console.log(JSON.stringify(summary, null, 2));
+  console.log(`wall time ${seconds()} s`);
+  if (values.record !== undefined) {
+    const commit = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
+    const record = { date: new Date().toISOString(), commit, wallSeconds: seconds(), ...summary };
+    writeFileSync(values.record, `${JSON.stringify(record, null, 2)}\n`);
+  }
+  process.exitCode = summary.problems.length === 0 ? 0 : 1;
+}

@@ -6,14 +6,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Address } from '#protocol/hash';
-import { nativeSigner, recoverNative } from '#protocol/signer-native';
-import { LogKeeper } from '../../gateway/attest/log-keeper.ts';
-import { logSignerOf } from '../../gateway/attest/log-signer.ts';
-import { type ChainTerms, ChainWorker } from '../../gateway/chain/chain-worker.ts';
-import { viemChainClient } from '../../gateway/chain/viem-client.ts';
+import type { ChainWorker } from '../../gateway/chain/chain-worker.ts';
 import { earningsAccount, RESERVE } from '../../gateway/ledger/accounts.ts';
 import { makeTransfer } from '../../gateway/ledger/transfer.ts';
-import { createLog } from '../../gateway/log.ts';
 import { intentCounts } from '../../gateway/store/chain-outbox-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import { applyTransfer, balanceNano } from '../../gateway/store/ledger-repo.ts';
@@ -21,26 +16,16 @@ import { openStore } from '../../gateway/store/open-store.ts';
 import { HandClock } from '../fixtures/hand-clock.ts';
 import { SeededRng } from '../simulation/seeded-rng.ts';
 import { checkEnd, claimedOf } from './check-end.ts';
-import { Fate, mortalClient, mortalStore } from './mortal.ts';
+import { bornWorker, CONFIRMATIONS, TERMS } from './born-worker.ts';
+import { Fate } from './mortal.ts';
 import type { Party, TestChain } from './test-chain.ts';
 
-const CONFIRMATIONS = 3;
 const STEPS = 60;
 /** A block of Ethereum, and the day after which roots are active. */
 const BLOCK_SECONDS = 12;
 const DAY_SECONDS = 86_400;
 /** Rounds in which a world without kills must come to rest. */
 const REST_MAX = 200;
-const TERMS: ChainTerms = {
-  confirmations: CONFIRMATIONS,
-  bumpMs: 2_000,
-  feeMaxWei: 10n ** 13n,
-  pollMs: 1_000,
-  rootMs: 3_000,
-  reconcileMs: 10_000,
-  voucherLeastNano: 1_000n,
-};
-const ORIGIN = 'crash.example/chain';
 /** Most calls that a life makes before it is killed: a step makes 10 to 60. */
 const CALLS_MAX = 60;
 
@@ -228,29 +213,9 @@ class World {
   }
 
   #born(fate: Fate): ChainWorker {
-    const { network, gateway, url } = this.#chain;
-    const store = mortalStore(this.#store, fate);
-    const signer = nativeSigner(gateway.key);
-    const clock = this.#clock;
-    const log = new LogKeeper({
-      store,
-      signer: logSignerOf(ORIGIN, gateway.key, signer),
-      domain: network.domain,
-      clock,
-    });
-    return new ChainWorker({
-      client: mortalClient(viemChainClient(url, network, gateway.key), fate),
-      ...{ network, store, clock, log },
-      account: gateway.address,
-      terms: TERMS,
-      recover: recoverNative,
-      events: createLog({ clock, level: 'silent' }),
-      signers: async () => [signer],
-      onStakes: () => {},
-      onMove: ({ kind }) => {
-        if (kind === 'replaced') this.#counts.replaced++;
-        if (kind === 'unmined') this.#counts.unmined++;
-      },
+    return bornWorker(this.#chain, this.#store, this.#clock, fate, ({ kind }) => {
+      if (kind === 'replaced') this.#counts.replaced++;
+      if (kind === 'unmined') this.#counts.unmined++;
     });
   }
 
