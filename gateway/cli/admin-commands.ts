@@ -60,6 +60,14 @@ const money =
 const moneyFlags = ['amount-nano', 'reference'] as const;
 
 export const ADMIN_COMMANDS: Readonly<Record<string, Command>> = {
+  chain: { words: [], flags: [], help: 'what is done on the chain, and what differs', call: get('/chain') },
+  'chain transactions': { words: [], flags: [], help: 'on their way, or failed', call: get('/chain/transactions') },
+  'chain accept-disabled': {
+    words: [],
+    flags: [],
+    help: 'lets payouts go on after a root was disabled',
+    call: () => ({ method: 'POST', path: '/chain/accept-disabled' }),
+  },
   'keys list': { words: [], flags: [], help: 'API keys', call: get('/keys') },
   'keys create': {
     words: [],

@@ -1,8 +1,8 @@
 /** A slice of `npm run crash:chain`: a chain worker is killed while blocks come and go, and pays everybody once. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { provenFaults } from './proven-faults.ts';
 import { TestChain } from './test-chain.ts';
 import { runSeed } from './world.ts';
-import { provenFaults } from './proven-faults.ts';
 
 let chain: TestChain;
 /** On a busy machine the deployment alone takes 20 s. */

@@ -15,8 +15,8 @@ import { applyTransfer, balanceNano } from '../../gateway/store/ledger-repo.ts';
 import { openStore } from '../../gateway/store/open-store.ts';
 import { HandClock } from '../fixtures/hand-clock.ts';
 import { SeededRng } from '../simulation/seeded-rng.ts';
-import { checkEnd, claimedOf } from './check-end.ts';
 import { bornWorker, CONFIRMATIONS, TERMS } from './born-worker.ts';
+import { checkEnd, claimedOf } from './check-end.ts';
 import { Fate } from './mortal.ts';
 import type { Party, TestChain } from './test-chain.ts';
 

@@ -32,7 +32,10 @@ function world() {
   return { store, chain: new FakeChain() };
 }
 
-function follower({ store, chain }: { store: Store; chain: FakeChain }, fate = new Fate(Number.POSITIVE_INFINITY, false)) {
+function follower(
+  { store, chain }: { store: Store; chain: FakeChain },
+  fate = new Fate(Number.POSITIVE_INFINITY, false),
+) {
   return new Follower({
     store: mortalStore(store, fate),
     client: mortalClient(chain, fate),
@@ -163,9 +166,11 @@ test('killed at any call and through reorganisations, the ledger holds exactly w
         }
         if (what.kind === 'step') {
           const fate = new Fate(what.calls, what.after);
-          await follower(w, fate).step().catch((error: unknown) => {
-            if (!fate.dead) throw error;
-          });
+          await follower(w, fate)
+            .step()
+            .catch((error: unknown) => {
+              if (!fate.dead) throw error;
+            });
           fate.dead = true;
         }
         highest = Math.max(highest, w.chain.canonical.length);

@@ -150,9 +150,11 @@ async function happen(w: World, what: Event, highest: number): Promise<void> {
   switch (what.kind) {
     case 'step': {
       const fate = new Fate(what.calls, what.after);
-      await outbox(w, fate).step().catch((error: unknown) => {
-        if (!fate.dead) throw error;
-      });
+      await outbox(w, fate)
+        .step()
+        .catch((error: unknown) => {
+          if (!fate.dead) throw error;
+        });
       fate.dead = true;
       return;
     }

@@ -1,20 +1,25 @@
 /** The worker between ledger and chain: it settles what agrees, halts on what differs, and takes vouchers that escrow covers. */
+import { Hono } from 'hono';
 import { afterEach, expect, test } from 'vitest';
 import { chainDigests } from '#protocol/chain-messages';
+import { earningInTree, zEarningsProof } from '#protocol/earnings';
+import type { ProtocolError } from '#protocol/errors';
 import { type Address, keccak256, toHex, utf8 } from '#protocol/hash';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
 import { CONTRACTS } from '../../contracts/chain/deploy.ts';
 import type { Network } from '../../contracts/chain/network.ts';
 import { LogKeeper } from '../../gateway/attest/log-keeper.ts';
 import { logSignerOf } from '../../gateway/attest/log-signer.ts';
+import { mountChainRoutes } from '../../gateway/chain/chain-routes.ts';
 import { ChainWorker } from '../../gateway/chain/chain-worker.ts';
+import type { GatewayApp } from '../../gateway/http/context.ts';
 import { earningsAccount, RESERVE } from '../../gateway/ledger/accounts.ts';
 import { makeTransfer } from '../../gateway/ledger/transfer.ts';
 import { createLog } from '../../gateway/log.ts';
 import { keepNetwork } from '../../gateway/store/chain-network-repo.ts';
 import { intentByKey } from '../../gateway/store/chain-outbox-repo.ts';
 import { leavesPromised } from '../../gateway/store/chain-promises.ts';
-import { newestRoot } from '../../gateway/store/chain-roots-repo.ts';
+import { acceptDisabled, newestRoot } from '../../gateway/store/chain-roots-repo.ts';
 import { applyTransfer } from '../../gateway/store/ledger-repo.ts';
 import { openStore } from '../../gateway/store/open-store.ts';
 import { FakeChain } from '../fixtures/fake-chain.ts';
@@ -122,15 +127,90 @@ test('what a root has promised cannot be withdrawn by an operator, and what it h
   expect([await allows(50n), await allows(51n)]).toEqual([true, false]);
 });
 
+/** The root that was decided, on the chain and final. */
+async function post({ store, chain, worker, pool }: Awaited<ReturnType<typeof world>>, change: object = {}) {
+  const row = (await store.read(newestRoot))!;
+  const { root, logRoot } = row;
+  const earnings = {
+    ...{ root, logRoot, leafCount: BigInt(row.leafCount), total: BigInt(row.totalBase), logSize: BigInt(row.logSize) },
+    ...change,
+  };
+  chain.mine([{ name: 'RootPosted', args: { gateway: chain.sender, index: 0n, earnings, activeAt: 1 } }]);
+  for (let blocks = 0; blocks < 3; blocks++) chain.mine();
+  pool.committed = earnings.total;
+  await worker.tick();
+}
+
+test('a payee gets the proof that its claim needs once the root is final, and nobody gets one before', async () => {
+  const w = await world();
+  w.fund(1_000n);
+  await w.worker.tick();
+  await w.earn(400n);
+  await w.worker.tick();
+  const app: GatewayApp = new Hono();
+  mountChainRoutes(app, w.worker);
+  app.onError((error, c) => c.json({ code: (error as ProtocolError).code }, 404));
+  const ask = async (path: string) => (await app.request(path)).json();
+  expect(await ask(`/v1/earnings/${PROVIDER}`)).toEqual({ code: 'not_found' });
+  await post(w);
+  const proof = zEarningsProof.parse(await ask(`/v1/earnings/${PROVIDER}`));
+  expect(proof).toMatchObject({ payee: PROVIDER, rootIndex: 0, cumulative: 400n });
+  const place = { leafIndex: proof.leafIndex, path: proof.path };
+  expect(earningInTree({ payee: PROVIDER, cumulative: 400n }, place, proof.earnings)).toBe(true);
+  expect(await ask(`/v1/earnings/${contract(3)}`)).toEqual({ code: 'not_found' });
+  expect(await ask('/v1/earnings/nobody')).toEqual({ code: 'not_found' });
+});
+
+test('a gateway without a chain answers its routes with not_found', async () => {
+  const app: GatewayApp = new Hono();
+  mountChainRoutes(app, null);
+  app.onError((error, c) => c.json({ code: (error as ProtocolError).code }, 404));
+  expect(await (await app.request(`/v1/earnings/${PROVIDER}`)).json()).toEqual({ code: 'not_found' });
+});
+
+test('a root that nobody here has decided halts payouts', async () => {
+  const w = await world();
+  w.fund(1_000n);
+  await w.worker.tick();
+  await w.earn(400n);
+  await w.worker.tick();
+  await post(w, { total: 399n });
+  expect((await w.worker.compare()).map(({ code }) => code)).toEqual(['promised', 'foreign_root']);
+});
+
+test('a root that somebody disabled halts payouts until an operator accepts it; its earnings are in the next', async () => {
+  const w = await world();
+  w.fund(1_000n);
+  await w.worker.tick();
+  await w.earn(400n);
+  await w.worker.tick();
+  await post(w);
+  w.chain.mine([{ name: 'RootDisabled', args: { gateway: w.chain.sender, index: 0n } }]);
+  for (let blocks = 0; blocks < 3; blocks++) w.chain.mine();
+  w.pool.committed = 0n;
+  w.clock.pass(5_000);
+  await w.worker.tick();
+  expect(w.worker.differences.map(({ code }) => code)).toEqual(['root_disabled']);
+  expect(await w.store.read(newestRoot)).toMatchObject({ sequence: 0, state: 'disabled' });
+  await w.store.withTx(acceptDisabled);
+  w.clock.pass(5_000);
+  await w.worker.tick();
+  expect(await w.store.read(newestRoot)).toMatchObject({ sequence: 1, state: 'decided', totalBase: '400' });
+});
+
 async function escrow(amount: bigint) {
   const w = await world();
   const { chain } = w;
-  chain.mine([
-    { name: 'Deposited', args: { client: CLIENT.address, gateway: chain.sender, epoch: 0n, amount } },
-  ]);
+  chain.mine([{ name: 'Deposited', args: { client: CLIENT.address, gateway: chain.sender, epoch: 0n, amount } }]);
   await w.worker.tick();
   const voucher = (cumulative: bigint, epoch = 0n) => {
-    const value = { settlement: addresses.Settlement, client: CLIENT.address, gateway: chain.sender, epoch, cumulative };
+    const value = {
+      settlement: addresses.Settlement,
+      client: CLIENT.address,
+      gateway: chain.sender,
+      epoch,
+      cumulative,
+    };
     const signature = CLIENT.sign(chainDigests.voucher(domain, value));
     return { client: CLIENT.address, epoch: String(epoch), cumulative: String(cumulative), signature };
   };

@@ -91,3 +91,14 @@ describe('the configuration', () => {
     expect(settingsHelp(GATEWAY_SETTINGS)).not.toContain('[object');
   });
 });
+
+describe('a chain', () => {
+  it('is off until a network and a node are named, both or neither', () => {
+    expect(configOf({})).toMatchObject({ network: null, rpcUrl: null, confirmations: 12 });
+    const both = { ASSAY_GATEWAY_NETWORK: '/network.json', ASSAY_GATEWAY_RPC_URL: 'http://127.0.0.1:8545/secret' };
+    expect(configOf(both)).toMatchObject({ network: '/network.json' });
+    expect(JSON.stringify(redactedConfig(configOf(both)))).not.toContain('secret');
+    expect(problemsOf({ ASSAY_GATEWAY_NETWORK: '/network.json' })).toHaveLength(1);
+    expect(problemsOf({ ASSAY_GATEWAY_RPC_URL: 'http://127.0.0.1:8545' })).toHaveLength(1);
+  });
+});

@@ -4,10 +4,11 @@ import path from 'node:path';
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { settingsHelp } from '#protocol/settings';
+import type { ChainWorker } from '../../gateway/chain/chain-worker.ts';
 import { ADMIN_COMMANDS } from '../../gateway/cli/admin-commands.ts';
 import { GATEWAY_SETTINGS } from '../../gateway/config.ts';
 import { createMetrics as createGatewayMetrics } from '../../gateway/metrics.ts';
-import { watchState } from '../../gateway/state-gauges.ts';
+import { watchChain, watchState } from '../../gateway/state-gauges.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import { PROVIDER_SETTINGS } from '../../provider/config.ts';
 import { createMetrics as createProviderMetrics } from '../../provider/metrics.ts';
@@ -21,6 +22,10 @@ async function knownSeries(): Promise<Map<string, string[]>> {
   createGatewayMetrics(registry);
   const unreadable = { read: async () => Promise.reject(new Error('none')) } as unknown as Store;
   watchState(registry, unreadable);
+  watchChain(registry, {
+    differences: [],
+    status: async () => Promise.reject(new Error('none')),
+  } as unknown as ChainWorker);
   const provider = createProviderMetrics(() => ({ running: 0, waiting: 0, open: 0 }));
   const text = `${await registry.metrics()}\n${await provider.render()}`;
   const series = new Map<string, string[]>();
