@@ -1,7 +1,7 @@
 /** The committee draw: committed keys, opened per request, a stake-weighted permutation (SPEC.md §8). Pure. */
 import { canonicalJson } from './canonical.ts';
 import { type Address, concat, fromHex, type Hash, hmacSha256, taggedHash, toHex, u32, u64, utf8 } from './hash.ts';
-import { leafHash, type MerkleLevels, merkleLevels, pathIn, verifyInclusion } from './merkle.ts';
+import { leafHash, type MerkleLevels, merkleLevels, pathIn, rootIn, verifyInclusion } from './merkle.ts';
 import { isAdmitted, type ProviderFilter } from './provider-filter.ts';
 import { clientNonceHash } from './request.ts';
 import { TAGS } from './version.ts';
@@ -46,7 +46,7 @@ export function drawKeyTree(
   const levels = merkleLevels(
     Array.from({ length: size }, (_, index) => drawKeyLeaf(index, drawKey(epochSecret, epoch, index))),
   );
-  return { root: toHex(levels[levels.length - 1]![0]!), levels };
+  return { root: toHex(rootIn(levels)), levels };
 }
 
 /** Opening of one key; `levels` as drawKeyTree returned them. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { addressWord } from './chain-messages.ts';
 import { type Address, concat, fromHex, type Hash, type Hex, keccak256, toHex, u64, u128 } from './hash.ts';
-import { leafHash, merkleLevels, pathIn, verifyInclusion } from './merkle.ts';
+import { leafHash, merkleLevels, pathIn, rootIn, verifyInclusion } from './merkle.ts';
 import { zAddress, zHash, zU32, zU128 } from './schema.ts';
 
 const zBig = zU128.transform((text) => BigInt(text));
@@ -70,7 +70,7 @@ export function earningsTree(earnings: readonly Earning[]): EarningsTree {
   const places = new Map(entries.map(({ payee }, at) => [payee, at]));
   return {
     entries,
-    root: toHex(levels[levels.length - 1]![0]!),
+    root: toHex(rootIn(levels)),
     total,
     placeOf(payee) {
       const leafIndex = places.get(payee);

@@ -34,8 +34,10 @@ function rootOf(leaves: readonly Uint8Array[], start: number, end: number): Uint
   return nodeHash(rootOf(leaves, start, start + k), rootOf(leaves, start + k, end));
 }
 
-/** All levels of a tree, leaves first: built once, it gives every path in O(log n). */
-export type MerkleLevels = readonly (readonly Uint8Array[])[];
+const HASH_BYTES = 32;
+
+/** All levels of a tree, leaves first, each its hashes side by side: built once, it gives every path in O(log n), and 64 bytes a leaf hold it. */
+export type MerkleLevels = readonly Uint8Array[];
 
 /**
  * Levels of the RFC 6962 tree: neighbours are joined in pairs and an odd last node moves up as it is, which gives the same
@@ -43,22 +45,41 @@ export type MerkleLevels = readonly (readonly Uint8Array[])[];
  */
 export function merkleLevels(leaves: readonly Uint8Array[]): MerkleLevels {
   if (leaves.length === 0) throw new RangeError('a tree needs a leaf');
-  const levels: Uint8Array[][] = [[...leaves]];
-  for (let level = levels[0]!; level.length > 1; level = levels[levels.length - 1]!) {
+  const levels = [packed(leaves)];
+  for (let level = levels[0]!; level.length > HASH_BYTES; level = levels[levels.length - 1]!) {
     const above: Uint8Array[] = [];
-    for (let i = 0; i < level.length; i += 2) {
-      above.push(i + 1 < level.length ? nodeHash(level[i]!, level[i + 1]!) : level[i]!);
+    for (let i = 0; i < level.length / HASH_BYTES; i += 2) {
+      const right = nodeAt(level, i + 1);
+      above.push(right ? nodeHash(nodeAt(level, i)!, right) : nodeAt(level, i)!);
     }
-    levels.push(above);
+    levels.push(packed(above));
   }
   return levels;
 }
 
+/** The tree's root. */
+export function rootIn(levels: MerkleLevels): Uint8Array {
+  return levels[levels.length - 1]!.slice();
+}
+
 /** Audit path of leaf `index`, from the leaf upwards. @throws {RangeError} outside the tree */
 export function pathIn(levels: MerkleLevels, index: number): Uint8Array[] {
-  if (!Number.isInteger(index) || index < 0 || index >= levels[0]!.length)
+  if (!Number.isInteger(index) || index < 0 || index >= levels[0]!.length / HASH_BYTES)
     throw new RangeError('leaf outside the tree');
-  return levels.slice(0, -1).flatMap((level, height) => level[Math.floor(index / 2 ** height) ^ 1] ?? []);
+  return levels
+    .slice(0, -1)
+    .flatMap((level, height) => nodeAt(level, Math.floor(index / 2 ** height) ^ 1)?.slice() ?? []);
+}
+
+function packed(hashes: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(hashes.length * HASH_BYTES);
+  for (const [i, hash] of hashes.entries()) bytes.set(hash, i * HASH_BYTES);
+  return bytes;
+}
+
+function nodeAt(level: Uint8Array, i: number): Uint8Array | undefined {
+  const start = i * HASH_BYTES;
+  return start < level.length ? level.subarray(start, start + HASH_BYTES) : undefined;
 }
 
 /** Audit path of leaf `index`, from the leaf upwards (RFC 6962 §2.1.1). @throws {RangeError} outside the tree */

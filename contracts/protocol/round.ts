@@ -1,6 +1,6 @@
 /** Sealed rounds: commitments, padded roots of 16 slots, permissions (SPEC.md §5). Pure. */
 import { type Address, concat, equalBytes, fromHex, type Hash, sha256, taggedHash, toHex, u8, u32 } from './hash.ts';
-import { leafHash, merkleLevels, pathIn, verifyInclusion } from './merkle.ts';
+import { leafHash, merkleLevels, pathIn, rootIn, verifyInclusion } from './merkle.ts';
 import { ROUND_WIDTH, SEATS_MAX } from './schema.ts';
 import type { Opening } from './typed.ts';
 import { TAGS } from './version.ts';
@@ -79,7 +79,7 @@ export function sealRound(
       : roundLeaf(roundId, index, slot, commitment);
   });
   const levels = merkleLevels(leaves);
-  return { root: toHex(levels[levels.length - 1]![0]!), path: (slot) => pathIn(levels, slot).map(toHex) };
+  return { root: toHex(rootIn(levels)), path: (slot) => pathIn(levels, slot).map(toHex) };
 }
 
 /** Whether `commitment` stands at `slot` under the round's root: what a provider checks before it opens anything. */

@@ -53,7 +53,7 @@ export interface OpenedDraw {
   readonly order: readonly Address[];
 }
 
-/** Epochs kept with their trees, some 1 MB each at 4,096 keys: the running one and those of answers that began under it. */
+/** Epochs kept with their trees, 256 KiB each at 4,096 keys: the running one and those of answers that began under it. */
 const OPEN_MAX = 8;
 
 export class EpochKeeper {
