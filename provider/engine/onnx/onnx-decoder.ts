@@ -5,6 +5,7 @@ import type { FairQueue } from '../fair-queue.ts';
 import type { Decoder, Steps } from '../logit-engine.ts';
 import type { Batcher } from './batcher.ts';
 import type { GraphLayout } from './graph-layout.ts';
+import type { ScoreBatcher } from './score-batch.ts';
 import { type LogitRows, Sequence } from './sequence.ts';
 import { type ReadPrompt, SharedPrefill } from './shared-prefill.ts';
 
@@ -18,6 +19,8 @@ export interface OnnxParts {
   readonly queue: FairQueue;
   /** null where answers do not share runs. */
   readonly batcher: Batcher | null;
+  /** null where whole sequences do not keep their bits beside others. */
+  readonly scores: ScoreBatcher | null;
 }
 
 export class OnnxDecoder implements Decoder {
@@ -50,11 +53,19 @@ export class OnnxDecoder implements Decoder {
     signal: AbortSignal | undefined,
     visit: (logits: Float32Array) => Promise<void>,
   ): Promise<void> {
+    const visitAll = async (rows: LogitRows) => {
+      for (let index = 0; index < rows.count; index++) await visit(rows.row(index));
+    };
+    const { scores } = this.#parts;
+    if (scores?.fits(ids.length)) {
+      this.#checkRunning(signal);
+      const rows = await scores.read(ids, firstWanted);
+      this.#checkRunning(signal);
+      return visitAll(rows);
+    }
     const sequence = this.#sequence();
     try {
-      await this.#prefill(sequence, ids, firstWanted, signal, async (rows) => {
-        for (let index = 0; index < rows.count; index++) await visit(rows.row(index));
-      });
+      await this.#prefill(sequence, ids, firstWanted, signal, visitAll);
     } finally {
       sequence.dispose();
     }

@@ -16,6 +16,7 @@ import { type ExposedModel, exposeAddedCache } from './expose-cache.ts';
 import { cacheTypeName, type GraphLayout, readGraphLayout } from './graph-layout.ts';
 import { OnnxDecoder } from './onnx-decoder.ts';
 import { type GraphOptimization, loadNodeRuntime, type OnnxRuntime } from './runtime.ts';
+import { ScoreBatcher, sequencesKeepBits } from './score-batch.ts';
 
 /** Most logits in one run: 2^24 float32 are 64 MiB. */
 const RUN_LOGITS_MAX = 2 ** 24;
@@ -70,7 +71,10 @@ export async function createOnnxEngine(folder: ModelFolder, options: OnnxEngineO
     const batcher = batched ? new Batcher(session, batchLayout, vocabSize, queue) : null;
     const byVocabulary = Math.floor(RUN_LOGITS_MAX / vocabSize);
     const chunkTokens = options.chunkTokens ?? Math.min(CHUNK_TOKENS_MAX, Math.max(CHUNK_TOKENS_MIN, byVocabulary));
-    return new LogitEngine(info, text, new OnnxDecoder({ session, layout, vocabSize, chunkTokens, queue, batcher }));
+    const scoresShare = batched && (await sequencesKeepBits(session, batchLayout, vocabSize));
+    const scores = scoresShare ? new ScoreBatcher(session, batchLayout, vocabSize, queue, chunkTokens) : null;
+    const parts = { session, layout, vocabSize, chunkTokens, queue, batcher, scores };
+    return new LogitEngine(info, text, new OnnxDecoder(parts));
   } catch (error) {
     await session.release();
     throw error;
