@@ -1,21 +1,20 @@
 /** Score orders that share runs of the model: each is, to the last bit, what it is alone. */
 import { fileURLToPath } from 'node:url';
-import { InferenceSession } from 'onnxruntime-node';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GREEDY } from '#protocol/sampling';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { readModelFolder } from '../../provider/engine/model-folder.ts';
 import { createOnnxEngine } from '../../provider/engine/onnx/onnx-engine.ts';
+import { loadNodeRuntime, type OnnxRuntime } from '../../provider/engine/onnx/runtime.ts';
 
 const MINNOW = fileURLToPath(new URL('../../provider/models/minnow/dist/minnow-5m', import.meta.url));
 const VOCAB = 4096;
 
 let engine: Engine;
 beforeAll(async () => {
-  engine = await createOnnxEngine(await readModelFolder(MINNOW));
+  engine = await createOnnxEngine(await readModelFolder(MINNOW), { runtime: await countingRuntime() });
 });
 afterAll(() => engine.close());
-afterEach(() => vi.restoreAllMocks());
 
 const order = (promptTokens: number, outputTokens: number, at: number) => ({
   promptIds: Array.from({ length: promptTokens }, (_, index) => (index * 37 + at * 101) % VOCAB),
@@ -24,15 +23,28 @@ const order = (promptTokens: number, outputTokens: number, at: number) => ({
   seed: BigInt(at),
 });
 
-/** Runs of the model while `work` goes on, by the number of sequences in each. */
+/** By the number of sequences in each run of the model. */
+let rows: number[] = [];
+
+/** The native build, with its runs counted. */
+async function countingRuntime(): Promise<OnnxRuntime> {
+  const runtime = await loadNodeRuntime();
+  return {
+    ...runtime,
+    async open(model, choices) {
+      const session = await runtime.open(model, choices);
+      const run = session.run.bind(session);
+      session.run = ((feeds: Record<string, { dims: readonly number[] }>, ...rest: never[]) => {
+        rows.push(feeds.input_ids!.dims[0]!);
+        return (run as (...all: unknown[]) => ReturnType<typeof run>)(feeds, ...rest);
+      }) as typeof session.run;
+      return session;
+    },
+  };
+}
+
 async function runsDuring(work: () => Promise<unknown>): Promise<number[]> {
-  const rows: number[] = [];
-  const run = InferenceSession.prototype.run;
-  vi.spyOn(InferenceSession.prototype, 'run').mockImplementation(function (this: InferenceSession, ...args: never[]) {
-    const [feeds] = args as unknown as [Record<string, { dims: readonly number[] }>];
-    rows.push(feeds.input_ids!.dims[0]!);
-    return (run as (...all: never[]) => ReturnType<typeof run>).apply(this, args);
-  } as typeof run);
+  rows = [];
   await work();
   return rows;
 }
