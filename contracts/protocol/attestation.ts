@@ -25,6 +25,7 @@ import {
   zU32,
   zU64,
 } from './schema.ts';
+import { zSignedDraw } from './signed-draw.ts';
 import type { Signer } from './signer.ts';
 import { type AttestationSeal, type Claim, digests } from './typed.ts';
 import { FAULTS, STANDINGS, VERDICTS, type Verdict } from './verdict.ts';
@@ -188,6 +189,8 @@ export const zReceipt = z.strictObject({
       )
       .max(4096),
   }),
+  /** Of gateways on a chain. */
+  draw: zSignedDraw.optional(),
 });
 export type Receipt = z.output<typeof zReceipt>;
 

@@ -8,6 +8,7 @@ import {
   drawOrder,
   drawSeed,
   isEntryAdmitted,
+  orderHash,
   type Snapshot,
   seatsFrom,
   snapshotHash,
@@ -57,13 +58,18 @@ function entryIncluded(entry: LogEntry, index: number, inclusion: readonly `0x${
   return verifyInclusion(fromHex(logLeaf(entry)), index, checkpoint.size, path, fromHex(checkpoint.root));
 }
 
-/** The committee is the one that the opened key, the client's body and the registry lead to. */
-export function checkDraw(statement: Statement, receipt: InlineReceipt): VerifyItem {
+/**
+ * The committee is the one that the opened key, the client's body and the registry lead to.
+ * @param isSigned whether the order that a receipt states, if it does, is signed by the gateway
+ */
+export function checkDraw(statement: Statement, receipt: InlineReceipt, isSigned: boolean): VerifyItem {
   const seats = seatsOf(statement).length;
-  return finding('draw', drawProblem(statement, receipt), `${seats} seats recomputed from key ${statement.draw.index}`);
+  const problem = isSigned ? drawProblem(statement, receipt) : 'the order is not signed by the gateway';
+  return finding('draw', problem, `${seats} seats recomputed from key ${statement.draw.index}`);
 }
 
-function drawProblem(statement: Statement, { epoch, snapshot }: InlineReceipt): string | null {
+function drawProblem(statement: Statement, receipt: InlineReceipt): string | null {
+  const { epoch, snapshot } = receipt;
   const { draw } = statement;
   const { entry } = epoch;
   if (entry.type !== 'epoch') return 'the receipt has no epoch';
@@ -78,6 +84,9 @@ function drawProblem(statement: Statement, { epoch, snapshot }: InlineReceipt): 
   if (!sorted) return 'the registry is not in order';
   const seed = drawSeed(draw.key, statement.bodyHash, statement.clientNonce);
   const order = drawOrder(snapshot, statement.request.modelDigest, seed);
+  if (receipt.draw !== undefined && receipt.draw.orderHash !== orderHash(order)) {
+    return 'the signed order is not the one that the opened key leads to';
+  }
   const members = seatsOf(statement).map(({ member }) => member);
   // One candidate per operator; whoever is skipped makes room for the next operator, not for the same one's next provider.
   const nobody = { providers: new Set<Address>(), operators: new Set<string>() };

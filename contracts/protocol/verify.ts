@@ -10,6 +10,7 @@ import type { Domain } from './eip712.ts';
 import type { Address, Hash, Hex } from './hash.ts';
 import { type LogKeys, openCheckpoint } from './log.ts';
 import { safeParse } from './schema.ts';
+import { drawSigner } from './signed-draw.ts';
 import { type Recover, recoverPortable } from './signer.ts';
 import { digests } from './typed.ts';
 import type { Verdict } from './verdict.ts';
@@ -239,7 +240,9 @@ function logItems(
     return [keyItem, ...names.map((name) => pending(name, 'no receipt yet; fetch it from the url of the answer'))];
   }
   const checkpoint = openCheckpoint(domain, keys, receipt.checkpoint, recover);
-  const drawItems = eachChoice(choicesOf(statement), (choice) => checkDraw(choice, receipt));
+  const { draw } = receipt;
+  const isSigned = draw === undefined || drawSigner(domain, recover, statement, draw) === statement.gateway;
+  const drawItems = eachChoice(choicesOf(statement), (choice) => checkDraw(choice, receipt, isSigned));
   if (checkpoint === null) {
     const reason = 'there is no valid checkpoint to check it with';
     return [

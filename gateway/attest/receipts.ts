@@ -5,6 +5,8 @@ import { canonicalJson } from '#protocol/canonical';
 import type { Domain } from '#protocol/eip712';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
+import { signDraw } from '#protocol/signed-draw';
+import type { Signer } from '#protocol/signer';
 import type { EpochKeeper } from '../committee/epochs.ts';
 import { attestationOf, setCompactAttestation, setReceipt, unsignedAttestations } from '../store/attestations-repo.ts';
 import type { Store } from '../store/handle.ts';
@@ -107,10 +109,13 @@ export class ReceiptDesk {
 
   /** Signed by the key that the statement names, which may be one of the past. */
   #compact(statement: StatementWire, text?: string): string {
-    const { keys, domain } = this.#deps;
-    const signer = keys.of(statement.gateway);
+    return compactAttestation(this.#deps.domain, this.#signerOf(statement), statement, text);
+  }
+
+  #signerOf({ gateway }: StatementWire): Signer {
+    const signer = this.#deps.keys.of(gateway);
     if (signer === null) throw new ProtocolError('internal_error', 'The key of an answer is unknown.');
-    return compactAttestation(domain, signer, statement, text);
+    return signer;
   }
 
   async #sign(requestId: string, statement: StatementWire): Promise<string> {
@@ -121,7 +126,7 @@ export class ReceiptDesk {
   }
 
   async #receiptOf(attestation: string, statement: StatementWire, checkpoint: SignedCheckpoint): Promise<Receipt> {
-    const { log, epochs } = this.#deps;
+    const { log, epochs, domain } = this.#deps;
     const epoch = await epochs.byNumber(statement.draw.epoch);
     if (!epoch) throw new ProtocolError('internal_error', 'The epoch of an answer is unknown.');
     return {
@@ -134,6 +139,10 @@ export class ReceiptDesk {
         inclusion: await log.inclusion(epoch.logIndex, checkpoint.size),
       },
       snapshot: epoch.snapshot as Receipt['snapshot'],
+      // Nobody could hold it against a gateway that is on no chain.
+      ...(domain.chainId === 0n
+        ? {}
+        : { draw: signDraw(domain, this.#signerOf(statement), statement, epoch.snapshot) }),
     };
   }
 }

@@ -24,10 +24,11 @@ export function noteEpochs(state: WatchState, entries: readonly unknown[], start
   for (const [at, json] of entries.entries()) {
     const parsed = safeParse(zLogEntry, json);
     if (!parsed.success || parsed.data.type !== 'epoch') continue;
-    const { epoch, drawRoot, drawSize, snapshotHash, atMs } = parsed.data;
+    const { epoch, drawRoot, drawSize, snapshotHash, atMs, auditCommitment } = parsed.data;
+    const readable = auditCommitment === undefined;
     const place = start + at;
     if (state.mirror.leaves[place] !== leafOfEntry(json) || state.epochs.has(epoch)) continue;
-    state.epochs.set(epoch, { place, drawRoot, drawSize, snapshotHash, atMs, state: 'open', misses: 0 });
+    state.epochs.set(epoch, { place, drawRoot, drawSize, snapshotHash, atMs, readable, state: 'open', misses: 0 });
   }
 }
 
@@ -66,6 +67,11 @@ async function hiddenKey({ rng, read }: KeyDeps, number: number, epoch: SeenEpoc
 async function demand(deps: KeyDeps, head: ChainCheckpoint, number: number, index: number): Promise<boolean> {
   const { chain, state, print } = deps;
   const what = `key ${index} of epoch ${number}, which the gateway hides`;
+  const later = Math.min(...[...state.epochs.keys()].filter((other) => other > number));
+  if (!state.epochs.get(number)!.readable || !state.epochs.get(later)!.readable) {
+    print(`${what}: an entry with audits cannot be shown to the contract, so that it cannot be demanded`);
+    return true;
+  }
   if (state.demands.size >= DEMANDS_MAX) return false;
   const bond = await readAs(chain, z.bigint(), { callee: 'Evidence', functionName: 'demandBond', args: [] });
   if ((await tokenBalance(chain, chain.sender)) < bond) {
@@ -77,7 +83,6 @@ async function demand(deps: KeyDeps, head: ChainCheckpoint, number: number, inde
       const args = [chain.network.addresses.Evidence, bond];
       await chain.send({ callee: 'token', functionName: 'approve', args });
     }
-    const later = Math.min(...[...state.epochs.keys()].filter((other) => other > number));
     const args = [
       { origin: head.origin, size: BigInt(head.size), root: head.root },
       head.signature,
@@ -110,4 +115,5 @@ function logged(state: WatchState, head: ChainCheckpoint, number: number) {
   return { entry, place: BigInt(place), path: pathUnder(state.mirror.leaves, place, head.size) };
 }
 
-type EpochFields = Omit<Extract<LogEntry, { type: 'epoch' }>, 'type' | 'atMs'> & { atMs: bigint };
+type Epoch = Extract<LogEntry, { type: 'epoch' }>;
+type EpochFields = Pick<Epoch, 'drawRoot' | 'drawSize' | 'epoch' | 'snapshotHash'> & { atMs: bigint };

@@ -2,12 +2,14 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { InlineReceipt } from '#protocol/assay-member';
-import { claimsOf, parseAttestation, sealOf, wavesOf } from '#protocol/attestation';
+import { claimsOf, parseAttestation, type StatementWire, sealOf, wavesOf } from '#protocol/attestation';
 import { canonicalJson } from '#protocol/canonical';
+import { snapshotHash } from '#protocol/draw';
 import type { Domain } from '#protocol/eip712';
 import { fromHex, type Hash, toHex, utf8 } from '#protocol/hash';
 import { type ChainCheckpoint, chainCheckpoint, logLeaf } from '#protocol/log';
 import { merkleRoot, verifyInclusion } from '#protocol/merkle';
+import { drawOf, drawSigner, trueOrderHash } from '#protocol/signed-draw';
 import type { Recover } from '#protocol/signer';
 import { digests } from '#protocol/typed';
 import { answerEntry } from '#protocol/verify-log';
@@ -15,6 +17,7 @@ import { parseSavedResponse } from '#protocol/verify-saved';
 import { CommandError } from '../cli/command-io.ts';
 import { leafOfEntry, type Mirror, pathUnder } from './log-mirror.ts';
 import {
+  falseDrawProof,
   forkedLogProof,
   notLoggedProof,
   type PlacedLeaf,
@@ -68,6 +71,7 @@ export async function proofsOf(compact: string, receipt: InlineReceipt | null, c
   const signed = { seal, signature: opened.signature, key };
   const entry = logLeaf(answerEntry(opened.wire));
   const proofs = receipt === null ? [] : forksIn(receipt, { leaf: entry, index: seal.logIndex }, court);
+  if (receipt !== null) proofs.push(...falseDraws(receipt, opened.wire, court));
   return [...proofs, ...repeatedClaims(signed, opened, domain), ...(await notLogged(signed, entry, court))];
 }
 
@@ -107,6 +111,20 @@ function repeatedClaims(
   const all = claimsOf(wavesOf(statement)).map((claim) => toHex(digests.claim(domain, claim)));
   const second = all.findIndex((digest, at) => all.indexOf(digest) !== at);
   return second < 0 ? [] : [repeatedClaimProof(signed, all, all.indexOf(all[second]!), second)];
+}
+
+/** The order that was signed is not the one that key, body and registry lead to. */
+function falseDraws({ draw, snapshot }: InlineReceipt, statement: StatementWire, { domain, recover }: SavedCourt) {
+  if (draw === undefined || snapshotHash(snapshot) !== statement.draw.snapshotHash) return [];
+  if (trueOrderHash(statement, snapshot) === draw.orderHash) return [];
+  const key = drawSigner(domain, recover, statement, draw);
+  if (key === null) return [];
+  const entries = snapshot.entries.map(({ address, modelDigests, stakeNano, ...others }) => {
+    const inner = canonicalJson(others).slice(1, -1);
+    const rest = toHex(utf8(inner === '' ? '' : `,${inner}`));
+    return { provider: address, modelDigests, rest, stakeNano: BigInt(stakeNano) };
+  });
+  return [falseDrawProof(drawOf(statement, draw.orderHash), draw.signature, key, BigInt(snapshot.capNano), entries)];
 }
 
 /** The attestation names a place in the log that holds another entry. */

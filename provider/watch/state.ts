@@ -32,6 +32,8 @@ const zEpoch = z.strictObject({
   drawSize: zU32,
   snapshotHash: zHash,
   atMs: zTimeMs,
+  /** Whether a contract can read its entry: one with audits it cannot (spec-chain.md C10). */
+  readable: z.boolean(),
   state: z.enum(['open', 'checked', 'demanded']),
   misses: z.int().min(0),
 });

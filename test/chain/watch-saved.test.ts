@@ -6,10 +6,13 @@ import { Hono } from 'hono';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { assayMember, type InlineReceipt } from '#protocol/assay-member';
 import { compactAttestation, type StatementWire } from '#protocol/attestation';
+import { chainDigests } from '#protocol/chain-messages';
 import { createClock } from '#protocol/clock';
+import { orderHash, snapshotHash } from '#protocol/draw';
 import { fromHex, type Hash, toHex } from '#protocol/hash';
 import { type LogEntry, logLeaf } from '#protocol/log';
 import { inclusionProof } from '#protocol/merkle';
+import { drawOf, type SignedDraw, signDraw } from '#protocol/signed-draw';
 import { portableSigner } from '#protocol/signer';
 import { recoverNative } from '#protocol/signer-native';
 import { answerEntry } from '#protocol/verify-log';
@@ -52,12 +55,24 @@ describe('saved answers', () => {
   }, 30_000);
 
   const statement = (): StatementWire => {
-    const [vector] = vectors.compactAttestation;
-    return { ...vector!.input.statement, gateway: gateway.signer.address, logIndex: LOG_INDEX };
+    const { statement: given } = vectors.compactAttestation[0]!.input;
+    const draw = { ...given.draw, snapshotHash: snapshotHash(snapshot()) };
+    return { ...given, gateway: gateway.signer.address, logIndex: LOG_INDEX, draw };
+  };
+
+  /** Five providers of the statement's model. */
+  const snapshot = () => {
+    const { modelDigest } = vectors.compactAttestation[0]!.input.statement.request;
+    const entries = [1, 2, 3, 4, 5].map((n) => ({
+      address: `0x${String(n).repeat(40)}` as const,
+      ...{ operator: `operator "${n}"`, stakeNano: String(n * 1000), modelDigests: [modelDigest], region: 'é' },
+      numericClasses: ['toy/1'],
+    }));
+    return { capNano: '4000', entries };
   };
 
   /** Saves an answer as a client has it, with a receipt over the entries that it was shown. */
-  function save(shown: readonly LogEntry[] | null): void {
+  function save(shown: readonly LogEntry[] | null, draw?: SignedDraw): void {
     const pathOf = (index: number) =>
       inclusionProof(
         shown!.map((entry) => fromHex(logLeaf(entry))),
@@ -71,7 +86,8 @@ describe('saved answers', () => {
             checkpoint: gateway.noteOf(shown),
             inclusion: pathOf(LOG_INDEX),
             epoch: { index: 0, entry: epoch, inclusion: pathOf(0) },
-            snapshot: { capNano: '1', entries: [] },
+            snapshot: snapshot(),
+            ...(draw === undefined ? {} : { draw }),
           };
     const { domain } = net.network;
     const member = assayMember({
@@ -113,6 +129,20 @@ describe('saved answers', () => {
     writeFileSync(path.join(folder, 'answers', 'notes.txt'), 'no answer');
     expect(await look(), lines.join('\n')).toEqual({ proven: 0, problems: 0 });
     expect(await isConvicted()).toBe(false);
+  });
+
+  it('whose order does not follow from its key cost the gateway its stake; the true order does not', async () => {
+    const log = [epochEntry(0), answerEntry(statement()), entryOf(2)];
+    const { domain } = net.network;
+    gateway.entries = log;
+    save(log, signDraw(domain, gateway.signer, statement(), snapshot()));
+    expect(await look(), lines.join('\n')).toEqual({ proven: 0, problems: 0 });
+    const first = snapshot().entries.map(({ address }) => address);
+    const digest = chainDigests.draw(domain, drawOf(statement(), orderHash(first)));
+    save(log, { orderHash: orderHash(first), signature: gateway.signer.sign(digest) });
+    expect((await look()).proven, lines.join('\n')).toBe(1);
+    expect(lines.at(-1)).toMatch(/^proved false_draw/);
+    expect(await isConvicted()).toBe(true);
   });
 
   it('that the log does not hold cost the gateway its stake', async () => {
