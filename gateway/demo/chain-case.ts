@@ -13,6 +13,9 @@ const FIRST_INSTANCE = 0;
 const APPEAL_SECONDS = 2 * 86_400;
 const NOBODY: Address = `0x${'00'.repeat(20)}`;
 
+/** What a case needs of a stage. */
+export type CaseStage = Pick<ChainStage, 'network' | 'referees' | 'send' | 'pass'>;
+
 export interface CaseFile {
   readonly account: Address;
   readonly disputeId: Hash;
@@ -28,7 +31,7 @@ const zSlashed = z.array(
 );
 
 /** @returns base units that the accused lost */
-export async function bringCase(stage: ChainStage, opener: ChainAccess, file: CaseFile): Promise<bigint> {
+export async function bringCase(stage: CaseStage, opener: ChainAccess, file: CaseFile): Promise<bigint> {
   const { network, send } = stage;
   const { account, disputeId, bundle } = file;
   const rulings = network.addresses.Rulings;
@@ -78,7 +81,7 @@ export async function bringCase(stage: ChainStage, opener: ChainAccess, file: Ca
 }
 
 /** Two signatures, by ascending signer. */
-function voices({ network, referees }: ChainStage, caseId: Hash, right: readonly Address[]): string[] {
+function voices({ network, referees }: CaseStage, caseId: Hash, right: readonly Address[]): string[] {
   const ruling = {
     ...{ caseId, instance: FIRST_INSTANCE, outcome: UPHELD, client: NOBODY, refund: 0n },
     rightHash: rightHash(right),

@@ -2,8 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Hash, toHex } from '#protocol/hash';
 import { portableSigner } from '#protocol/signer';
-import { bringCase } from '../../gateway/demo/chain-case.ts';
-import type { ChainStage } from '../../gateway/demo/chain-stage.ts';
+import { bringCase, type CaseStage } from '../../gateway/demo/chain-case.ts';
 import { accountOf, bondsOf, creditOf } from '../../provider/chain/account.ts';
 import { DEMO, startNetwork, type TestNetwork } from './chain-fixture.ts';
 import { stakedProvider } from './scripted-gateway.ts';
@@ -21,10 +20,10 @@ beforeAll(async () => {
 afterAll(() => net?.stop());
 
 /** The parts of a stage that a case needs. */
-const stageOf = (judges: typeof referees): ChainStage => {
-  const send: ChainStage['send'] = (access, _, call) => access.send(call);
-  const pass: ChainStage['pass'] = (seconds) => net.pass(seconds);
-  return { network: net.network, referees: judges, send, pass } as ChainStage;
+const stageOf = (judges: typeof referees): CaseStage => {
+  const send: CaseStage['send'] = (access, _, call) => access.send(call);
+  const pass: CaseStage['pass'] = (seconds) => net.pass(seconds);
+  return { network: net.network, referees: judges, send, pass };
 };
 
 it('takes a fifth of the stake once the time to appeal is over: a part to who was right, the bond back to who opened it', async () => {
