@@ -12,6 +12,8 @@ export interface Mutant {
   /** Of file, function, operator and change: the same as long as the function's text is. */
   readonly id: string;
   readonly file: string;
+  /** Name of the function, or what kind of function it is. */
+  readonly fn: string;
   readonly line: number;
   readonly operator: string;
   readonly shape: Shape;
@@ -44,7 +46,7 @@ const SUMS: Readonly<Record<string, string>> = {
 };
 const ASSIGNED: Readonly<Record<string, string>> = { '+=': '-=', '-=': '+=', '>>=': '<<=', '<<=': '>>=', '|=': '&=' };
 
-type Found = Omit<Mutant, 'id' | 'file' | 'line'>;
+type Found = Omit<Mutant, 'id' | 'file' | 'fn' | 'line'>;
 
 /** All mutants of one file, in the order of their places. */
 export function mutantsOf(source: Source): Mutant[] {
@@ -57,7 +59,8 @@ export function mutantsOf(source: Source): Mutant[] {
     for (const one of found) {
       const key = [source.file, text, one.operator, one.start - from, one.end - from, one.after].join('\0');
       const id = createHash('sha256').update(key).digest('hex').slice(0, 16);
-      mutants.push({ ...one, id, file: source.file, line: lineOf(source.bytes, one.start) });
+      const fn = String(body['name'] || body['kind']);
+      mutants.push({ ...one, id, file: source.file, fn, line: lineOf(source.bytes, one.start) });
     }
   }
   return mutants.sort((a, b) => a.start - b.start || b.end - a.end);
