@@ -174,6 +174,8 @@ abstract contract Earnings is SettlementState {
             calldatacopy(free, earnings, 160)
             hash := keccak256(free, 160)
         }
+        // The first 26 bytes are the id (`Root`).
+        // forge-lint: disable-next-line(unsafe-typecast)
         return bytes26(hash);
     }
 

@@ -8,6 +8,7 @@
  *   --fresh       forget earlier results
  *   --survivors   try again those that survived before
  *   --lives       let survivors go through the random lives of Invariants.t.sol too: half a minute each
+ *   --report      tries nothing, and says what is known
  *   --record=FILE writes the record
  */
 import { createHash } from 'node:crypto';
@@ -57,6 +58,7 @@ function main(): void {
       fresh: { type: 'boolean', default: false },
       survivors: { type: 'boolean', default: false },
       lives: { type: 'boolean', default: false },
+      report: { type: 'boolean', default: false },
       record: { type: 'string' },
     },
   });
@@ -75,7 +77,7 @@ function main(): void {
     return values.survivors ? known === 'survived' : known === undefined;
   });
   console.log(`${all.length} mutants, ${chosen.length} chosen, ${open.length} to try`);
-  if (open.length > 0) tryAll(built(all), open, verdicts, values.lives);
+  if (open.length > 0 && !values.report) tryAll(built(all), open, verdicts, values.lives);
   const record = recordOf(
     ROOT,
     chosen.map(({ mutant }) => mutant),
