@@ -1,4 +1,4 @@
-/** `npm run soak -- [--requests 1000] [--seed 1] [--concurrency 4] [--json FILE]`; `npm run bench:mixed` adds `--mixed`. */
+/** `npm run soak -- [--requests 1000] [--seed 1] [--concurrency 4] [--tokens 200] [--minutes M] [--json FILE]`; `npm run bench:mixed` adds `--mixed`. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -9,17 +9,16 @@ import { runSoak, type SoakResult } from './soak.ts';
 const PROGRESS_EVERY = 100;
 
 function table(result: SoakResult): string {
-  const { counts, wallMs, outputTokens } = result;
-  const requests = (counts.plain ?? 0) + (counts.streamed ?? 0);
+  const { answered, counts, wallMs, outputTokens } = result;
   const seconds = wallMs / 1000;
   const rows: [string, string][] = [
-    ['requests', `${requests} (${listed(counts)})`],
+    ['requests', `${answered} answered; planned: ${listed(counts)}`],
     ['problems', String(result.problems.length)],
     ['verdicts', listed(result.verdicts)],
     ['classes', listed(result.classes)],
     ['ready after', `${Math.round(result.readyMs)} ms`],
     ['wall time', `${seconds.toFixed(1)} s`],
-    ['requests/s', (requests / seconds).toFixed(2)],
+    ['requests/s', (answered / seconds).toFixed(2)],
     ['output tokens/s', (outputTokens / seconds).toFixed(0)],
     ['latency p50', `${Math.round(result.p50Ms)} ms`],
     ['latency p95', `${Math.round(result.p95Ms)} ms`],
@@ -48,6 +47,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     concurrency: { type: 'string', default: '4' },
     mixed: { type: 'boolean', default: false },
+    tokens: { type: 'string', default: '200' },
+    minutes: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -57,6 +58,8 @@ const result = await runSoak({
   seed: values.seed,
   concurrency: Number(values.concurrency),
   mixed: values.mixed,
+  tokensMax: Number(values.tokens),
+  ...(values.minutes === undefined ? {} : { budgetMs: Number(values.minutes) * 60_000 }),
   progress: (done) => {
     if (done % PROGRESS_EVERY === 0)
       console.log(`${done} answers after ${Math.round((performance.now() - begunAt) / 1000)} s`);
@@ -64,6 +67,7 @@ const result = await runSoak({
 });
 for (const problem of result.problems.slice(0, 50)) console.log(problem);
 console.log(table(result));
-const { seed, concurrency, mixed } = values;
-if (values.json !== undefined) writeFileSync(values.json, record(result, { seed, concurrency, mixed }));
+const { seed, concurrency, tokens, mixed } = values;
+if (values.json !== undefined)
+  writeFileSync(values.json, record(result, { seed, concurrency, tokensMax: tokens, mixed }));
 process.exitCode = result.problems.length === 0 ? 0 : 1;

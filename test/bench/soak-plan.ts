@@ -32,15 +32,16 @@ const TEMPERATURES = [0.3, 0.7, 1, 1.4] as const;
 /** Longest answer in tokens. */
 const TOKENS_MAX = 200;
 
-export function soakRequests(seed: string, count: number): SoakRequest[] {
+/** @param tokensMax longest answer in tokens */
+export function soakRequests(seed: string, count: number, tokensMax = TOKENS_MAX): SoakRequest[] {
   const rng = new SeededRng(`soak/${seed}`);
-  return Array.from({ length: count }, (_, index) => soakRequest(rng.branch(String(index)), index));
+  return Array.from({ length: count }, (_, index) => soakRequest(rng.branch(String(index)), index, tokensMax));
 }
 
-function soakRequest(rng: SeededRng, index: number): SoakRequest {
+function soakRequest(rng: SeededRng, index: number, tokensMax: number): SoakRequest {
   const n = rng.pick([1, 3, 3, 5]);
   const stream = rng.chance(0.5);
-  const maxTokens = rng.chance(0.1) ? rng.between(1, 3) : rng.between(1, TOKENS_MAX);
+  const maxTokens = rng.chance(0.1) ? rng.between(1, 3) : rng.between(1, tokensMax);
   const stop = rng.chance(0.25) ? rng.pick(STOPS) : [];
   const fields = {
     model: rng.chance(0.2) ? `minnow-5m:${suffixOf(n)}` : 'minnow-5m',

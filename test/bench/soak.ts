@@ -2,12 +2,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Agent, fetch } from 'undici';
 import type { LogKeys } from '#protocol/log';
 import { parseSavedResponse } from '#protocol/verify-saved';
 import { MODEL, type Network, rssMib, startDemo } from '../contract/program.ts';
 import { type Answer, type Checker, createChecker } from './soak-check.ts';
 import { checkMoney } from './soak-money.ts';
 import { type SoakRequest, soakRequests } from './soak-plan.ts';
+
+/** A connection for each call: checks keep this process busy for longer than servers keep idle connections open. */
+const dispatcher = new Agent({ pipelining: 0 });
 
 export interface SoakOptions {
   readonly requests: number;
@@ -16,6 +20,10 @@ export interface SoakOptions {
   readonly concurrency: number;
   /** Whether providers run the model on engines that compute differently (`assay demo --mixed`). */
   readonly mixed?: boolean;
+  /** Longest answer in tokens; the plan's own by default. */
+  readonly tokensMax?: number;
+  /** No request is sent after so many milliseconds; without, all are. */
+  readonly budgetMs?: number;
   readonly progress?: (done: number) => void;
 }
 
@@ -24,6 +32,8 @@ export interface SoakResult {
   readonly problems: readonly string[];
   /** Requests by kind. */
   readonly counts: Readonly<Record<string, number>>;
+  /** Requests that were answered: fewer than were asked for where the time was up. */
+  readonly answered: number;
   /** Answers by verdict. */
   readonly verdicts: Readonly<Record<string, number>>;
   /** Active members by numeric class. */
@@ -46,7 +56,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   // Each demonstration keeps its data apart.
   const dataFolder = mixed ? path.join(folder, 'mixed') : folder;
   try {
-    const requests = soakRequests(options.seed, options.requests);
+    const requests = soakRequests(options.seed, options.requests, options.tokensMax);
     const classes = await classesOf(network);
     const rssStartMib = rssMib(network.pid);
     const sent = await sendAll(network, requests, options);
@@ -67,16 +77,19 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
 }
 
 async function sendAll(network: Network, requests: readonly SoakRequest[], options: SoakOptions) {
-  const keys = (await (await fetch(`${network.url}/v1/log/keys`)).json()) as LogKeys;
+  const keys = (await (await fetch(`${network.url}/v1/log/keys`, { dispatcher })).json()) as LogKeys;
   const check = await createChecker(MODEL, { gatewayAddress: keys.address, logKeys: keys }, options.mixed);
   const waiting = [...requests];
+  const { budgetMs = Number.POSITIVE_INFINITY } = options;
   const problems: string[] = [];
   const latencies: number[] = [];
   const verdicts: Record<string, number> = {};
   let chargedNano = 0n;
   let outputTokens = 0;
+  const begunAt = performance.now();
   const worker = async () => {
     for (let request = waiting.shift(); request; request = waiting.shift()) {
+      if (performance.now() - begunAt > budgetMs) return;
       const { checked, ms } = await sendOne(network, request, check);
       problems.push(...checked.problems.map((problem) => `request ${request?.index}: ${problem}`));
       chargedNano += checked.chargedNano;
@@ -86,18 +99,32 @@ async function sendAll(network: Network, requests: readonly SoakRequest[], optio
       options.progress?.(latencies.length);
     }
   };
-  const begunAt = performance.now();
   await Promise.all(Array.from({ length: options.concurrency }, worker));
   const wallMs = performance.now() - begunAt;
   latencies.sort((a, b) => a - b);
   const quantile = (q: number) => latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))] ?? 0;
-  return { problems, chargedNano, outputTokens, verdicts, wallMs, p50Ms: quantile(0.5), p95Ms: quantile(0.95) };
+  const answered = latencies.length;
+  return {
+    problems,
+    answered,
+    chargedNano,
+    outputTokens,
+    verdicts,
+    wallMs,
+    p50Ms: quantile(0.5),
+    p95Ms: quantile(0.95),
+  };
 }
 
 async function sendOne(network: Network, request: SoakRequest, check: Checker) {
   const headers = { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json' };
   const begunAt = performance.now();
-  const response = await fetch(`${network.url}/v1/chat/completions`, { method: 'POST', headers, body: request.body });
+  const response = await fetch(`${network.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers,
+    body: request.body,
+    dispatcher,
+  });
   const text = await response.text();
   const ms = performance.now() - begunAt;
   const answer: Answer = { status: response.status, text, receipt: null };
@@ -109,19 +136,21 @@ async function receiptOf(network: Network, text: string): Promise<unknown> {
   const assay = parseSavedResponse(text)?.assay;
   if (!assay || (assay.receipt && assay.attestation)) return null;
   const headers = { authorization: `Bearer ${network.apiKey}` };
-  const response = await fetch(`${network.url}${assay.url}`, { headers });
+  const response = await fetch(`${network.url}${assay.url}`, { headers, dispatcher });
   const { assay: found } = (await response.json()) as { assay: { attestation: string; receipt: object } };
   return { attestation: found.attestation, ...found.receipt };
 }
 
 async function disputesOf(network: Network): Promise<string[]> {
-  const { data } = (await (await fetch(`${network.url}/v1/disputes`)).json()) as { data: readonly unknown[] };
+  const { data } = (await (await fetch(`${network.url}/v1/disputes`, { dispatcher })).json()) as {
+    data: readonly unknown[];
+  };
   return data.length === 0 ? [] : [`${data.length} disputes`];
 }
 
 /** Members by the class that they claim. */
 async function classesOf(network: Network): Promise<Record<string, number>> {
-  const reply = await (await fetch(`${network.url}/v1/providers`)).json();
+  const reply = await (await fetch(`${network.url}/v1/providers`, { dispatcher })).json();
   const { data } = reply as { data: readonly { readonly role: string; readonly numeric_class: string }[] };
   const classes: Record<string, number> = {};
   for (const { role, numeric_class: name } of data) if (role === 'member') classes[name] = (classes[name] ?? 0) + 1;
