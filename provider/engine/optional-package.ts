@@ -1,4 +1,5 @@
 /** Packages that only some engines need: they are loaded when asked for, and their absence is said in plain words. */
+import { createRequire } from 'node:module';
 import { EngineError } from './engine.ts';
 
 /** How a package is installed without scripts and without files for GPUs; the versions are those that were tested. */
@@ -11,23 +12,23 @@ export type OptionalPackage = keyof typeof OPTIONAL_PACKAGES;
 
 /**
  * @param load imports the package
- * @throws EngineError `engine_missing` where it is not installed, with the command that installs it
+ * @throws EngineError `engine_missing` where it is not installed, with the command that installs it; what `load` throws
  */
-export async function importOptional<T>(name: OptionalPackage, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load();
-  } catch (cause) {
-    if (!isAbsent(cause, name)) throw cause;
-    throw new EngineError('engine_missing', `${name} is not installed: ${OPTIONAL_PACKAGES[name]}`, { cause });
-  }
+export async function importOptional<T>(
+  name: OptionalPackage,
+  load: () => Promise<T>,
+  isInstalled: (name: string) => boolean = isResolvable,
+): Promise<T> {
+  // Asked beforehand: a package that is there but lacks one of its own parts is broken, not absent.
+  if (isInstalled(name)) return load();
+  throw new EngineError('engine_missing', `${name} is not installed: ${OPTIONAL_PACKAGES[name]}`);
 }
 
-/** A package that is there but lacks one of its own parts is broken, not absent. */
-function isAbsent(error: unknown, name: string): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    error.code === 'ERR_MODULE_NOT_FOUND' &&
-    error.message.includes(`'${name}'`)
-  );
+function isResolvable(name: string): boolean {
+  try {
+    createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { llamaProblem } from '../fixtures/engines.ts';
 import { ask, ensureBuilt, isAlive, MODEL, type Network, run, startDemo, until, untilGone } from './program.ts';
 
 // Processes on a busy machine; nothing here asserts how long anything takes.
@@ -23,8 +24,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function demo(env: Record<string, string> = {}): Promise<Network> {
-  const network = await startDemo(folder, { env });
+async function demo(env: Record<string, string> = {}, args: readonly string[] = []): Promise<Network> {
+  const network = await startDemo(folder, { env, args });
   networks.push(network);
   return network;
 }
@@ -170,4 +171,26 @@ test('demo --cheat shows divergence, ruling and slash, balances its books and ex
   ]) {
     expect(stdout).toMatch(part);
   }
+});
+
+test('demo --mixed runs the engines by turns, or says which package it lacks', async () => {
+  const problem = await llamaProblem();
+  if (problem !== null) {
+    const { code, stderr } = await run(['demo', '--mixed'], { env: { ASSAY_DATA: folder, ASSAY_PORT: '0' } });
+    expect(code).toBe(1);
+    expect(stderr).toContain(`assay provider: ${problem}`);
+    return;
+  }
+  const network = await demo({ ASSAY_PROVIDERS: '3' }, ['--mixed']);
+  expect(network.stdout()).toContain('engines   onnxruntime, onnxruntime-wasm, llama-cpp, by turns');
+  const { data } = (await (await fetch(`${network.url}/v1/providers`)).json()) as { data: { numeric_class: string }[] };
+  const classes = new Set(data.map(({ numeric_class: name }) => name.replace(/-v?[\d.]+\/.*$/, '')));
+  expect(classes).toEqual(new Set(['ort', 'ort-wasm', 'llamacpp']));
+  const response = await ask(network);
+  expect(await response.json()).toMatchObject({ assay: { agreement: { of: 3 }, faults: [] } });
+});
+
+test('demo takes one show at a time', async () => {
+  const { code, stderr } = await run(['demo', '--mixed', '--cheat'], { env: { ASSAY_DATA: folder, ASSAY_PORT: '0' } });
+  expect({ code, stderr }).toEqual({ code: 2, stderr: 'assay demo: --cheat and --mixed exclude each other\n' });
 });

@@ -10,9 +10,11 @@ import { parsePrivateKey } from '#protocol/private-key';
 import { nativeSigner } from '#protocol/signer-native';
 import type { CommandIo } from '../../provider/cli/command-io.ts';
 import { type ProviderCommand, runProviderCommand } from '../../provider/cli/provider-command.ts';
+import { llamaProblem } from '../fixtures/engines.ts';
 import { clock, signerOf, startToyNetwork, type ToyNetwork } from '../fixtures/toy-network.ts';
 
 const MINNOW = fileURLToPath(new URL('../../provider/models/minnow/dist/minnow-1m', import.meta.url));
+const noLlama = await llamaProblem();
 const GATEWAY = 'http://gateway';
 
 let network: ToyNetwork;
@@ -87,7 +89,20 @@ test('doctor says ok line by line where all is well, and is not stopped by a pro
   }
   expect(out).toMatch(/^warn +admission +not admitted/m);
   expect(out).not.toMatch(/^fail/m);
+  expect(out).toMatch(/^ok +engines +onnxruntime \d[^;]*; onnxruntime-wasm \d[^;]*; llama-cpp /m);
 });
+
+test.skipIf(noLlama === null)(
+  'doctor fails for an engine whose package is not installed, with the command that installs it',
+  async () => {
+    const before = readFileSync(config, 'utf8');
+    edit({ engine: 'llama-cpp' });
+    const { code, out } = await run('doctor', ['--config', config, '--gateway', GATEWAY]);
+    writeFileSync(config, before);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^fail +engines .*node-llama-cpp is not installed: npm install /m);
+  },
+);
 
 test.each([
   ['an old Node', 'node', { nodeVersion: 'v18.19.0' }, {}],
