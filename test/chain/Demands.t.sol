@@ -96,6 +96,14 @@ contract DemandsTest is Base {
         _demand(c, NotProven.selector);
     }
 
+    /// Where demands cost nothing, whoever is no account still cannot demand.
+    function test_demandOpening_unknownGatewayWhereNothingIsAsked_reverts() public {
+        evidence = new Evidence(IStakeRegistry(address(registry)), ANSWER, 0);
+        Case memory c = _case();
+        (c.ticketKey, c.permissionKey) = (0x77, 0x77);
+        _demand(c, NotProven.selector);
+    }
+
     function test_answerOpening_inTime_releasesAndPaysTheBond() public {
         bytes32 id = _demand(_case(), 0);
         vm.warp(START + ANSWER - 1);
