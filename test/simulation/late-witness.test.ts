@@ -7,6 +7,7 @@ import { jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
 import { transferById } from '../../gateway/store/ledger-repo.ts';
 import { logRange } from '../../gateway/store/log-repo.ts';
 import { earlyStop, lyingScorer } from '../fixtures/cheats-engine.ts';
+import type { Handler } from '../fixtures/cheats-wire.ts';
 import { booksOf, LIMITS, STAKE_NANO, stakeOf } from '../fixtures/network.ts';
 import {
   earningsOf,
@@ -209,6 +210,27 @@ describe('an extra seat', () => {
     const charged = before - (await fundsOf(store));
     expect(charged - 3n * earned[0]!).toBeGreaterThanOrEqual(0n);
     expect(charged - 3n * earned[0]!).toBeLessThanOrEqual(3n);
+    expect(await booksOf(store)).toEqual([]);
+  });
+
+  test('stays one where another seat is taken by the next of the draw: the client pays three seats, the reserve one', async () => {
+    const refuses = (name: string, handle: Handler): Handler =>
+      name !== 'refuser'
+        ? handle
+        : async (request) => (request.url.endsWith('/v1/jobs') ? new Response('no', { status: 503 }) : handle(request));
+    const drawn = { a: honest, b: honest, c: honest, refuser: honest };
+    const world = await startWorld(drawn, { extraSeatsMax: 1 }, honest(), refuses);
+    const { store, addressOf } = world;
+    const places = new Set<number>();
+    // Fewer than open its breaker; the refuser is drawn at one place after another.
+    for (let question = 0; question < 4; question++) {
+      const { body } = await world.ask({ messages: [{ role: 'user', content: `Question ${question}` }] });
+      const jobs = await store.read((handle) => jobsOfRequest(handle, body.assay.id));
+      places.add(jobs.findIndex(({ provider }) => provider === addressOf('refuser')));
+      const seated = jobs.filter(({ standing }) => standing === 'counted');
+      expect(seated.map(({ wave }) => wave).sort()).toEqual([0, 0, 0, 1]);
+    }
+    expect(places.size).toBeGreaterThan(1);
     expect(await booksOf(store)).toEqual([]);
   });
 
