@@ -12,6 +12,7 @@ import { settleSplit } from './escalate.ts';
 import { LateJournal } from './late-journal.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
+import { recordEnd } from './record-end.ts';
 import { scorerStandings } from './scorer-standing.ts';
 import { type ScoringDeps, type TakenScore, targetOf, voteOf } from './scoring.ts';
 import { Wave, type WaveDeps } from './wave.ts';
@@ -89,9 +90,13 @@ async function hear(
   { seat, wave, plan }: Hearing,
 ): Promise<readonly Accusation[]> {
   const { attempt, journal, served } = heard;
-  const witness = await transcriptOf(wave, seat);
-  // Revealed work is paid whatever it says; who lies loses far more.
-  await journal.payFor(wave, [], 'witness');
+  let witness: SealedMember | null = null;
+  try {
+    witness = await transcriptOf(wave, seat);
+  } finally {
+    // Revealed work is paid whatever it says, and whatever breaks off; who lies loses far more.
+    await recordEnd(deps, () => journal.payFor(wave, [], 'witness'));
+  }
   if (witness === null) return [];
   const problem = memberShapeProblem(witness, attempt.order.rules);
   if (problem !== null) {

@@ -1,7 +1,7 @@
 /** However a request is given up, by whom and at which moment: what it held goes back, and nothing of it goes on (DESIGN §11, §13). */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Engine } from '../../provider/engine/engine.ts';
-import { type FaultyNetwork, type FaultyOptions, startFaultyNetwork } from '../fixtures/faulty-network.ts';
+import { type Fault, type FaultyNetwork, type FaultyOptions, startFaultyNetwork } from '../fixtures/faulty-network.ts';
 import { untilHolds } from '../fixtures/hand-clock.ts';
 import { LIMITS } from '../fixtures/network.ts';
 import { WatchedStore } from '../fixtures/watched-store.ts';
@@ -117,6 +117,20 @@ test('members that were seated while another one failed in a way that is ours ar
   expect(response.status).toBe(503);
   await untilHolds(() => streams() === 0);
   expect(await network!.charged()).toEqual([0n]);
+});
+
+test('a witness that could not be heard to its end gives back what was set aside for it', async () => {
+  const silent: Fault = (response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+  const { ask, passUntil, gateway, charged } = await start({ faultOf: (order) => (order === 0 ? silent : null) });
+  let refused = 0;
+  // The root of the round in which it is heard: the answer was one chunk, and one round.
+  store.refuses = async (_, { db, tables }) => (await db.select().from(tables.rounds)).length > 1 && refused++ === 0;
+  expect((await passUntil(ask(), 1_000)).status).toBe(200);
+  await passUntil(gateway.settled(), 1_000);
+  expect(refused).toBeGreaterThan(0);
+  const accounts = await network!.store.read((handle) => handle.db.select().from(handle.tables.accounts));
+  expect(accounts.filter(({ kind, balanceNano }) => kind === 'cover' && balanceNano !== 0n)).toEqual([]);
+  expect((await charged())[0]).toBeGreaterThan(0n);
 });
 
 /** Long enough that a client that reads nothing holds the stream up. */
