@@ -1,4 +1,5 @@
 /** A gateway put together from its parts; main.ts, the tests and the simulation pass different clocks, keys and wires. */
+import type { Calibration } from '#protocol/calibration';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { PolicyDefault } from './admin/policy-default.ts';
@@ -104,6 +105,7 @@ export class Gateway {
       registry: this.registry,
       scoreTimeoutMs: limits.scoreTimeoutMs,
       textOf: (digest: Hash) => deps.models.find((model) => model.digest === digest)?.text ?? null,
+      calibrationOf: (hash: Hash) => calibrationIn(deps.models, hash),
       appealMs: limits.appealMs,
       onMove: (move) => {
         if (move.kind === 'settled') this.epochs.renew();
@@ -286,4 +288,8 @@ export class Gateway {
 
 function modelRegistry(models: readonly ModelEntry[]) {
   return { list: () => models, find: (id: string) => models.find((model) => model.id === id) ?? null };
+}
+
+function calibrationIn(models: readonly ModelEntry[], hash: Hash): Calibration | null {
+  return models.flatMap(({ calibrations }) => calibrations).find((known) => known.hash === hash)?.calibration ?? null;
 }

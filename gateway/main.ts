@@ -34,7 +34,7 @@ import { hashApiKey, keyIdOf, newApiKey } from './keys.ts';
 import { type BooksProblem, checkBooks } from './ledger/check-books.ts';
 import { createLog, errorFields, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import { folderReader } from './model-reader.ts';
+import { folderReader, readCalibrations } from './model-reader.ts';
 import type { ModelEntry } from './openai/answer.ts';
 import { createProviderFetch } from './provider-fetch.ts';
 import { listen } from './server.ts';
@@ -286,7 +286,8 @@ async function grantFirstKey(gateway: Gateway, store: Store, config: GatewayConf
 }
 
 async function loadModel(folder: string, config: GatewayConfig): Promise<ModelEntry> {
-  const model = await readModel(folderReader(folder));
+  const reader = folderReader(folder);
+  const model = await readModel(reader);
   const text = createTextModel(model.textFiles);
   return {
     id: path.basename(path.resolve(folder)),
@@ -295,6 +296,7 @@ async function loadModel(folder: string, config: GatewayConfig): Promise<ModelEn
     ownedBy: 'assay',
     contextMax: text.contextMax,
     text,
+    calibrations: await readCalibrations(reader, model.modelDigest),
     price: { inputNanoPerMtok: config.inputNanoPerMtok, outputNanoPerMtok: config.outputNanoPerMtok },
   };
 }

@@ -8,6 +8,7 @@ import {Convicted} from "./registry/Accounts.sol";
 import {Keys} from "./registry/Keys.sol";
 import {
     Account,
+    NotController,
     NothingToMove,
     RegistryState,
     TimeOutOfBounds,

@@ -147,6 +147,8 @@ const statementShape = z.strictObject({
     .max(CHOICES_MAX - 1)
     .optional(),
   unverified: z.array(zName).max(16),
+  /** By which scores were judged; absent without scores, and where the model has none. */
+  calibration: zHash.optional(),
   contentHash: zHash,
   /** Of the log-probabilities in the answer; absent where it has none. */
   logprobsHash: zHash.optional(),

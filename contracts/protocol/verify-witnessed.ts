@@ -4,7 +4,7 @@ import type { Statement } from './attestation.ts';
 import type { Snapshot } from './draw.ts';
 import type { TokenEvidence } from './evidence.ts';
 import { evidenceRoot } from './evidence-tree.ts';
-import type { Address } from './hash.ts';
+import type { Address, Hash } from './hash.ts';
 import type { Policy, PolicyJson } from './policy.ts';
 import { outputHash } from './request.ts';
 import type { Sampling } from './sampling.ts';
@@ -15,13 +15,14 @@ import { decideWitnessed } from './witnessed.ts';
 
 /**
  * Judges a claimed transcript by a scorer's evidence (spec-judge.md §7.4).
- * @returns null where the evidence is none that a scorer could have
+ * @param how both classes, and the calibration that the gateway judged by, which must be used; null where it had none
+ * @returns null where the evidence is none that a scorer could have; undefined where the judge has not that calibration
  */
 export type ScoreJudge = (
   claimed: { readonly tokens: readonly number[]; readonly sampling: Sampling; readonly seed: bigint },
   evidence: readonly TokenEvidence[],
-  classes: { readonly scorer: string; readonly member: string },
-) => Vote | null;
+  how: { readonly scorer: string; readonly member: string; readonly calibration: Hash | null },
+) => Vote | null | undefined;
 
 /** What evidence that came with an answer says. */
 export interface OpenedScores {
@@ -63,7 +64,8 @@ export function openScores(
     const [scorer, member] = [provider, statement.served].map((address) => classOf(statement, shown.snapshot, address));
     if (shown.judge === null || !scorer || !member) continue;
     const claimed = { tokens: outputIds, sampling: request.sampling, seed: BigInt(request.seed) };
-    const vote = shown.judge(claimed, evidence, { scorer, member });
+    const vote = shown.judge(claimed, evidence, { scorer, member, calibration: statement.calibration ?? null });
+    if (vote === undefined) continue;
     if (vote === null) return failed(`the evidence of ${provider} is none that a scorer could have`);
     votes.set(provider, vote);
   }

@@ -145,6 +145,9 @@ export function buildStatement(
     verdict: record.verdict,
     ...(others.length > 0 ? { firstVerdict: own.verdict, choices: others } : {}),
     unverified: [...record.unverified],
+    ...(plan.calibration !== null && choices.some(({ scores }) => scores.length > 0)
+      ? { calibration: plan.calibration.hash }
+      : {}),
     contentHash: fixed.contentHash,
     ...(fixed.logprobsHash === null ? {} : { logprobsHash: fixed.logprobsHash }),
     price: { quoteNano: fixed.quoteNano.toString(), chargedNano: fixed.chargedNano.toString() },

@@ -1,6 +1,7 @@
 /** `assay verify`: checks a saved answer offline, item by item (SPEC.md §10.4). */
 import { readFile } from 'node:fs/promises';
 import { readRequest } from '#protocol/asked';
+import type { KnownCalibration } from '#protocol/calibration';
 import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK, parseCommandLine } from '#protocol/command-line';
 import { ProtocolError } from '#protocol/errors';
 import type { Address, Hash } from '#protocol/hash';
@@ -8,9 +9,8 @@ import { readModel } from '#protocol/model-folder';
 import { recoverNative } from '#protocol/signer-native';
 import { createTextModel, type TextModel } from '#protocol/text';
 import { type VerifyInput, type VerifyItem, type VerifyResult, verifyResponse } from '#protocol/verify';
-import { tolerancesOf } from '../judge/classes.ts';
-import { judgeScore } from '../judge/score.ts';
-import { folderReader } from '../model-reader.ts';
+import { witnessJudge } from '../judge/witness-judge.ts';
+import { folderReader, readCalibrations } from '../model-reader.ts';
 import { type CliIo, reasonOf } from './cli-io.ts';
 
 const USAGE = `assay verify <saved response> [options]
@@ -97,8 +97,7 @@ async function readInput({ response, values }: VerifyOrder): Promise<VerifyInput
         ed25519 && gatewayAddress ? { origin: values.get('log-origin')!, ed25519, address: gatewayAddress } : undefined,
     },
     recover: recoverNative,
-    judge: (claimed, evidence, { scorer, member }) =>
-      judgeScore(claimed, evidence, tolerancesOf(scorer, member))?.vote ?? null,
+    judge: witnessJudge((hash) => model?.calibrations.find((known) => known.hash === hash)?.calibration ?? null),
   };
 }
 
@@ -111,9 +110,17 @@ async function read(file: string): Promise<string> {
   }
 }
 
-async function readTextModel(folder: string): Promise<{ text: TextModel; digest: Hash }> {
-  const model = await readModel(folderReader(folder));
-  return { text: createTextModel(model.textFiles), digest: model.modelDigest };
+interface VerifiersModel {
+  readonly text: TextModel;
+  readonly digest: Hash;
+  readonly calibrations: readonly KnownCalibration[];
+}
+
+async function readTextModel(folder: string): Promise<VerifiersModel> {
+  const reader = folderReader(folder);
+  const model = await readModel(reader);
+  const calibrations = await readCalibrations(reader, model.modelDigest);
+  return { text: createTextModel(model.textFiles), digest: model.modelDigest, calibrations };
 }
 
 function askedOf(body: string, text: TextModel | null, nonce: string | null) {

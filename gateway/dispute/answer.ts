@@ -39,17 +39,21 @@ export interface AnswerOpening {
 }
 
 /** What may be answered to a dispute as it stands. */
-export function answerOpening(row: DisputeRow, answers: number, nowMs: number): AnswerOpening {
-  const isOpen = row.state === 'ruled' && (row.appealUntilMs ?? 0) > nowMs && row.bundleJson !== null;
+export function answerOpening(
+  row: DisputeRow,
+  answers: number,
+  { clock, desk }: Pick<AnswerDeps, 'clock' | 'desk'>,
+): AnswerOpening {
+  const isOpen = row.state === 'ruled' && (row.appealUntilMs ?? 0) > clock.nowMs() && row.bundleJson !== null;
   if (!isOpen) return { untilMs: null, left: 0, positions: [] };
   const bundle = zDisputeBundle.parse(JSON.parse(row.bundleJson!));
-  return { untilMs: row.appealUntilMs, left: Math.max(0, ANSWERS_MAX - answers), positions: unopened(bundle) };
+  return { untilMs: row.appealUntilMs, left: Math.max(0, ANSWERS_MAX - answers), positions: unopened(bundle, desk) };
 }
 
-function unopened(bundle: DisputeBundle): number[] {
+function unopened(bundle: DisputeBundle, desk: DisputeDesk): number[] {
   if (!proofNeeded(bundle.fault, bundle.reason)) return [];
   const shown = new Set((bundle.opened ?? []).map(({ position }) => position));
-  return evidencePositions(bundle).filter((position) => !shown.has(position));
+  return evidencePositions(bundle, desk.courtFor(bundle)).filter((position) => !shown.has(position));
 }
 
 /**
@@ -71,7 +75,7 @@ export async function answerDispute(
   // Somebody else's dispute is as unknown as none.
   if (row?.provider !== provider) throw new ProtocolError('not_found', 'There is no such dispute.');
   checkSigned(deps, provider, disputeId, answer);
-  const { untilMs, left } = answerOpening(row, answers, deps.clock.nowMs());
+  const { untilMs, left } = answerOpening(row, answers, deps);
   if (untilMs === null) {
     const unruled = row.state === 'opened' || row.state === 'evidence';
     if (unruled) throw new ProtocolError('queue_full', 'The dispute is not ruled yet.', { retryable: true });
@@ -84,7 +88,7 @@ export async function answerDispute(
   // A referee that could not be had at the first ruling may be there now; its score says which evidence matters.
   const score = proofNeeded(bundle.fault, bundle.reason) ? await desk.refereeScore(bundle, stopping) : null;
   const scored = { ...wire, scores: [...wire.scores, ...(score ? [scoreEvidenceOf(score)] : [])] };
-  const joined = withItems(scored, answer);
+  const joined = withItems(scored, answer, desk);
   const judged = zDisputeBundle.parse(joined);
   const court = desk.courtFor(judged);
   // A bundle that does not hold together convicts nobody: the accused must not be able to make it one.
@@ -102,8 +106,8 @@ function checkSigned({ domain, recover, clock }: AnswerDeps, provider: Address, 
 }
 
 /** Evidence at wanted positions that were not opened, each once. */
-function withItems(wire: DisputeBundleWire, { items }: DisputeAnswer): DisputeBundleWire {
-  const wanted = new Set(unopened(zDisputeBundle.parse(wire)));
+function withItems(wire: DisputeBundleWire, { items }: DisputeAnswer, desk: DisputeDesk): DisputeBundleWire {
+  const wanted = new Set(unopened(zDisputeBundle.parse(wire), desk));
   const added = items.filter(({ position }) => wanted.delete(position));
   if (added.length !== items.length) {
     throw new ProtocolError('invalid_request', 'An item is at a position that is not asked for.', { param: 'items' });

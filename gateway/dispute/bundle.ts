@@ -79,6 +79,8 @@ export const zDisputeBundle = z.strictObject({
     tokens: zTokens,
     claim: z.strictObject({ value: zClaim, signature: zSignature }).nullable(),
   }),
+  /** Hash of the calibration that it is judged by; null, as in bundles from before there were any, convicts by no difference. */
+  calibration: zHash.nullable().default(null),
   /** What the committee served instead, and where the accused first left it; null where nothing was served. */
   served: z.strictObject({ provider: zAddress, tokens: zTokens, divergesAt: zU32.nullable() }).nullable(),
   /** Signed contradictions, for faults that prove themselves. */
@@ -147,6 +149,7 @@ export function openingBundle(
       tokens: [...member.tokens],
       claim: member.claim && { value: { ...member.claim.value }, signature: member.claim.signature },
     },
+    calibration: plan.calibration?.hash ?? null,
     served: served && {
       provider: served.seat.address,
       tokens: [...served.tokens],

@@ -1,4 +1,5 @@
 /** The dispute desk: gathers evidence, asks the referee, rules, settles; every step can be taken up after a crash (DESIGN §8). */
+import type { Calibration } from '#protocol/calibration';
 import { canonicalJson } from '#protocol/canonical';
 import type { Hash } from '#protocol/hash';
 import { ticketToWire } from '#protocol/messages';
@@ -34,6 +35,8 @@ export interface DeskDeps extends Issuer, Omit<ScoringDeps, 'journal'> {
   readonly registry: Registry;
   /** The text side of a model by its digest; null for one that is not served any more. */
   readonly textOf: (modelDigest: Hash) => TextModel | null;
+  /** A calibration by its hash, in force or not any more; null for one that is not in any model's folder. */
+  readonly calibrationOf: (hash: Hash) => Calibration | null;
   readonly limits: { readonly roundTimeoutMs: number };
   /** From a ruling to the moment it is final. */
   readonly appealMs: number;
@@ -79,8 +82,8 @@ export class DisputeDesk {
 
   /** Who judges a bundle. */
   courtFor(bundle: DisputeBundle): Court {
-    const { domain, recover, textOf } = this.#deps;
-    return { domain, recover, text: textOf(bundle.terms.modelDigest) };
+    const { domain, recover, textOf, calibrationOf } = this.#deps;
+    return { domain, recover, calibrationOf, text: textOf(bundle.terms.modelDigest) };
   }
 
   /** Tells of a ruling that took the place of another. */
@@ -96,7 +99,7 @@ export class DisputeDesk {
     // The score comes first: evidence is asked for where judges object, and the accused does not choose where.
     const score = await this.refereeScore(bundle, signal);
     const added = score ? [scoreEvidenceOf(score)] : [];
-    const positions = evidencePositions({ ...bundle, scores: [...bundle.scores, ...added] });
+    const positions = evidencePositions({ ...bundle, scores: [...bundle.scores, ...added] }, this.#deps);
     const opened = await openEvidence(this.#deps, transcript, positions, signal);
     return {
       ...wire,
@@ -111,7 +114,7 @@ export class DisputeDesk {
     const referee = registry.referee(bundle.terms.modelDigest);
     if (!referee || bundle.scores.some((score) => score.role === 'referee')) return null;
     const { accused } = bundle;
-    const plan = planOf(bundle, this.#deps.clock.nowMs());
+    const plan = planOf(bundle, this.#deps);
     const shape = {
       price: plan,
       seats: 1,
@@ -255,13 +258,19 @@ export class DisputeDesk {
 }
 
 /** The attempt's plan, taken from the bundle, with fresh times: a referee's ticket is issued now. */
-function planOf(bundle: DisputeBundle, nowMs: number): AttemptPlan {
-  const { accused } = bundle;
+function planOf(
+  bundle: DisputeBundle,
+  { clock, calibrationOf }: Pick<DeskDeps, 'clock' | 'calibrationOf'>,
+): AttemptPlan {
+  const nowMs = clock.nowMs();
+  const { accused, calibration: hash } = bundle;
+  const calibration = hash === null ? null : calibrationOf(hash);
   // Only what was generated came with log-probabilities; a score does not.
   const { logprobs: _, ...terms } = bundle.terms;
   return {
     ...terms,
     requestId: bundle.requestId,
+    calibration: calibration && { hash: hash!, calibration },
     seed: BigInt(terms.seed),
     inputNanoPerMtok: accused.ticket.inputNanoPerMtok,
     outputNanoPerMtok: accused.ticket.outputNanoPerMtok,

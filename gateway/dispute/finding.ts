@@ -1,6 +1,7 @@
 /** What a bundle proves, and so how it is ruled; the offline verifier judges the same bundle by the same rules (spec-judge.md §7.7). Pure. */
-
+import type { Calibration } from '#protocol/calibration';
 import { contradictionProven, faultOf } from '#protocol/contradiction';
+import type { Hash } from '#protocol/hash';
 import { FINISH_KINDS } from '#protocol/typed';
 import type { Fault } from '#protocol/verdict';
 import { tolerancesOf } from '../judge/classes.ts';
@@ -21,6 +22,8 @@ export interface Finding {
 export interface Court extends SignatureCheck {
   /** The text side of the model that the terms name; null where the judge has it not: then much stays undecided. */
   readonly text: ShapeRules['text'] | null;
+  /** The calibration file with this hash; null where the judge has it not: then differences prove nothing. */
+  readonly calibrationOf: (hash: Hash) => Calibration | null;
 }
 
 /** Positions of which evidence is opened: 16 show a wrong model or nothing does; more only cost. */
@@ -37,12 +40,14 @@ export function proofNeeded(fault: Fault, reason: string): boolean {
  * Where the accused has to show its evidence: the first divergence, positions that scorers object to, and others spread
  * evenly over its transcript. The same for everybody who holds the bundle, so that what was left out can be seen.
  */
-export function evidencePositions(bundle: DisputeBundle): number[] {
+export function evidencePositions(bundle: DisputeBundle, court: Pick<Court, 'calibrationOf'>): number[] {
   const { tokens } = bundle.accused;
   const count = Math.min(POSITIONS_MAX, tokens.length);
   const spread = Array.from({ length: count }, (_, i) => Math.floor((i * tokens.length) / count));
   const first = bundle.served?.divergesAt ?? tokens.length;
-  const objected = bundle.scores.flatMap((score) => judgementOf(bundle, score)?.clippedAt ?? []).sort((a, b) => a - b);
+  const objected = bundle.scores
+    .flatMap((score) => judgementOf(bundle, score, court)?.clippedAt ?? [])
+    .sort((a, b) => a - b);
   const wanted = [first, ...new Set(objected)].slice(0, OBJECTED_MAX + 1);
   return [...new Set([...wanted, ...spread])].filter((position) => position < tokens.length).slice(0, POSITIONS_MAX);
 }
@@ -100,7 +105,8 @@ function outputFinding(bundle: DisputeBundle, court: Court, vocabSize: number): 
   if (referee?.judgement.vote !== 'reject') return withoutReferee(judged);
   // Refused, or left some out: rejected by the referee, and unwilling to show what it had committed to.
   const shown = new Set(opened.map(({ position }) => position));
-  const missing = bundle.opened === null ? [] : evidencePositions(bundle).filter((position) => !shown.has(position));
+  const missing =
+    bundle.opened === null ? [] : evidencePositions(bundle, court).filter((position) => !shown.has(position));
   if (missing.length > 0) return upheld('evidence_refused', missing.length);
   const { numericClass, reply } = referee.score;
   const compared = opened.flatMap(({ position, own }): ComparedPosition[] => {
@@ -108,7 +114,8 @@ function outputFinding(bundle: DisputeBundle, court: Court, vocabSize: number): 
     return scored ? [{ position, own, scored }] : [];
   });
   const judgements = judged.map(({ judgement }) => judgement);
-  const conviction = convict(accused, compared, judgements, tolerancesOf(bundle.accused.numericClass, numericClass));
+  const tolerances = tolerancesOf(calibrationFor(bundle, court), bundle.accused.numericClass, numericClass);
+  const conviction = convict(accused, compared, judgements, tolerances);
   return conviction ? upheld(conviction.reason, conviction.count) : ABANDONED;
 }
 
@@ -131,7 +138,7 @@ function judgedScores(bundle: DisputeBundle, court: Court): JudgedScore[] {
   const best = new Map<string, JudgedScore>();
   for (const score of bundle.scores) {
     if (score.operator === bundle.accused.operator || !isScoreGenuine(bundle, score, court)) continue;
-    const judgement = judgementOf(bundle, score);
+    const judgement = judgementOf(bundle, score, court);
     const known = best.get(score.operator);
     const better = !known || (score.role === 'referee' && known.score.role !== 'referee');
     if (judgement && (better || judgement.tokens > known.judgement.tokens))
@@ -141,9 +148,22 @@ function judgedScores(bundle: DisputeBundle, court: Court): JudgedScore[] {
 }
 
 /** Scores may be about the part of the transcript that existed at the split; the judge reads that part. */
-function judgementOf(bundle: DisputeBundle, { numericClass, reply }: ScoreEvidence): ScoreJudgement | null {
+function judgementOf(
+  bundle: DisputeBundle,
+  { numericClass, reply }: ScoreEvidence,
+  court: Pick<Court, 'calibrationOf'>,
+): ScoreJudgement | null {
   const tokens = bundle.accused.tokens.slice(0, reply.evidence.length);
   const { sampling, seed } = bundle.terms;
-  const tolerances = tolerancesOf(numericClass, bundle.accused.numericClass);
+  const tolerances = tolerancesOf(calibrationFor(bundle, court), numericClass, bundle.accused.numericClass);
   return judgeScore({ tokens, sampling, seed: BigInt(seed) }, reply.evidence, tolerances);
+}
+
+/** INVARIANT: by hash, never "the newest": whoever judges the bundle again judges by the same figures, years later too. */
+function calibrationFor(
+  { calibration, terms }: DisputeBundle,
+  court: Pick<Court, 'calibrationOf'>,
+): Calibration | null {
+  const found = calibration === null ? null : court.calibrationOf(calibration);
+  return found?.modelDigest === terms.modelDigest ? found : null;
 }

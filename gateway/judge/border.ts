@@ -1,8 +1,8 @@
 /** The margin of one token, with the border of top-k and top-p moved as far as honest machines move it (spec-judge.md §7.4). Pure. */
+import type { Tolerances } from '#protocol/calibration';
 import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, margin, type TokenEvidence } from '#protocol/evidence';
 import { perturbedScore } from '#protocol/sampler';
 import type { Sampling } from '#protocol/sampling';
-import type { Tolerances } from './classes.ts';
 
 /** The order that a token was sampled under. */
 export interface TokenOrder {

@@ -1,62 +1,34 @@
 /** Tolerances between numeric classes: how far two honest engines may differ (spec-judge.md §7.2). Pure. */
+import { type Calibration, pairOf, type Tolerances } from '#protocol/calibration';
 
-/** All values in logits. */
-export interface Tolerances {
-  /** Largest honest gap between the two best tokens at which two engines may choose differently. */
-  readonly tie: number;
-  /** How far the logit at the border of top-k or top-p may honestly move. */
-  readonly border: number;
-  /** Margin from which on no honest run took the token: the scorer rejects. Between tie and this it abstains. */
-  readonly reject: number;
-  /** A logit of one token that is off by more than this was not computed by the claimed model. */
-  readonly gross: number;
-}
+export type { Tolerances } from '#protocol/calibration';
 
-/** What a class pair's differences were measured on. */
-interface Calibration extends Tolerances {
-  readonly dtypes: readonly [string, string];
-  readonly source: string;
-}
-
-/** Ten times the largest honest difference; for fp16 5 × 0.1 is the clip of margins itself. */
-const REJECT_TIES = 5;
-/** What calibrations were measured on; other devices compute otherwise, and nobody has measured how far off they are. */
-const DEVICE = 'cpu';
-/** The arithmetic of integer-only graphs: the same bits on every engine. */
+/** The arithmetic of integer-only graphs: the same bits on every engine, so that nothing needs to be measured. */
 const EXACT = 'exact';
-
-/**
- * Largest logit difference d between two classes gives tie = border = 2d (two tokens may move apart by 2d), rounded up.
- * gross = 1 logit: 27 times the largest honest difference, a third of the mean that int4 weights make (3.2).
- */
-const CALIBRATIONS: readonly Calibration[] = [
-  // prefill against batched decode: 3.1e-5 on minnow; onnxruntime fp32 with other graph optimisation: 3.3e-6; 0.01 leaves 160 times
-  {
-    dtypes: ['fp32', 'fp32'],
-    ...tolerances(0.01),
-    source: 'minnow-5m model.onnx, 40,040 held-out tokens',
-  },
-  // largest difference 0.0371 on 40,040 held-out tokens, twice that, rounded up
-  { dtypes: ['fp16', 'fp32'], ...tolerances(0.1), source: 'minnow-5m model_fp16.onnx against model.onnx' },
-  { dtypes: ['fp16', 'fp16'], ...tolerances(0.1), source: 'bound by fp16 against fp32' },
-];
-
-function tolerances(tie: number): Tolerances {
-  return { tie, border: tie, reject: REJECT_TIES * tie, gross: 1 };
-}
+const EXACT_TOLERANCES: Tolerances = { tie: 0, border: 0, reject: 0, gross: 1 };
 
 /** Numeric classes read `engine-version/device/dtype/kv-dtype/file`. */
-function partsOf(numericClass: string): { device: string; dtype: string } {
-  const [, device = '', dtype = ''] = numericClass.split('/');
-  return { device, dtype };
+function dtypeOf(numericClass: string): string {
+  return numericClass.split('/')[2] ?? '';
 }
 
-/** Tolerances of a class pair, or null where nobody has calibrated it: then nothing may be concluded from differences. */
-export function tolerancesOf(classA: string, classB: string): Tolerances | null {
-  const [a, b] = [partsOf(classA), partsOf(classB)];
+/**
+ * Tolerances of a class pair, or null where nobody has calibrated it: then nothing may be concluded from differences.
+ * Both directions count, since at a divergence both sides wrote; the wider figures hold.
+ * @param calibration the model's; null for a model that has none
+ */
+export function tolerancesOf(calibration: Calibration | null, classA: string, classB: string): Tolerances | null {
   // Exact classes owe one another every bit, and say nothing about any other class.
-  if (a.dtype === EXACT || b.dtype === EXACT) return classA === classB ? tolerances(0) : null;
-  if (a.device !== DEVICE || b.device !== DEVICE) return null;
-  const pair = [a.dtype, b.dtype].sort();
-  return CALIBRATIONS.find(({ dtypes }) => dtypes[0] === pair[0] && dtypes[1] === pair[1]) ?? null;
+  if (dtypeOf(classA) === EXACT || dtypeOf(classB) === EXACT) return classA === classB ? EXACT_TOLERANCES : null;
+  const measured = [pairOf(calibration, classA, classB), pairOf(calibration, classB, classA)].flatMap(
+    (pair) => pair ?? [],
+  );
+  if (measured.length === 0) return null;
+  const widest = (of: (pair: Tolerances) => number) => Math.max(...measured.map(of));
+  return {
+    tie: widest(({ tie }) => tie),
+    border: widest(({ border }) => border),
+    reject: widest(({ reject }) => reject),
+    gross: widest(({ gross }) => gross),
+  };
 }

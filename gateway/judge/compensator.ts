@@ -2,10 +2,10 @@
  * What one scored token counts for, and the most that an honest generator's token counts for on average at that very
  * position (spec-judge.md §7.10). Pure.
  */
+import type { Tolerances } from '#protocol/calibration';
 import { LOGIT_Q16_MAX, LOGIT_Q16_MIN, LOGIT_SCALE, MARGIN_CLIP, type TokenEvidence } from '#protocol/evidence';
 import { perturbedScore } from '#protocol/sampler';
 import { massShift, mayBeDropped, type TokenOrder, tokenMargin } from './border.ts';
-import type { Tolerances } from './classes.ts';
 
 /** Upper bounds of P(range > gap), gaps ascending in logits; each holds up to the next gap, the last one for all beyond. */
 export type SurvivalSteps = readonly { readonly gap: number; readonly upper: number }[];

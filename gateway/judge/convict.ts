@@ -1,8 +1,8 @@
 /** Which faults one response proves by itself; all else is left to statistics over many (spec-judge.md §7.6). Pure. */
+import type { Tolerances } from '#protocol/calibration';
 import { evidenceConsistent, LOGIT_SCALE, MASS_Q32_ONE, type TokenEvidence } from '#protocol/evidence';
 import type { Sampling } from '#protocol/sampling';
 import type { Fault } from '#protocol/verdict';
-import type { Tolerances } from './classes.ts';
 import type { ScoreJudgement } from './score.ts';
 
 /** Tokens at the clip, in every one of two scorers' eyes, that convict: one or two may be honest surprise. */

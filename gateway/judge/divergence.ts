@@ -1,8 +1,8 @@
 /** First divergence of two transcripts: an honest near-tie, or somebody is wrong (spec-judge.md §7.3; DESIGN §7). Pure. */
+import type { Tolerances } from '#protocol/calibration';
 import { LOGIT_SCALE, type TokenEvidence } from '#protocol/evidence';
 import { perturbedScore } from '#protocol/sampler';
 import type { Sampling } from '#protocol/sampling';
-import type { Tolerances } from './classes.ts';
 
 /** First position at which two token lists differ (the shorter one's length where it is a prefix), or null. */
 export function firstDivergence(a: readonly number[], b: readonly number[]): number | null {

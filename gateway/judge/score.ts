@@ -1,10 +1,10 @@
 /** What one scorer's evidence says about one claimed transcript (spec-judge.md §7.4; DESIGN §7 "Score"). Pure. */
+import type { Tolerances } from '#protocol/calibration';
 import { evidenceConsistent, LOGIT_Q16_MIN, LOGIT_SCALE, MARGIN_CLIP, type TokenEvidence } from '#protocol/evidence';
 import { perturbedScore, VOCABULARY_MAX } from '#protocol/sampler';
 import type { Sampling } from '#protocol/sampling';
 import type { Vote } from '#protocol/voices';
 import { type TokenOrder, tokenMargin } from './border.ts';
-import type { Tolerances } from './classes.ts';
 
 export type ScoreVote = Vote;
 

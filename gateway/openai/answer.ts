@@ -1,5 +1,6 @@
 /** The seam between OpenAI's surface and the committee: what is asked, what comes back and in which order. */
 import type { AssayMemberWire } from '#protocol/assay-member';
+import type { KnownCalibration } from '#protocol/calibration';
 import type { ResponseContent } from '#protocol/content';
 import type { Hash } from '#protocol/hash';
 import type { ShownLogprobs, TokenLogprobs } from '#protocol/logprobs';
@@ -19,6 +20,8 @@ export interface ModelEntry {
   /** Most tokens of prompt and answer together. */
   readonly contextMax: number;
   readonly text: TextModel;
+  /** Oldest first: the last is in force, the others are those that open disputes were begun under. */
+  readonly calibrations: readonly KnownCalibration[];
   /** Nano-units for a million tokens. */
   readonly price: { readonly inputNanoPerMtok: bigint; readonly outputNanoPerMtok: bigint };
 }

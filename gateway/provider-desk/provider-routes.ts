@@ -78,7 +78,7 @@ export function mountProviderDesk(app: GatewayApp, deps: ProviderDeskDeps): void
 }
 
 function mountOwnDisputes(app: GatewayApp, auth: ReturnType<typeof requireProvider>, deps: ProviderDeskDeps): void {
-  const { store, clock } = deps;
+  const { store } = deps;
   app.get('/v1/provider/disputes', auth, async (c) => {
     const { provider } = c.get('providerCall');
     const rows = await store.read((handle) => listDisputes(handle, { provider, limit: LIST_MAX }));
@@ -94,7 +94,7 @@ function mountOwnDisputes(app: GatewayApp, auth: ReturnType<typeof requireProvid
     const { row, moves } = found;
     const bundle = row.bundleJson === null ? null : (JSON.parse(row.bundleJson) as DisputeBundleWire);
     const answers = moves.filter(({ kind }) => kind === ANSWER_KIND).length;
-    const { untilMs, left, positions } = answerOpening(row, answers, clock.nowMs());
+    const { untilMs, left, positions } = answerOpening(row, answers, deps);
     return {
       ...disputeView(row),
       moves: moves.map(({ kind, moveJson, signature, atMs }) => ({

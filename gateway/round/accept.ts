@@ -226,6 +226,7 @@ function planOf(deps: PipelineDeps, request: AnswerRequest, attempt: number): At
     expiresAtMs: nowMs + requestMs,
     retainUntilMs: nowMs + retentionMs,
     checkpoint: log.latestHash(),
+    calibration: request.model.calibrations.at(-1) ?? null,
   };
 }
 

@@ -63,7 +63,7 @@ export class Attempt {
     this.#deps = deps;
     this.#input = input;
     this.#seating = new Seating(deps, input);
-    this.#release = new Release(input.plan.logprobs !== undefined);
+    this.#release = new Release(input.plan.logprobs !== undefined, input.plan.calibration?.calibration ?? null);
     const wave: Pick<Wave, 'passOver'> = { passOver: (...skip) => this.#wave.passOver(...skip) };
     this.#panel = panelOf(deps, { ...input, wave, scores: this.scores, pool: () => this.#seating.pool() });
   }

@@ -76,7 +76,7 @@ async function isTie(deps: WaveDeps, plan: AttemptPlan, a: Group, b: Group, sign
     { token: left.tokens[position]!, evidence: evidenceA },
     { token: right.tokens[position]!, evidence: evidenceB },
     { position, seed: plan.seed, sampling: plan.sampling },
-    tolerancesOf(left.seat.numericClass, right.seat.numericClass),
+    tolerancesOf(plan.calibration?.calibration ?? null, left.seat.numericClass, right.seat.numericClass),
   );
   return verdict === 'tie';
 }

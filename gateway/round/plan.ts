@@ -1,4 +1,5 @@
 /** What is fixed for one attempt, and the signed orders made from it (SPEC.md §4, §6). Pure but for the signer. */
+import type { KnownCalibration } from '#protocol/calibration';
 import type { Domain } from '#protocol/eip712';
 import { type Address, fromHex, type Hash, toHex } from '#protocol/hash';
 import { type JobOrderWire, type ScoreOrderWire, ticketToWire } from '#protocol/messages';
@@ -31,6 +32,8 @@ export interface AttemptPlan {
   readonly expiresAtMs: number;
   readonly retainUntilMs: number;
   readonly checkpoint: Hash;
+  /** By which everything about this attempt is judged; null for a model that nobody has calibrated. */
+  readonly calibration: KnownCalibration | null;
 }
 
 /** Who signs orders, and where their signatures hold. */

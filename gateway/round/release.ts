@@ -1,4 +1,5 @@
 /** What has been released to the client so far, and from whom its log-probabilities come (SPEC.md §12.5). Pure. */
+import type { Calibration } from '#protocol/calibration';
 import type { Address, Hash } from '#protocol/hash';
 import { logprobsAgree, type TokenLogprobs } from '#protocol/logprobs';
 import { tolerancesOf } from '../judge/classes.ts';
@@ -31,9 +32,15 @@ export class Release {
   readonly #chunks: { provider: Address; salt: Hash; numericClass: string; tokenCount: number }[] = [];
   readonly #logprobs: TokenLogprobs[] = [];
 
-  /** @param ordered whether the client wants log-probabilities */
-  constructor(ordered: boolean) {
+  readonly #calibration: Calibration | null;
+
+  /**
+   * @param ordered whether the client wants log-probabilities
+   * @param calibration of the model; those of uncalibrated classes bear nobody out
+   */
+  constructor(ordered: boolean, calibration: Calibration | null) {
     this.#ordered = ordered;
+    this.#calibration = calibration;
   }
 
   /** Whether a transcript begins with everything that was released. */
@@ -57,7 +64,7 @@ export class Release {
       yield { ids, logprobs: null };
       return;
     }
-    const source = bestSource(followed, others, from);
+    const source = this.#bestSource(followed, others, from);
     const { address: provider, numericClass } = source.seat;
     for (let chunk = this.#chunks.length; chunk < source.openings.length; chunk++) {
       const salt = source.innerSalts[chunk]!;
@@ -91,30 +98,31 @@ export class Release {
     return this.#chunks.every(({ numericClass, tokenCount }) => {
       const part = this.#logprobs.slice(from, from + tokenCount);
       from += tokenCount;
-      return agree(part, member.logprobs.slice(from - tokenCount, from), [numericClass, member.seat.numericClass]);
+      const own = member.logprobs.slice(from - tokenCount, from);
+      return this.#agree(part, own, [numericClass, member.seat.numericClass]);
     });
   }
-}
 
-function agree(a: readonly TokenLogprobs[], b: readonly TokenLogprobs[], classes: readonly [string, string]): boolean {
-  const tolerance = tolerancesOf(...classes)?.tie;
-  if (tolerance === undefined || a.length !== b.length) return false;
-  return a.every((item, at) => logprobsAgree(item, b[at]!, tolerance));
-}
+  #agree(a: readonly TokenLogprobs[], b: readonly TokenLogprobs[], classes: readonly [string, string]): boolean {
+    const tolerance = tolerancesOf(this.#calibration, ...classes)?.tie;
+    if (tolerance === undefined || a.length !== b.length) return false;
+    return a.every((item, at) => logprobsAgree(item, b[at]!, tolerance));
+  }
 
-/** Of the members with the same tokens the one that most others bear out; the followed one where several are alike. */
-function bestSource(followed: LogprobsMember, others: readonly LogprobsMember[], from: number): LogprobsMember {
-  const same = others.filter((other) => other !== followed && sameTokens(other.tokens, followed.tokens));
-  const candidates = [followed, ...same];
-  const supportOf = (source: LogprobsMember): number =>
-    candidates.filter((other) =>
-      agree(source.logprobs.slice(from), other.logprobs.slice(from), [
-        source.seat.numericClass,
-        other.seat.numericClass,
-      ]),
-    ).length;
-  const support = candidates.map(supportOf);
-  return candidates[support.indexOf(Math.max(...support))]!;
+  /** Of the members with the same tokens the one that most others bear out; the followed one where several are alike. */
+  #bestSource(followed: LogprobsMember, others: readonly LogprobsMember[], from: number): LogprobsMember {
+    const same = others.filter((other) => other !== followed && sameTokens(other.tokens, followed.tokens));
+    const candidates = [followed, ...same];
+    const supportOf = (source: LogprobsMember): number =>
+      candidates.filter((other) =>
+        this.#agree(source.logprobs.slice(from), other.logprobs.slice(from), [
+          source.seat.numericClass,
+          other.seat.numericClass,
+        ]),
+      ).length;
+    const support = candidates.map(supportOf);
+    return candidates[support.indexOf(Math.max(...support))]!;
+  }
 }
 
 function sameTokens(a: readonly number[], b: readonly number[]): boolean {

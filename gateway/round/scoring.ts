@@ -143,12 +143,13 @@ function isGenuine(
 }
 
 function judged(
-  { sampling, seed }: AttemptPlan,
+  { sampling, seed, calibration }: AttemptPlan,
   scorer: Seat,
   { seat, tokens }: ScoreTarget,
   { evidence }: ScoreReply,
 ): ScoreJudgement | null {
-  return judgeScore({ tokens, sampling, seed }, evidence, tolerancesOf(scorer.numericClass, seat.numericClass));
+  const tolerances = tolerancesOf(calibration?.calibration ?? null, scorer.numericClass, seat.numericClass);
+  return judgeScore({ tokens, sampling, seed }, evidence, tolerances);
 }
 
 /** The vote of a score, for its standing at the end. */

@@ -95,6 +95,7 @@ interface Trial {
 async function judge(deps: PipelineDeps & ScoringDeps, trial: Trial, journal: LateJournal): Promise<void> {
   const { choice, index, result, parts, referee, seat } = trial;
   const { plan } = choice;
+  const calibration = plan.calibration?.calibration ?? null;
   const ask = (scorer: AskedScorer) =>
     Promise.all(
       parts.map(({ tokens }) => takeScore(deps, plan, scorer, { seat: result.served.seat, tokens }, deps.stopping)),
@@ -112,8 +113,8 @@ async function judge(deps: PipelineDeps & ScoringDeps, trial: Trial, journal: La
       parts.map((part, at) => ({ ...part, reference: known[at]!.reply.evidence, scored: scored[at]!.reply.evidence })),
       plan,
       {
-        member: tolerancesOf(seat.numericClass, result.served.seat.numericClass),
-        referee: tolerancesOf(seat.numericClass, referee.numericClass),
+        member: tolerancesOf(calibration, seat.numericClass, result.served.seat.numericClass),
+        referee: tolerancesOf(calibration, seat.numericClass, referee.numericClass),
       },
     );
     if (outcome === 'unsure') return;

@@ -148,8 +148,10 @@ async function differences(
   for await (const part of scoreAll(engine, text, scores)) {
     for (const [at, { order, evidence }] of part.transcripts.entries()) {
       const { temperature } = order.sampling;
+      // Mined responses may be longer; a unit that is longer than all others makes every bound wider.
+      const counted = evidence.slice(0, plan.tokensPerResponse);
       units.push(
-        evidence.map((own, position) =>
+        counted.map((own, position) =>
           positionDifference(own, part.scores[at]![position]!, { temperature, seed: order.seed, position }),
         ),
       );

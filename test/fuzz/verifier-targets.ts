@@ -11,7 +11,7 @@ import { zDisputeBundle } from '../../gateway/dispute/bundle.ts';
 import { findingOf } from '../../gateway/dispute/finding.ts';
 import { parseTilePath } from '../../gateway/http/log-tiles.ts';
 import { testLogSigner } from '../fixtures/network.ts';
-import { TOY_MODEL } from '../simulation/toy-machine.ts';
+import { TOY_MODEL, toyCalibration } from '../simulation/toy-machine.ts';
 import { sampleOf } from './mutate.ts';
 import type { Recorded } from './recorded.ts';
 import { cleanError, type Fate, mustEqual, refuseCanary, type Target, textOf, Violation } from './target.ts';
@@ -128,6 +128,7 @@ function bundle({ run }: Recorded): Target['run'] {
       domain: LOCAL_DOMAIN,
       recover: run.keys.recover,
       text: TOY_MODEL.text,
+      calibrationOf: toyCalibration,
     });
     refuseCanary(JSON.stringify(finding), 'a finding');
     return 'accepted';

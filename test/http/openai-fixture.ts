@@ -90,6 +90,7 @@ export async function serveScripted(options: { limits?: Partial<ChatLimits>; api
     ownedBy: 'assay',
     contextMax: 1024,
     text: minnowText(),
+    calibrations: [],
     price: { inputNanoPerMtok: 1n, outputNanoPerMtok: 2n },
   };
   const onAbort = (request: AnswerRequest) => {

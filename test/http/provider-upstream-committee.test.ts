@@ -7,6 +7,7 @@ import { SAMPLER_MISSING } from '../../gateway/committee/capability-skips.ts';
 import { logRange } from '../../gateway/store/log-repo.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { DIALECTS } from '../../provider/engine/upstream/dialect.ts';
+import { boundedPair, withPairs } from '../fixtures/calibrations.ts';
 import { openUpstream, type Upstream } from '../fixtures/fake-upstream/open.ts';
 import {
   type HttpAnswer,
@@ -34,7 +35,7 @@ afterEach(async () => {
 });
 afterAll(() => minnows.close());
 
-/** On the device that tolerances are calibrated for: scores of others abstain. */
+/** Of a class that `start` calibrates against the others: scores of others abstain. */
 async function upstreamEngine(dialect: (typeof DIALECTS)[number]): Promise<Engine> {
   const upstream = await openUpstream({ dialect, engine: minnows.honest, device: 'cpu' });
   upstreams.push(upstream);
@@ -42,7 +43,10 @@ async function upstreamEngine(dialect: (typeof DIALECTS)[number]): Promise<Engin
 }
 
 async function start(options: HttpNetworkOptions): Promise<HttpNetwork> {
-  const network = await startHttpNetwork(minnows, options);
+  const own = minnows.honest.info.numericClass;
+  const pairs = upstreams.map(({ engine }) => boundedPair(engine.info.numericClass, own, 0.008));
+  const calibrations = minnows.model.calibrations.map((known) => withPairs(known, pairs));
+  const network = await startHttpNetwork({ ...minnows, model: { ...minnows.model, calibrations } }, options);
   networks.push(network);
   return network;
 }

@@ -5,6 +5,7 @@ import { readRequest } from '#protocol/asked';
 import { contentOfCompletion, type ResponseContent } from '#protocol/content';
 import { verifyResponse } from '#protocol/verify';
 import { checkAnswerText } from '#protocol/verify-answer';
+import { calibrationOfClasses } from '../fixtures/calibrations.ts';
 import { API_KEY } from '../fixtures/network.ts';
 import { type HttpNetwork, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
 import { scriptedEngine, toolText } from '../fixtures/scripted-engine.ts';
@@ -24,6 +25,7 @@ const scripted: Minnows = {
     ownedBy: 'test',
     contextMax: text.contextMax,
     text,
+    calibrations: [calibrationOfClasses(digest, ['scripted-1/cpu/fp32/kv-none/script'])],
     price: { inputNanoPerMtok: 50_000_000n, outputNanoPerMtok: 200_000_000n },
   },
   honest: scriptedEngine(text, SAYS),

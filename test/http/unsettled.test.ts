@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { ProtocolError } from '#protocol/errors';
 import type { Handle, Store, Tx } from '../../gateway/store/handle.ts';
+import { calibrationOfClasses } from '../fixtures/calibrations.ts';
 import { API_KEY, booksOf } from '../fixtures/network.ts';
 import { type HttpNetwork, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
 import { scriptedEngine, toolText } from '../fixtures/scripted-engine.ts';
@@ -44,6 +45,7 @@ const scripted: Minnows = {
     ownedBy: 'test',
     contextMax: text.contextMax,
     text,
+    calibrations: [calibrationOfClasses(`0x${'5c'.repeat(32)}`, ['scripted-1/cpu/fp32/kv-none/script'])],
     price: { inputNanoPerMtok: 50_000_000n, outputNanoPerMtok: 200_000_000n },
   },
   honest: scriptedEngine(text, 'All is well.'),

@@ -14,7 +14,7 @@ import { outcomeOf } from './outcome.ts';
 import { safetyViolations } from './safety.ts';
 import type { MachinePlan, RequestPlan, Scenario } from './scenario.ts';
 import { type Run, simulate } from './simulation.ts';
-import { TOY_MODEL } from './toy-machine.ts';
+import { TOY_MODEL, toyCalibration } from './toy-machine.ts';
 import { START_MS } from './virtual-clock.ts';
 import { CALM } from './wire.ts';
 
@@ -102,7 +102,12 @@ test('its bundle holds the order of that choice, and anybody comes to the same r
     for (const dispute of disputes) {
       const bundle = zDisputeBundle.parse(JSON.parse(dispute.bundleJson!));
       expect(bundle.terms.seed).toBe(choiceSeed(BigInt(SEED), LIED).toString());
-      const court = { domain: LOCAL_DOMAIN, recover: run.keys.recover, text: TOY_MODEL.text };
+      const court = {
+        domain: LOCAL_DOMAIN,
+        recover: run.keys.recover,
+        text: TOY_MODEL.text,
+        calibrationOf: toyCalibration,
+      };
       expect(findingOf(bundle, court)).toEqual({ ruling: 'upheld', finding: bundle.finding });
       expect(dispute.ruling).toBe('upheld');
       // With another choice's seed the ticket is another order: nobody can be judged by it.

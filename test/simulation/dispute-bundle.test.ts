@@ -9,7 +9,7 @@ import type { CheatName } from '../fixtures/cheats.ts';
 import { API_KEY } from '../fixtures/network.ts';
 import type { MachinePlan, RequestPlan, Scenario } from './scenario.ts';
 import { type Run, simulate } from './simulation.ts';
-import { TOY_MODEL } from './toy-machine.ts';
+import { TOY_MODEL, toyCalibration } from './toy-machine.ts';
 import { START_MS } from './virtual-clock.ts';
 import { CALM } from './wire.ts';
 
@@ -55,7 +55,12 @@ test.each([
       const response = await bundleOf(run, dispute.disputeId, API_KEY);
       expect(response.status).toBe(200);
       const bundle = zDisputeBundle.parse(await response.json());
-      const court = { domain: LOCAL_DOMAIN, recover: run.keys.recover, text: TOY_MODEL.text };
+      const court = {
+        domain: LOCAL_DOMAIN,
+        recover: run.keys.recover,
+        text: TOY_MODEL.text,
+        calibrationOf: toyCalibration,
+      };
       const found = findingOf(bundle, court);
       expect(found).toEqual({ ruling, finding: bundle.finding });
       expect(dispute.ruling).toBe(ruling);

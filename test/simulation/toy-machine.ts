@@ -1,22 +1,37 @@
 /** Toy engines as simulated machines: a numeric class that the judge knows, and tokens that take virtual time. */
+import type { Calibration } from '#protocol/calibration';
 import type { Clock } from '#protocol/env';
-import { sha256, toHex, utf8 } from '#protocol/hash';
+import { type Hash, sha256, toHex, utf8 } from '#protocol/hash';
 import type { ModelEntry } from '../../gateway/openai/answer.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { createToyEngine, TOY_TEXT } from '../../provider/engine/toy.ts';
+import { calibrationOfClasses } from '../fixtures/calibrations.ts';
 
 /** Two machines with this noise differ by at most 4 × 0.002 between two tokens: below the class pair's tie of 0.01. */
 export const HONEST_JITTER = 0.002;
 
+const DIGEST = toHex(sha256(utf8('toy')));
+/** What tests call their noisy machines. */
+const SALTS = ['exact', 'a', 'b', 'referee', ...Array.from({ length: 16 }, (_, i) => `p${i}`)];
+
+function classOf(salt: string): string {
+  return `toy-1/cpu/fp32/fp32/${salt}`;
+}
+
 export const TOY_MODEL: ModelEntry = {
   id: 'toy',
-  digest: toHex(sha256(utf8('toy'))),
+  digest: DIGEST,
   created: 0,
   ownedBy: 'test',
   contextMax: TOY_TEXT.contextMax,
   text: TOY_TEXT,
+  calibrations: [calibrationOfClasses(DIGEST, SALTS.map(classOf))],
   price: { inputNanoPerMtok: 50_000_000n, outputNanoPerMtok: 200_000_000n },
 };
+
+export function toyCalibration(hash: Hash): Calibration | null {
+  return TOY_MODEL.calibrations.find((known) => known.hash === hash)?.calibration ?? null;
+}
 
 export interface MachineOptions {
   /** Another salt is another model. */
@@ -28,7 +43,7 @@ export interface MachineOptions {
 export function toyMachine({ salt = 'real', jitter = 0, classSalt = 'a' }: MachineOptions = {}): Engine {
   const engine = createToyEngine({ salt, jitter, classSalt });
   return {
-    info: { ...engine.info, numericClass: `toy-1/cpu/fp32/fp32/${jitter === 0 ? 'exact' : classSalt}` },
+    info: { ...engine.info, numericClass: classOf(jitter === 0 ? 'exact' : classSalt) },
     text: engine.text,
     generate: (request) => engine.generate(request),
     score: (request) => engine.score(request),

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCalibration, TIE_MAX } from '#protocol/calibration';
 import { measurePair, positionDifference } from '#protocol/measure-pair';
 import { GREEDY } from '#protocol/sampling';
+import { tolerancesOf } from '../../gateway/judge/classes.ts';
+import { folderReader, readCalibrations } from '../../gateway/model-reader.ts';
 import {
   generateAll,
   type Order,
@@ -27,6 +29,7 @@ import {
 import { runCalibrate } from '../../provider/cli/calibrate.ts';
 import type { CommandIo } from '../../provider/cli/command-io.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
+import { readModelFolder } from '../../provider/engine/model-folder.ts';
 import { createToyEngine } from '../../provider/engine/toy.ts';
 import { machine, promptOf } from './judge-fixture.ts';
 
@@ -225,5 +228,32 @@ describe('assay calibrate', () => {
     expect(io.lines).toHaveLength(4);
     expect(await runCalibrate(['--model', folder, '--work', folder], commandIo(), 'v20')).toBe(1);
     expect(await runCalibrate([...flags, '--prompts', MODEL], commandIo(), 'v20')).toBe(1);
+  });
+});
+
+describe('the calibration that ships with minnow-5m', () => {
+  const FOLDER = path.resolve(import.meta.dirname, '../../provider/models/minnow/dist/minnow-5m');
+
+  it('is of that model, and holds its honest engines no more loosely than they were held before', async () => {
+    const { modelDigest } = await readModelFolder(FOLDER);
+    const shipped = await readCalibrations(folderReader(FOLDER), modelDigest);
+    const { calibration } = shipped.at(-1)!;
+    const reference = 'ort-1.30.0/cpu/fp32/kv-fp32/model.onnx';
+    const half = 'ort-1.30.0/cpu/fp16/kv-fp32/model_fp16.onnx';
+    expect(tolerancesOf(calibration, reference, reference)).toEqual({
+      tie: 0.01,
+      border: 0.01,
+      reject: 0.05,
+      gross: 1,
+    });
+    expect(tolerancesOf(calibration, half, reference)!.tie).toBeLessThanOrEqual(0.1);
+    expect(tolerancesOf(calibration, half, half)!.tie).toBeLessThanOrEqual(0.1);
+    expect(tolerancesOf(calibration, reference, 'ort-1.30.0/cpu/int8/kv-fp32/model_quantized.onnx')).toBeNull();
+    expect(tolerancesOf(calibration, reference, 'ort-1.31.0/cpu/fp32/kv-fp32/model.onnx')).toBeNull();
+    for (const pair of calibration.pairs) expect(pair.quantiles.at(-1)!.range).toBeLessThan(pair.tie);
+  });
+
+  it('is of no other model: a gateway does not start with it', async () => {
+    await expect(readCalibrations(folderReader(FOLDER), `0x${'12'.repeat(32)}`)).rejects.toThrow('of another model');
   });
 });

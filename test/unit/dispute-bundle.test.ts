@@ -1,20 +1,24 @@
 import { describe, expect, it } from 'vitest';
+import { known } from '#protocol/calibration';
 import { digests } from '#protocol/typed';
 import type { DisputeBundle, DisputeBundleWire } from '../../gateway/dispute/bundle.ts';
 import { evidencePositions } from '../../gateway/dispute/finding.ts';
+import { boundedPair } from '../fixtures/calibrations.ts';
 import {
   bundleOf,
   CHEAP,
+  COURT,
   DOMAIN,
   HONEST,
   hashOf,
   judged,
   parseBundle,
   REFEREE,
+  scorer,
   signerOf,
   writeOrder,
 } from './dispute-fixture.ts';
-import { sampled, score } from './judge-fixture.ts';
+import { classOf, KNOWN, sampled, score } from './judge-fixture.ts';
 
 type Wire = Omit<DisputeBundleWire, 'scores' | 'opened'> & Pick<DisputeBundle, 'scores' | 'opened'>;
 type ScoreWire = DisputeBundle['scores'][number];
@@ -133,16 +137,52 @@ describe('findingOf a bundle that was tampered with', () => {
   });
 });
 
+describe('the calibration of a bundle', () => {
+  const wide = { ...KNOWN.calibration, pairs: [boundedPair(classOf('fp32'), classOf('fp32'), 5)] };
+  const other = known(wide);
+  const elsewhere = known({ ...KNOWN.calibration, modelDigest: `0x${'77'.repeat(32)}` });
+  const court = {
+    ...COURT,
+    calibrationOf: (hash: string) => [KNOWN, other, elsewhere].find((item) => item.hash === hash)?.calibration ?? null,
+  };
+
+  it('decides, whatever is in force where it is judged: the same bundle is ruled alike for ever', async () => {
+    const bundle = await bundleOf(await cheap(), { judges: [REFEREE, scorer('x')] });
+    expect(judged(bundle, court).ruling).toBe('upheld');
+    // Under figures so wide that nothing is wrong it would have been another ruling.
+    expect(judged({ ...bundle, calibration: other.hash }, court).ruling).toBe('rejected');
+    // A judge that knows more files, or lists another one last, finds the same.
+    const reordered = {
+      ...court,
+      calibrationOf: (hash: string) => [other, KNOWN].find((item) => item.hash === hash)?.calibration ?? null,
+    };
+    expect(judged(bundle, reordered)).toEqual(judged(bundle, court));
+  });
+
+  it.each([
+    ['names none, as bundles did before there were any', null],
+    ['names one that the judge has not', `0x${'99'.repeat(32)}` as const],
+    ['names one of another model', elsewhere.hash],
+  ])('convicts and acquits nobody by differences where it %s', async (_, calibration) => {
+    for (const written of [await cheap(), await honest()]) {
+      const bundle = await bundleOf(written, { judges: [REFEREE, scorer('x')] });
+      expect(judged({ ...bundle, calibration }, court)).toEqual({ ruling: 'abandoned', finding: null });
+      const { calibration: _named, ...old } = bundle;
+      expect(judged(calibration === null ? old : { ...bundle, calibration }, court).ruling).toBe('abandoned');
+    }
+  });
+});
+
 describe('evidencePositions', () => {
   it('asks at the divergence, where judges object, and all over the transcript; never twice and never beyond', async () => {
     const bundle = parseBundle(await bundleOf(await cheap(), { judges: [REFEREE], shows: null }));
-    const positions = evidencePositions(bundle);
+    const positions = evidencePositions(bundle, COURT);
     expect(positions).toHaveLength(16);
     expect(new Set(positions).size).toBe(16);
     expect(positions[0]).toBe(bundle.served?.divergesAt);
     expect(Math.max(...positions)).toBeLessThan(bundle.accused.tokens.length);
     const short = { ...bundle, accused: { ...bundle.accused, tokens: bundle.accused.tokens.slice(0, 3) } };
-    expect([...evidencePositions(short)].sort()).toEqual([0, 1, 2]);
+    expect([...evidencePositions(short, COURT)].sort()).toEqual([0, 1, 2]);
   });
 
   it('asks where the one wrong token of a long answer is', async () => {
@@ -151,6 +191,6 @@ describe('evidencePositions', () => {
     tokens[37] = tokens[37] === 90 ? 91 : 90;
     const bundle = await bundleOf({ ...written, tokens }, { judges: [REFEREE], shows: null });
     // Not at the divergence from what was served, and not among the positions that are spread evenly.
-    expect(evidencePositions(parseBundle({ ...bundle, served: null }))).toContain(37);
+    expect(evidencePositions(parseBundle({ ...bundle, served: null }), COURT)).toContain(37);
   });
 });

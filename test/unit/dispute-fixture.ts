@@ -22,10 +22,15 @@ import type { Engine } from '../../provider/engine/engine.ts';
 import { TOY_TEXT } from '../../provider/engine/toy.ts';
 import { buildClaim, sealChunk } from '../../provider/jobs/transcript.ts';
 import type { StoredChunk, StoredRoot } from '../../provider/store/store.ts';
-import { classOf, machine, promptOf, sampled, type Written, write } from './judge-fixture.ts';
+import { classOf, KNOWN, machine, promptOf, sampled, type Written, write } from './judge-fixture.ts';
 
 export const DOMAIN = LOCAL_DOMAIN;
-export const COURT: Court = { domain: DOMAIN, recover: recoverNative, text: TOY_TEXT };
+export const COURT: Court = {
+  domain: DOMAIN,
+  recover: recoverNative,
+  text: TOY_TEXT,
+  calibrationOf: (hash) => (hash === KNOWN.hash ? KNOWN.calibration : null),
+};
 export const hashOf = (text: string): Hash => toHex(sha256(utf8(text)));
 export const signerOf = (name: string) => nativeSigner(sha256(utf8(name)));
 
@@ -51,6 +56,7 @@ export const PLAN = {
   expiresAtMs: 2000,
   retainUntilMs: 3000,
   checkpoint: ZERO_HASH,
+  calibration: KNOWN,
 };
 
 export interface Judge {
@@ -187,6 +193,7 @@ export async function bundleOf(written: Written, options: CaseOptions = {}): Pro
       tokens: written.tokens,
       claim: { value: claim, signature: signer.sign(digests.claim(DOMAIN, claim)) },
     },
+    calibration: PLAN.calibration.hash,
     served: {
       provider: signerOf('honest').address,
       tokens: honest.tokens,
@@ -198,7 +205,7 @@ export async function bundleOf(written: Written, options: CaseOptions = {}): Pro
     finding: null,
   };
   if (shows === null) return bundle;
-  const positions = evidencePositions(zDisputeBundle.parse(bundle));
+  const positions = evidencePositions(zDisputeBundle.parse(bundle), COURT);
   return { ...bundle, opened: positions.filter(shows).map((position) => openedAt(chunks, position)) };
 }
 

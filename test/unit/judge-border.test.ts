@@ -1,11 +1,11 @@
 /** The margin of a token at the border of top-k and top-p, for any logits: never above the plain one, and 0 for one's own token. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { Tolerances } from '#protocol/calibration';
 import { MARGIN_CLIP, margin } from '#protocol/evidence';
 import { chooseToken, evidenceFor } from '#protocol/sampler';
 import { GREEDY, type Sampling } from '#protocol/sampling';
 import { tokenMargin } from '../../gateway/judge/border.ts';
-import type { Tolerances } from '../../gateway/judge/classes.ts';
 
 const NO_COUNTS = new Map<number, number>();
 const float = (min: number, max: number) => fc.double({ min, max, noNaN: true });

@@ -5,9 +5,9 @@ import type { Sampling } from '#protocol/sampling';
 import { tolerancesOf } from '../../gateway/judge/classes.ts';
 import { convict, evidenceDistance, selfContradiction } from '../../gateway/judge/convict.ts';
 import { judgeScore } from '../../gateway/judge/score.ts';
-import { classOf, machine, promptOf, sampled, score, type Written, write } from './judge-fixture.ts';
+import { CALIBRATION, classOf, machine, promptOf, sampled, score, type Written, write } from './judge-fixture.ts';
 
-const FP32 = tolerancesOf(classOf('fp32'), classOf('fp32'))!;
+const FP32 = tolerancesOf(CALIBRATION, classOf('fp32'), classOf('fp32'))!;
 const VOCABULARY = 128;
 const PROMPT = promptOf('Who did it?');
 const order = (sampling: Sampling, maxTokens = 60) => ({ promptIds: PROMPT, sampling, seed: 77n, maxTokens });

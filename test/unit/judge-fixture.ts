@@ -1,9 +1,11 @@
 /** Transcripts and scores of toy engines for judges' tests: real evidence, real differences between machines. */
 import type { TokenEvidence } from '#protocol/evidence';
+import { sha256, toHex, utf8 } from '#protocol/hash';
 import { GREEDY, type Sampling } from '#protocol/sampling';
 import type { FinishKind } from '#protocol/typed';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { createToyEngine } from '../../provider/engine/toy.ts';
+import { calibrationOfClasses } from '../fixtures/calibrations.ts';
 
 /** Half widths of noise at which two machines differ by as much as their class pair may: 2 × 0.005 and 2 × 0.05. */
 export const JITTER = { fp32: 0.0025, fp16: 0.025 } as const;
@@ -18,6 +20,10 @@ export function machine(arithmetic: Arithmetic, name: string, salt = 'real'): En
 export function classOf(arithmetic: Arithmetic): string {
   return `toy-1/cpu/${arithmetic}/kv-none/x`;
 }
+
+/** Of the model `toy`, whose machines these are. */
+export const KNOWN = calibrationOfClasses(toHex(sha256(utf8('toy'))), [classOf('fp32'), classOf('fp16')]);
+export const CALIBRATION = KNOWN.calibration;
 
 export function sampled(changes: Partial<Sampling>): Sampling {
   return { ...GREEDY, temperature: 1, ...changes };

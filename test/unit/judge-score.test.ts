@@ -6,8 +6,10 @@ import { tokenMargin } from '../../gateway/judge/border.ts';
 import { tolerancesOf } from '../../gateway/judge/classes.ts';
 import { convict, selfContradiction } from '../../gateway/judge/convict.ts';
 import { judgeScore } from '../../gateway/judge/score.ts';
+import { boundedPair } from '../fixtures/calibrations.ts';
 import {
   type Arithmetic,
+  CALIBRATION,
   classOf,
   machine,
   promptOf,
@@ -19,8 +21,8 @@ import {
 } from './judge-fixture.ts';
 
 const PROMPT = promptOf('What do honest machines differ by?');
-const FP32 = tolerancesOf(classOf('fp32'), classOf('fp32'))!;
-const FP16 = tolerancesOf(classOf('fp16'), classOf('fp16'))!;
+const FP32 = tolerancesOf(CALIBRATION, classOf('fp32'), classOf('fp32'))!;
+const FP16 = tolerancesOf(CALIBRATION, classOf('fp16'), classOf('fp16'))!;
 const PAIRS: readonly (readonly [Arithmetic, Arithmetic])[] = [
   ['fp32', 'fp32'],
   ['fp16', 'fp32'],
@@ -40,7 +42,7 @@ const order = (seed: number, sampling = GREEDY) => ({
 describe('judgeScore', () => {
   describe.each(SAMPLINGS)('of honest answers, %s', (_, sampling) => {
     it.each(PAIRS)('never rejects %s by %s, and convicts nobody', async (own, other) => {
-      const tolerances = tolerancesOf(classOf(own), classOf(other))!;
+      const tolerances = tolerancesOf(CALIBRATION, classOf(own), classOf(other))!;
       const [generator, scorer] = [machine(own, 'a'), machine(other, 'b')];
       let accepted = 0;
       for (let seed = 0; seed < ANSWERS; seed++) {
@@ -61,7 +63,7 @@ describe('judgeScore', () => {
 
   it('accepts honest answers also where the border of top-p alone would condemn them', async () => {
     const sampling = sampled({ topP: 0.9 });
-    const tolerances = tolerancesOf(classOf('fp16'), classOf('fp16'))!;
+    const tolerances = tolerancesOf(CALIBRATION, classOf('fp16'), classOf('fp16'))!;
     const [generator, scorer] = [machine('fp16', 'a'), machine('fp16', 'b')];
     let condemned = 0;
     for (let seed = 0; seed < 100; seed++) {
@@ -269,25 +271,46 @@ describe('tokenMargin', () => {
 });
 
 describe('tolerancesOf', () => {
-  it.each([
-    ['ort-1/cpu/fp32/kv-fp32/a', 'ort-2/cpu/fp32/kv-fp32/b', 0.01],
-    ['ort-1/cpu/fp16/kv-fp16/a', 'ort-1/cpu/fp32/kv-fp32/a', 0.1],
-    ['ort-1/cpu/fp32/kv-fp32/a', 'ort-1/cpu/fp16/kv-fp16/a', 0.1],
-    ['toy-1/cpu/exact/kv-none/a', 'toy-1/cpu/exact/kv-none/a', 0],
-  ])('%s and %s tie within %f', (a, b, tie) => {
-    expect(tolerancesOf(a, b)?.tie).toBe(tie);
+  const DIGEST = `0x${'44'.repeat(32)}` as const;
+  const FILE = {
+    ...CALIBRATION,
+    modelDigest: DIGEST,
+    pairs: [boundedPair('a', 'b', 0.01), boundedPair('b', 'a', 0.02)],
+  };
+
+  it('takes the wider figures of both directions, and one direction where only one was measured', () => {
+    expect(tolerancesOf(FILE, 'a', 'b')).toEqual({ tie: 0.03, border: 0.03, reject: 0.15, gross: 1 });
+    expect(tolerancesOf(FILE, 'b', 'a')).toEqual(tolerancesOf(FILE, 'a', 'b'));
+    expect(tolerancesOf({ ...FILE, pairs: [boundedPair('a', 'b', 0.01)] }, 'b', 'a')?.tie).toBe(0.015);
+  });
+
+  it('needs no measurement of classes that owe one another every bit', () => {
+    const exact = 'toy-1/cpu/exact/kv-none/a';
+    expect(tolerancesOf(null, exact, exact)?.tie).toBe(0);
+    expect(tolerancesOf(FILE, exact, 'toy-1/cpu/exact/kv-none/b')).toBeNull();
+    expect(tolerancesOf({ ...FILE, pairs: [boundedPair(exact, 'a', 0.01)] }, exact, 'a')).toBeNull();
   });
 
   it.each([
-    ['ort-1/cpu/int8/kv-fp32/a', 'ort-1/cpu/int8/kv-fp32/a'],
-    ['ort-1/cpu/fp32/kv-fp32/a', 'ort-1/cuda/fp32/kv-fp32/a'],
-    ['ort-1/cuda/fp32/kv-fp32/a', 'ort-1/cuda/fp32/kv-fp32/a'],
-    ['ort-1/cpu/fp32/kv-fp32/a', 'toy-1/cpu/exact/kv-none/a'],
-    ['toy-1/cpu/exact/kv-none/a', 'toy-1/cpu/exact/kv-none/b'],
-    ['ort-1/cpu/fp16-something/kv-fp32/a', 'ort-1/cpu/fp32/kv-fp32/a'],
+    ['a', 'a'],
+    ['a', 'c'],
     ['', ''],
-    ['fp32', 'fp32'],
-  ])('%s and %s are uncalibrated', (a, b) => {
-    expect(tolerancesOf(a, b)).toBeNull();
+    ['ort-1/cpu/fp32/kv-fp32/a', 'ort-1/cpu/fp32/kv-fp32/a'],
+  ])('gives none for "%s" and "%s", which nobody has measured', (a, b) => {
+    expect(tolerancesOf(FILE, a, b)).toBeNull();
+    expect(tolerancesOf(null, a, b)).toBeNull();
+  });
+
+  it('so that their scores abstain, whatever the tokens are: nothing uncalibrated counts as passed', async () => {
+    const generator = machine('fp32', 'a');
+    const written = await write(generator, order(1));
+    for (const scorer of [generator, machine('fp32', 'b', 'another model')]) {
+      const judgement = judgeScore(
+        written,
+        await score(scorer, written),
+        tolerancesOf(null, classOf('fp32'), classOf('fp32')),
+      );
+      expect(judgement?.vote).toBe('abstain');
+    }
   });
 });

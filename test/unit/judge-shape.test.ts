@@ -5,7 +5,7 @@ import { tolerancesOf } from '../../gateway/judge/classes.ts';
 import { firstDivergence, judgeDivergence } from '../../gateway/judge/divergence.ts';
 import { impliedFinish, shapeProblem } from '../../gateway/judge/shape.ts';
 import { createToyEngine, TOY_TEXT } from '../../provider/engine/toy.ts';
-import { classOf, machine, promptOf, SAMPLINGS, sampled, write } from './judge-fixture.ts';
+import { CALIBRATION, classOf, machine, promptOf, SAMPLINGS, sampled, write } from './judge-fixture.ts';
 
 const EOS = 0;
 const rules = (maxTokens: number, stop: readonly string[] = []) => ({ maxTokens, stop, text: TOY_TEXT });
@@ -112,7 +112,7 @@ describe('judgeDivergence', () => {
     if (at === null || at >= Math.min(left.tokens.length, right.tokens.length)) return null;
     const side = (written: typeof left) => ({ token: written.tokens[at]!, evidence: written.evidence[at]! });
     const place = { position: at, seed: order.seed, sampling };
-    const tolerances = tolerancesOf(classOf('fp16'), classOf('fp16'));
+    const tolerances = tolerancesOf(CALIBRATION, classOf('fp16'), classOf('fp16'));
     return {
       verdict: judgeDivergence(side(left), side(right), place, tolerances),
       left: side(left),

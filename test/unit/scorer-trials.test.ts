@@ -16,12 +16,12 @@ import { tolerancesOf } from '../../gateway/judge/classes.ts';
 import { judgeTrial, type TrialPart, trialOf } from '../../gateway/judge/trial.ts';
 import { scoreTicket } from '../../gateway/round/plan.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
-import { classOf, machine, promptOf, SAMPLINGS, sampled, score, write } from './judge-fixture.ts';
+import { CALIBRATION, classOf, machine, promptOf, SAMPLINGS, sampled, score, write } from './judge-fixture.ts';
 
 const HASH = `0x${'11'.repeat(32)}` as const;
 const HONEST = machine('fp32', 'a');
 const REFEREE = machine('fp32', 'b');
-const FP32 = tolerancesOf(classOf('fp32'), classOf('fp32'));
+const FP32 = tolerancesOf(CALIBRATION, classOf('fp32'), classOf('fp32'));
 const PAIRS = { member: FP32, referee: FP32 };
 
 const tried = fc.record({
@@ -237,6 +237,7 @@ test('a score order is issued when it is sent and lasts as long as every other, 
       modelDigest: HASH,
       nonce: HASH,
       checkpoint: HASH,
+      calibration: null,
       chunkSizes: [9],
       inputNanoPerMtok: 1n,
       outputNanoPerMtok: 1n,

@@ -36,6 +36,8 @@ const plan: AttemptPlan = {
   expiresAtMs: 1000,
   retainUntilMs: 1000,
   checkpoint: ZERO_HASH,
+  // Its class is exact.
+  calibration: null,
 };
 const keys = new Map(['a', 'b', 'c'].map((name) => [name, nativeSigner(sha256(utf8(name)))]));
 
