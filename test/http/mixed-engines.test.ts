@@ -1,10 +1,13 @@
 /** One committee of engines that compute differently: honest answers part at near-ties, and nobody is accused (DESIGN §7). */
 import request from 'supertest';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { llamaProblem, openLlama, openOnnx, openWasm } from '../fixtures/engines.ts';
 import { booksOf } from '../fixtures/network.ts';
 import { type HttpNetwork, loadMinnows, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
+
+// Seven engines on a busy machine; nothing here asserts how long anything takes.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 
 const QUESTIONS = ['What is a river?', 'Write a short story about a fox.'];
 const SAMPLINGS = [{ temperature: 0 }, { temperature: 0.8, top_p: 0.9, seed: 8 }];
@@ -67,7 +70,7 @@ it('native code, WebAssembly, other optimisation and unshared runs agree or are 
     openOnnx({ batching: false }),
   ]);
   const network = await networkOf({ p0: wasm, p1: plain, p2: alone });
-  const verdicts = await verdictsOf(network, QUESTIONS, SAMPLINGS, 32);
+  const verdicts = await verdictsOf(network, QUESTIONS, SAMPLINGS, 20);
   expect(Object.keys(verdicts).filter((verdict) => verdict !== 'agreed' && verdict !== 'equivalent')).toEqual([]);
 });
 
@@ -76,7 +79,7 @@ describe.skipIf(noLlama !== null)('with llama.cpp among them', () => {
     const [wasm, llama] = await Promise.all([openWasm(), openLlama()]);
     const network = await networkOf({ p0: wasm, p1: llama });
     expect(await verdictsOf(network, [NEAR_TIE], [{ temperature: 0 }], 64)).toEqual({ equivalent: 1 });
-    const verdicts = await verdictsOf(network, QUESTIONS, SAMPLINGS, 32);
+    const verdicts = await verdictsOf(network, QUESTIONS, SAMPLINGS, 20);
     expect(Object.keys(verdicts).filter((verdict) => verdict !== 'agreed' && verdict !== 'equivalent')).toEqual([]);
   });
 });
