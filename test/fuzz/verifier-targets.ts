@@ -6,6 +6,7 @@ import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { openCheckpoint, signCheckpoint, zLogEntry } from '#protocol/log';
 import { ticketToWire, zTicket } from '#protocol/messages';
 import { policyOfBody, policyOfText, policyText } from '#protocol/policy';
+import { safeParse } from '#protocol/schema';
 import { verifyResponse } from '#protocol/verify';
 import { zDisputeBundle } from '../../gateway/dispute/bundle.ts';
 import { findingOf } from '../../gateway/dispute/finding.ts';
@@ -122,7 +123,7 @@ function note({ run }: Recorded): Target['run'] {
 
 function bundle({ run }: Recorded): Target['run'] {
   return (input) => {
-    const parsed = zDisputeBundle.safeParse(jsonOf(input));
+    const parsed = safeParse(zDisputeBundle, jsonOf(input));
     if (!parsed.success) return 'rejected';
     const { finding } = findingOf(parsed.data, {
       domain: LOCAL_DOMAIN,
@@ -171,7 +172,7 @@ function ticketOf(order: string): string {
 }
 
 function ticket(input: Uint8Array): Fate {
-  const parsed = zTicket.safeParse(jsonOf(input));
+  const parsed = safeParse(zTicket, jsonOf(input));
   if (!parsed.success) return 'rejected';
   const again = zTicket.parse(ticketToWire(parsed.data));
   mustEqual(ticketToWire(again), ticketToWire(parsed.data), 'a ticket');
@@ -179,7 +180,7 @@ function ticket(input: Uint8Array): Fate {
 }
 
 function entry(input: Uint8Array): Fate {
-  const parsed = zLogEntry.safeParse(jsonOf(input));
+  const parsed = safeParse(zLogEntry, jsonOf(input));
   if (!parsed.success) return 'rejected';
   mustEqual(zLogEntry.parse(JSON.parse(canonicalJson(parsed.data))), zLogEntry.parse(parsed.data), 'a log entry');
   return 'accepted';
