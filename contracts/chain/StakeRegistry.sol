@@ -8,7 +8,6 @@ import {Convicted} from "./registry/Accounts.sol";
 import {Keys} from "./registry/Keys.sol";
 import {
     Account,
-    NotController,
     NothingToMove,
     RegistryState,
     TimeOutOfBounds,

@@ -6,7 +6,7 @@ import { ProtocolError } from '#protocol/errors';
 import type { Address } from '#protocol/hash';
 import { zAddress, zSignature, zU64, zU128 } from '#protocol/schema';
 import type { Recover } from '#protocol/signer';
-import { enqueueIntent, redeemedUpTo } from '../store/chain-outbox-repo.ts';
+import { enqueueIntent, intentByKey, redeemedUpTo } from '../store/chain-outbox-repo.ts';
 import { channelOf } from '../store/chain-state-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { type Contracts, redeem } from './calls.ts';
@@ -57,6 +57,10 @@ export async function takeVoucher(deps: VoucherDeps, wire: VoucherWire, nowMs: n
     if (voucher.cumulative === known) return { isNew: false };
     if (voucher.cumulative < known + leastBase) {
       throw refused('cumulative', `It must be at least ${known + leastBase}.`);
+    }
+    const intent = await intentByKey(tx, call.key);
+    if (intent?.state === 'failed' && intent.nonce !== null) {
+      throw refused('cumulative', 'The chain refused this very voucher; sign a larger one.');
     }
     return { isNew: await enqueueIntent(tx, call, nowMs) };
   });

@@ -16,7 +16,7 @@ export interface Intent {
 }
 
 /**
- * Enters an effect, in the transaction of what it follows from.
+ * Enters an effect, in the transaction of what it follows from. One that was refused before it had a nonce waits again.
  * @returns false where it is there already
  * @throws {ProtocolError} internal_error where another effect has the name
  */
@@ -24,7 +24,7 @@ export async function enqueueIntent(tx: Tx, intent: Intent, nowMs: number): Prom
   const { chainIntents: intents } = tx.tables;
   const known = await intentByKey(tx, intent.key);
   if (known !== null) {
-    if (known.toAddress === intent.to && known.callData === intent.data) return false;
+    if (known.toAddress === intent.to && known.callData === intent.data) return requeueRefused(tx, known);
     throw new ProtocolError('internal_error', 'Another transaction has this name.', { details: { key: intent.key } });
   }
   const [last] = await tx.db.select({ place: max(intents.place) }).from(intents);
@@ -43,6 +43,13 @@ export async function enqueueIntent(tx: Tx, intent: Intent, nowMs: number): Prom
     createdAtMs: nowMs,
     endedAtMs: null,
   });
+  return true;
+}
+
+/** What would have been reverted once may go well now: a pause is over, an account was opened. It has had no effect, and no nonce. */
+async function requeueRefused(tx: Tx, { intentKey, state, nonce }: IntentRow): Promise<boolean> {
+  if (state !== 'failed' || nonce !== null) return false;
+  await moveIntent(tx, intentKey, { state: 'queued', failure: null, endedAtMs: null });
   return true;
 }
 

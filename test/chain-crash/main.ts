@@ -1,4 +1,4 @@
-/** `npm run crash:chain -- [--seeds 200] [--first 1] [--workers 1] [--record <file>]` */
+/** `npm run crash:chain -- [--seeds 200] [--first 1] [--workers 1] [--lanes 1] [--minutes <n>] [--record <file>]` */
 import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -18,6 +18,10 @@ const { values } = parseArgs({
     first: { type: 'string', default: '1' },
     /** Processes, each with a chain of its own. */
     workers: { type: 'string', default: '1' },
+    /** Chains of one process. */
+    lanes: { type: 'string', default: '1' },
+    /** Begins no seed after so long; the record says how many there were. */
+    minutes: { type: 'string', default: '1000' },
     record: { type: 'string' },
     /** Prints results for the process that started this one. */
     part: { type: 'boolean', default: false },
@@ -26,33 +30,41 @@ const { values } = parseArgs({
 const begunAt = performance.now();
 const seconds = () => Math.round((performance.now() - begunAt) / 1000);
 
-async function runHere(first: number, seeds: number): Promise<Outcome[]> {
-  const chain = await TestChain.start();
+/** Seeds in turn, some at one time: a chain answers slowly on a busy machine, and another world can go on meanwhile. */
+async function runHere(first: number, seeds: number, lanes: number): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  try {
-    for (let done = 1; done <= seeds; done++) {
-      const seed = String(first + done - 1);
-      outcomes.push(
-        await runSeed(chain, seed).catch((error: unknown) => ({
-          problems: [`[seed ${seed}] ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}`],
-          kills: [],
-          ...{ reorgs: 0, roots: 0, transactions: 0, replaced: 0, unmined: 0 },
-        })),
-      );
-      const problems = outcomes.flatMap((outcome) => outcome.problems).length;
-      if (done % PROGRESS_EVERY === 0) {
-        process.stderr.write(`seeds ${first} to ${seed} after ${seconds()} s, ${problems} problems\n`);
+  let next = first;
+  const lane = async () => {
+    const chain = await TestChain.start();
+    try {
+      while (next < first + seeds && seconds() < 60 * Number(values.minutes)) {
+        const seed = String(next++);
+        outcomes.push(await outcomeOf(chain, seed));
+        const problems = outcomes.flatMap((outcome) => outcome.problems).length;
+        if (outcomes.length % PROGRESS_EVERY === 0) {
+          process.stderr.write(`${outcomes.length} from ${first} on after ${seconds()} s, ${problems} problems\n`);
+        }
       }
+    } finally {
+      await chain.stop();
     }
-  } finally {
-    await chain.stop();
-  }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
   return outcomes;
+}
+
+function outcomeOf(chain: TestChain, seed: string): Promise<Outcome> {
+  return runSeed(chain, seed).catch((error: unknown) => ({
+    problems: [`[seed ${seed}] ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}`],
+    kills: [],
+    ...{ reorgs: 0, roots: 0, transactions: 0, replaced: 0, unmined: 0 },
+  }));
 }
 
 /** The same command in another process. */
 function runElsewhere(first: number, seeds: number): Promise<Outcome[]> {
   const args = [...process.execArgv, process.argv[1]!, '--part', `--first=${first}`, `--seeds=${seeds}`];
+  args.push(`--lanes=${values.lanes}`, `--minutes=${values.minutes}`);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   return new Promise((resolve, reject) => {
     let text = '';
@@ -68,7 +80,7 @@ function runElsewhere(first: number, seeds: number): Promise<Outcome[]> {
 }
 
 async function run(first: number, seeds: number, workers: number): Promise<Outcome[]> {
-  if (workers <= 1) return runHere(first, seeds);
+  if (workers <= 1) return runHere(first, seeds, Number(values.lanes));
   const each = Math.ceil(seeds / workers);
   const parts = Array.from({ length: workers }, (_, at) =>
     runElsewhere(first + at * each, Math.max(0, Math.min(each, seeds - at * each))),

@@ -16,9 +16,10 @@ import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
 import {LogMerkle} from "../../contracts/chain/lib/LogMerkle.sol";
 import {Checkpoint, Messages, Opening, Ticket} from "../../contracts/chain/lib/Messages.sol";
 import {IStakeRegistry} from "../../contracts/chain/registry/IStakeRegistry.sol";
-import {NothingToMove, TimeOutOfBounds, TooEarly, TooLate} from "../../contracts/chain/registry/RegistryState.sol";
+import {NothingToMove, TimeOutOfBounds, TokenTookFee, TooEarly, TooLate} from "../../contracts/chain/registry/RegistryState.sol";
 import {Base} from "./support/Base.sol";
 import {Harness} from "./support/Harness.sol";
+import {TestToken} from "./support/Tokens.sol";
 import {vm} from "./support/Vm.sol";
 
 contract DemandsTest is Base {
@@ -54,6 +55,12 @@ contract DemandsTest is Base {
         _assertEq(demand.answerBy, START + ANSWER);
         _assertEq(registry.accountOf(_provider(0)).frozen, STAKE / 5);
         _assertEq(token.balanceOf(address(evidence)), BOND);
+    }
+
+    function test_demandOpening_tokenTakesFee_reverts() public {
+        token.setMood(TestToken.Mood.TakesFee);
+        _demand(_case(), TokenTookFee.selector);
+        _assertEq(registry.accountOf(_provider(0)).frozen, 0);
     }
 
     function test_demandOpening_twice_reverts() public {

@@ -48,6 +48,65 @@ contract DrawsTest is Base {
         require(firsts > 3 && firsts < 18);
     }
 
+    /// The same order by a list that gets shorter, instead of weights that become none.
+    function test_orderOf_equalsASimplerDraw() public {
+        for (uint128 cap = 0; cap <= 1_000; cap += 125) {
+            // From the second half on everybody serves the model.
+            if (cap == 500) _entries[4].modelDigests.push("model");
+            for (uint256 i = 0; i < 8; ++i) {
+                bytes32 seed = keccak256(abi.encode(cap, i));
+                address[] memory order = drawEvidence.orderOf(cap, _entries, "model", seed);
+                address[] memory expected = _drawn(cap, seed, cap < 500 ? 4 : 5);
+                _assertEq(order.length, expected.length);
+                for (uint256 j = 0; j < order.length; ++j) require(order[j] == expected[j]);
+            }
+        }
+    }
+
+    address[] private _names;
+    uint256[] private _weights;
+
+    function _drawn(uint128 cap, bytes32 seed, uint256 serving) private returns (address[] memory order) {
+        order = new address[](serving);
+        uint32 step;
+        for (uint256 pass = 0; pass < 2; ++pass) {
+            delete _names;
+            delete _weights;
+            for (uint256 i = 0; i < serving; ++i) {
+                uint256 weight = _entries[i].stakeNano > cap ? cap : _entries[i].stakeNano;
+                if ((weight == 0) != (pass == 1)) continue;
+                _names.push(_entries[i].provider);
+                _weights.push(pass == 1 ? 1 : weight);
+            }
+            while (_names.length != 0) {
+                order[step] = _taken(seed, step);
+                step += 1;
+            }
+        }
+    }
+
+    function _taken(bytes32 seed, uint32 step) private returns (address name) {
+        uint256 total;
+        for (uint256 i = 0; i < _weights.length; ++i) total += _weights[i];
+        uint256 point = uint256(Hashes.hmac(seed, abi.encodePacked(step))) % total;
+        uint256 next;
+        for (uint256 below = _weights[0]; point >= below; below += _weights[next]) ++next;
+        name = _names[next];
+        for (uint256 i = next; i + 1 < _names.length; ++i) (_names[i], _weights[i]) = (_names[i + 1], _weights[i + 1]);
+        _names.pop();
+        _weights.pop();
+    }
+
+    /// The canonical JSON of SPEC.md §8, written out.
+    function test_snapshotHash_isOfTheWrittenText() public view {
+        SnapshotEntry[] memory entries = new SnapshotEntry[](2);
+        entries[0] = SnapshotEntry(address(0xAB), new bytes32[](2), ',"operator":"o"', 7);
+        entries[0].modelDigests[1] = bytes32(uint256(0x0F));
+        entries[1] = SnapshotEntry(address(1), new bytes32[](0), "", 10);
+        bytes memory text = '{"capNano":"5","entries":[{"address":"0x00000000000000000000000000000000000000ab","modelDigests":["0x0000000000000000000000000000000000000000000000000000000000000000","0x000000000000000000000000000000000000000000000000000000000000000f"],"operator":"o","stakeNano":"7"},{"address":"0x0000000000000000000000000000000000000001","modelDigests":[],"stakeNano":"10"}]}';
+        require(drawEvidence.snapshotHash(5, entries) == sha256(abi.encodePacked("assay/snapshot/1", bytes1(0), text)));
+    }
+
     function test_proveFalseDraw_otherOrder_convicts() public {
         Draw memory draw = _draw();
         draw.orderHash = "another order";

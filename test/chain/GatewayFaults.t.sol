@@ -133,6 +133,14 @@ contract GatewayFaultsTest is Base {
         _assertEq(registry.accountOf(gateway).convictedAt, START);
     }
 
+    /// An entry is more than its end.
+    function test_proveNotLogged_endOfAnEntryAlone_convicts() public {
+        bytes memory end =
+            ',"statementHash":"0x1111111111111111111111111111111111111111111111111111111111111111","type":"answer"}';
+        _notLogged(_seal(_ones()), end, ORIGIN, 0);
+        _assertEq(registry.accountOf(gateway).convictedAt, START);
+    }
+
     function test_proveNotLogged_loggedAsAttested_reverts() public {
         _notLogged(_seal(_ones()), bytes(ENTRY), ORIGIN, NotProven.selector);
     }

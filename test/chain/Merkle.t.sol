@@ -30,6 +30,9 @@ contract MerkleTest {
         require(!_harness.verifyInclusion(_leaf(i + 100), uint64(i), uint64(size), path, root));
         require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), path, ~root));
         require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), _longer(path), root));
+        // A path that goes on above the root of the tree that is named.
+        require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), _longer(path), _node(0, root)));
+        require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), _longer(path), _node(root, 0)));
         if (path.length == 0) return;
         require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), _shorter(path), root));
         for (uint256 j = 0; j < path.length; ++j) {
@@ -74,6 +77,8 @@ contract MerkleTest {
         require(!_harness.verifyConsistency(older, ~before, size, root, path));
         require(!_harness.verifyConsistency(older, before, size, ~root, path));
         require(!_harness.verifyConsistency(older, before, size, root, _longer(path)));
+        require(!_harness.verifyConsistency(older, _node(0, before), size, _node(0, root), _longer(path)));
+        require(!_harness.verifyConsistency(older, before, size, _node(root, 0), _longer(path)));
         if (path.length == 0) return;
         require(!_harness.verifyConsistency(older, before, size, root, _shorter(path)));
         require(!_harness.verifyConsistency(older, before, size, root, new bytes32[](0)));

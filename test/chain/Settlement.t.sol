@@ -316,8 +316,10 @@ contract SettlementTest is SettlementBase {
         settlement.disableRoot(gateway, none);
         _post(_tree(300, 700, 0), 1_000, 9);
         vm.warp(START + ACTIVATION - 1);
-        // A slasher may too.
-        _disable(address(rulings));
+        // A slasher may too; there is no root before it, whatever is said of one.
+        EarningsRoot memory lied = EarningsRoot("r", 1, 7, 7, "log");
+        vm.prank(address(rulings));
+        settlement.disableRoot(gateway, lied);
         _assertEq(settlement.poolOf(gateway).committed, 0);
         _assertEq(settlement.poolOf(gateway).logSize, 0);
         _assertEq(settlement.poolOf(gateway).rootCount, 0);
@@ -420,10 +422,5 @@ contract SettlementTest is SettlementBase {
     function _claimFails(address payee, EarningsProof memory proof, bytes4 why) private {
         vm.expectRevert(why);
         settlement.claim(gateway, payee, proof);
-    }
-
-    function _disable(address sender) private {
-        vm.prank(sender);
-        settlement.disableRoot(gateway, none);
     }
 }

@@ -182,6 +182,38 @@ contract TokensTest is SettlementBase {
         require(!token.reentered());
     }
 
+    /// Bonds: money that comes in while other money comes in is refused, and a bond goes out once.
+    function test_openCase_reentered_reverts() public {
+        token.mint(address(token), BOND);
+        vm.prank(address(token));
+        token.approve(address(rulings), BOND);
+        bytes memory other =
+            abi.encodeCall(rulings.openCase, (_provider(1), "d", "b", JudgedFault.WrongOutput));
+        token.attack(address(rulings), other);
+        vm.prank(stranger);
+        vm.expectRevert(TokenTookFee.selector);
+        rulings.openCase(_provider(0), "d", "b", JudgedFault.WrongOutput);
+        _assertEq(token.balanceOf(address(rulings)), 0);
+        _assertEq(registry.accountOf(_provider(0)).frozen + registry.accountOf(_provider(1)).frozen, 0);
+    }
+
+    function test_withdrawBond_reentered_paysOnce() public {
+        token.mint(address(token), BOND);
+        vm.startPrank(address(token));
+        token.approve(address(rulings), BOND);
+        bytes32 caseId = rulings.openCase(_provider(0), "d", "b", JudgedFault.WrongOutput);
+        vm.stopPrank();
+        _openCase(1);
+        _later(3 days);
+        rulings.finalize(caseId, _division(address(0), 0, address(0)));
+        token.attack(address(rulings), abi.encodeCall(rulings.withdrawBond, (address(token), address(token))));
+        vm.prank(address(token));
+        rulings.withdrawBond(address(token), address(0xD0));
+        require(!token.reentered());
+        _assertEq(token.balanceOf(address(0xD0)), BOND);
+        _assertEq(token.balanceOf(address(rulings)), BOND);
+    }
+
     function convict() external {
         _equivocation(0, 0);
     }

@@ -90,6 +90,20 @@ test('what would be reverted fails without a nonce, but waits while something th
   expect(await w.chain.noncesUsed(null)).toBe(1);
 });
 
+test('what was refused before it had a nonce may be entered again, and happens once it can', async () => {
+  const w = world();
+  await enter(w.store, 'a');
+  w.chain.reverts = () => true;
+  await outbox(w).step();
+  expect(await stateOf(w.store, 'a')).toBe('failed');
+  expect(await enter(w.store, 'a')).toBe(true);
+  w.chain.reverts = () => false;
+  await rest(w);
+  expect(await stateOf(w.store, 'a')).toBe('confirmed');
+  expect(await enter(w.store, 'a')).toBe(false);
+  expect(w.chain.effects).toHaveLength(1);
+});
+
 test('a call that is reverted in its block has failed once that is final, and holds nothing up', async () => {
   const w = world();
   const bad: Hex = `0x${Buffer.from('bad').toString('hex')}`;

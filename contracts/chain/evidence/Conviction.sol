@@ -52,7 +52,7 @@ abstract contract Conviction is AssayDomain {
             announcedAt = announced[keccak256(abi.encode(evidence, msg.sender, salt))];
             if (announcedAt == 0) revert NotAnnounced();
         }
-        address account = registry.convict(key, msg.sender, announcedAt == 0 ? type(uint48).max : announcedAt);
+        address account = registry.convict(key, msg.sender, announcedAt);
         emit Proven(fault, account, key, evidence);
     }
 }

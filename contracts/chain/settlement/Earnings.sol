@@ -108,7 +108,7 @@ abstract contract Earnings is SettlementState {
         if (_now() >= _roots[gateway][index].activeAt) revert TooLate();
         delete _roots[gateway][index];
         pool.rootCount = index;
-        if (index != 0 && _roots[gateway][index - 1].id != _idOf(previous)) revert RootNotActive();
+        if (index != 0 && _roots[gateway][index - 1].id != _idOfCall(previous)) revert RootNotActive();
         pool.committed = index == 0 ? 0 : previous.total;
         pool.logSize = index == 0 ? 0 : previous.logSize;
         emit RootDisabled(gateway, index);
@@ -116,9 +116,10 @@ abstract contract Earnings is SettlementState {
 
     /// @notice Pays a payee all that the latest active root adds to what it has claimed; to whoever controls the payee.
     function claim(address gateway, address payee, EarningsProof calldata proof) external nonReentrant {
-        Root storage root = _roots[gateway][proof.rootIndex];
-        if (root.id != _idOf(proof.earnings) || !_isActive(root)) revert RootNotActive();
-        if (_isActive(_roots[gateway][proof.rootIndex + 1])) revert RootNotActive();
+        (bytes26 id, uint48 activeAt) = _rootAt(gateway, proof.rootIndex);
+        if (id != _idOfCall(proof.earnings) || !_isActive(activeAt)) revert RootNotActive();
+        (, activeAt) = _rootAt(gateway, proof.rootIndex + 1);
+        if (_isActive(activeAt)) revert RootNotActive();
         if (!_isUnder(payee, proof)) revert NotInTree();
         uint128 amount = _claimRest(gateway, payee, proof.cumulative, proof.earnings.total);
         _pay(registry.controllerOf(payee), amount);
@@ -164,7 +165,27 @@ abstract contract Earnings is SettlementState {
         return bytes26(keccak256(abi.encode(earnings)));
     }
 
-    function _isActive(Root storage root) private view returns (bool) {
-        return root.activeAt != 0 && _now() >= root.activeAt;
+    /// @dev The same of what stands in calldata, as it lies there. SAFETY: a word with dirty upper bits hashes to what nobody
+    /// posted.
+    function _idOfCall(EarningsRoot calldata earnings) private pure returns (bytes26 id) {
+        bytes32 hash;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, earnings, 160)
+            hash := keccak256(free, 160)
+        }
+        // The first 26 bytes are the id (`Root`).
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return bytes26(hash);
+    }
+
+    /// @dev One read for both.
+    function _rootAt(address gateway, uint64 index) private view returns (bytes26, uint48) {
+        Root memory root = _roots[gateway][index];
+        return (root.id, root.activeAt);
+    }
+
+    function _isActive(uint48 activeAt) private view returns (bool) {
+        return activeAt != 0 && _now() >= activeAt;
     }
 }

@@ -3,15 +3,55 @@ import type { Mutant } from './operators.ts';
 
 interface Equivalent {
   readonly file: string;
+  /** Where the same text stands in several functions. */
+  readonly fn?: string;
   readonly before: string;
   readonly after: string;
   readonly reason: string;
 }
 
-const EQUIVALENT: readonly Equivalent[] = [];
+const SAME_AT_EQUALITY = 'Where both are equal, both branches give the same amount.';
+const ONLY_AN_EVENT = 'Nothing is added or changed; an event more is all.';
+
+const EQUIVALENT: readonly Equivalent[] = [
+  ...[
+    ['registry/Accounts.sol', 'entry.amount < free', 'entry.amount <= free'],
+    ['registry/Accounts.sol', 'bond > held.frozen', 'bond >= held.frozen'],
+    ['StakeRegistry.sol', 'amount > bond', 'amount >= bond'],
+    ['StakeRegistry.sol', 'amount < held.active', 'amount <= held.active'],
+    ['StakeRegistry.sol', 'left < entry.amount', 'left <= entry.amount'],
+    ['StakeRegistry.sol', 'refund < left', 'refund <= left'],
+    ['StakeRegistry.sol', 'rewards > left', 'rewards >= left'],
+    ['DrawEvidence.sol', 'entries[i].stakeNano < capNano', 'entries[i].stakeNano <= capNano'],
+    ['evidence/ProviderFaults.sol', 'a < b', 'a <= b'],
+  ].map(([file, before, after]) => ({ file: file!, before: before!, after: after!, reason: SAME_AT_EQUALITY })),
+  { file: 'registry/RegistryState.sol', fn: '_credit', before: 'amount == 0', after: 'false', reason: ONLY_AN_EVENT },
+  { file: 'settlement/Escrow.sol', before: 'channel.exitAt != 0', after: 'true', reason: ONLY_AN_EVENT },
+  {
+    file: 'rulings/RefereeSets.sol',
+    before: 'count == 0 || count > MEMBERS_MAX',
+    after: 'count > MEMBERS_MAX',
+    reason:
+      'A set of nobody fails the majority as well: twice any threshold is above 0 only if the threshold is above the count.',
+  },
+  {
+    file: 'lib/AssayDomain.sol',
+    before: 'block.chainid == _chainId ? _separator : _build()',
+    after: '_build()',
+    reason: 'The stored separator saves gas; building it gives the same.',
+  },
+  {
+    file: 'lib/LogMerkle.sol',
+    before: 'node & 1 == 0 && node != 0',
+    after: 'node & 1 == 0',
+    reason: 'The loop is entered with node = last, and last is not 0 there: a bit that is set ends it.',
+  },
+];
 
 /** Why nothing can notice a mutant, or null where something should. */
-export function reasonFor({ file, before, after }: Mutant): string | null {
-  const found = EQUIVALENT.find((one) => file.endsWith(one.file) && one.before === before && one.after === after);
+export function reasonFor({ file, fn, before, after }: Mutant): string | null {
+  const found = EQUIVALENT.find(
+    (one) => file.endsWith(one.file) && (one.fn ?? fn) === fn && one.before === before && one.after === after,
+  );
   return found?.reason ?? null;
 }

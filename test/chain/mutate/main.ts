@@ -1,11 +1,14 @@
 /**
  * `npm run mutate:contracts`: breaks the contracts in every way of operators.ts, one at a time, and counts how many the forge tests notice.
  * Results are kept in a temporary folder by mutant, so that a run that was stopped goes on where it was, and a changed function alone is tried anew.
+ * Mutants come in an order drawn by the seed, so that a run that was stopped is a fair sample.
  *
  *   --only=TEXT   mutants whose file holds TEXT
  *   --sample=N    N of them, the same for the same --seed (1)
  *   --fresh       forget earlier results
- *   --survivors   try only those that survived before
+ *   --survivors   try again those that survived before
+ *   --lives       let survivors go through the random lives of Invariants.t.sol too: half a minute each
+ *   --report      tries nothing, and says what is known
  *   --record=FILE writes the record
  */
 import { createHash } from 'node:crypto';
@@ -23,11 +26,23 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const FOLDER = path.join(os.tmpdir(), 'assay-mutants');
 const RESULTS = path.join(FOLDER, 'results.json');
 
-/** Quick: everything but random lives and gas. Slow, for those that survive: random lives too. */
-const QUICK = ['--no-match-contract', 'InvariantsTest|GasTest'];
-const QUICK_ENV = { FOUNDRY_FUZZ_RUNS: '16' };
-const SLOW = ['--match-contract', 'InvariantsTest'];
-const SLOW_ENV = { FOUNDRY_INVARIANT_RUNS: '16', FOUNDRY_INVARIANT_DEPTH: '128' };
+/** What is asked first about a file's mutants: the tests that are about it. The demo's token is no part of what is deployed. */
+const FIRST: readonly (readonly [file: RegExp, contracts: string])[] = [
+  [/DrawEvidence/, 'DrawsTest'],
+  [/rulings/i, 'RulingsTest'],
+  [/settlement/i, 'SettlementTest'],
+  [/StakeRegistry/, 'SlashingTest'],
+  [/registry/, 'RegistryTest'],
+  [/Demands/, 'DemandsTest'],
+  [/GatewayFaults/, 'GatewayFaultsTest'],
+  [/LogMerkle/, 'MerkleTest'],
+  [/Hashes/, 'HashesTest'],
+  [/./, 'EvidenceTest'],
+];
+/** Gas is no behaviour, and random lives are for what is left. */
+const NEVER = 'InvariantsTest|GasTest';
+const QUICK = { FOUNDRY_FUZZ_RUNS: '16' };
+const LIVES = { FOUNDRY_INVARIANT_RUNS: '16', FOUNDRY_INVARIANT_DEPTH: '128' };
 
 interface Numbered {
   readonly number: number;
@@ -42,10 +57,13 @@ function main(): void {
       seed: { type: 'string', default: '1' },
       fresh: { type: 'boolean', default: false },
       survivors: { type: 'boolean', default: false },
+      lives: { type: 'boolean', default: false },
+      report: { type: 'boolean', default: false },
       record: { type: 'string' },
     },
   });
-  const sources = parseSources(ROOT, solidityFiles(ROOT, 'contracts/chain'));
+  const files = solidityFiles(ROOT, 'contracts/chain').filter((file) => !file.includes('/demo/'));
+  const sources = parseSources(ROOT, files);
   const all = sources.flatMap(mutantsOf).map((mutant, at): Numbered => ({ number: at + 1, mutant }));
   mkdirSync(FOLDER, { recursive: true });
   const verdicts = values.fresh ? new Map<string, Verdict>() : readVerdicts();
@@ -59,7 +77,7 @@ function main(): void {
     return values.survivors ? known === 'survived' : known === undefined;
   });
   console.log(`${all.length} mutants, ${chosen.length} chosen, ${open.length} to try`);
-  if (open.length > 0) tryAll(built(all), open, verdicts);
+  if (open.length > 0 && !values.report) tryAll(built(all), open, verdicts, values.lives);
   const record = recordOf(
     ROOT,
     chosen.map(({ mutant }) => mutant),
@@ -76,18 +94,15 @@ function built(all: readonly Numbered[]): Project {
   const project = writeProject(ROOT, FOLDER, all);
   const { passed, text } = project.build();
   if (!passed) throw new Error(text);
-  const whole = project.test(0, QUICK, QUICK_ENV);
+  const whole = project.test(0, ['--no-match-contract', NEVER], QUICK);
   if (!whole.passed) throw new Error(`the tests fail without any mutant\n${whole.text}`);
   return project;
 }
 
-function tryAll(project: Project, open: readonly Numbered[], verdicts: Map<string, Verdict>): void {
+function tryAll(project: Project, open: readonly Numbered[], verdicts: Map<string, Verdict>, lives: boolean): void {
   const started = performance.now();
   open.forEach(({ number, mutant }, at) => {
-    let verdict: Verdict = 'caught';
-    if (project.test(number, QUICK, QUICK_ENV).passed) {
-      verdict = project.test(number, SLOW, SLOW_ENV).passed ? 'survived' : 'caught late';
-    }
+    const verdict = verdictOf(project, number, mutant, lives);
     verdicts.set(mutant.id, verdict);
     writeFileSync(RESULTS, JSON.stringify([...verdicts]));
     const seconds = ((performance.now() - started) / 1_000).toFixed(0);
@@ -98,13 +113,21 @@ function tryAll(project: Project, open: readonly Numbered[], verdicts: Map<strin
   });
 }
 
+function verdictOf(project: Project, number: number, { file }: Mutant, lives: boolean): Verdict {
+  const first = FIRST.find(([pattern]) => pattern.test(file))![1];
+  if (!project.test(number, ['--match-contract', `^(${first})$`], QUICK).passed) return 'caught';
+  if (!project.test(number, ['--no-match-contract', `${first}|${NEVER}`], QUICK).passed) return 'caught';
+  return lives && !project.test(number, ['--match-contract', 'InvariantsTest'], LIVES).passed
+    ? 'caught late'
+    : 'survived';
+}
+
 function readVerdicts(): Map<string, Verdict> {
   return new Map(existsSync(RESULTS) ? (JSON.parse(readFileSync(RESULTS, 'utf8')) as [string, Verdict][]) : []);
 }
 
 /** The first `count` in the order of a hash of seed and mutant. */
 function sample(from: readonly Numbered[], count: number, seed: string): readonly Numbered[] {
-  if (count >= from.length) return from;
   const rank = ({ mutant }: Numbered): string => createHash('sha256').update(`${seed}\0${mutant.id}`).digest('hex');
   const ranked = from.map((one) => ({ one, rank: rank(one) })).sort((a, b) => (a.rank < b.rank ? -1 : 1));
   return ranked.slice(0, count).map(({ one }) => one);

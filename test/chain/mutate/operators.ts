@@ -12,6 +12,8 @@ export interface Mutant {
   /** Of file, function, operator and change: the same as long as the function's text is. */
   readonly id: string;
   readonly file: string;
+  /** Name of the function, or what kind of function it is. */
+  readonly fn: string;
   readonly line: number;
   readonly operator: string;
   readonly shape: Shape;
@@ -44,7 +46,7 @@ const SUMS: Readonly<Record<string, string>> = {
 };
 const ASSIGNED: Readonly<Record<string, string>> = { '+=': '-=', '-=': '+=', '>>=': '<<=', '<<=': '>>=', '|=': '&=' };
 
-type Found = Omit<Mutant, 'id' | 'file' | 'line'>;
+type Found = Omit<Mutant, 'id' | 'file' | 'fn' | 'line'>;
 
 /** All mutants of one file, in the order of their places. */
 export function mutantsOf(source: Source): Mutant[] {
@@ -57,7 +59,8 @@ export function mutantsOf(source: Source): Mutant[] {
     for (const one of found) {
       const key = [source.file, text, one.operator, one.start - from, one.end - from, one.after].join('\0');
       const id = createHash('sha256').update(key).digest('hex').slice(0, 16);
-      mutants.push({ ...one, id, file: source.file, line: lineOf(source.bytes, one.start) });
+      const fn = String(body['name'] || body['kind']);
+      mutants.push({ ...one, id, file: source.file, fn, line: lineOf(source.bytes, one.start) });
     }
   }
   return mutants.sort((a, b) => a.start - b.start || b.end - a.end);
@@ -121,6 +124,8 @@ const RULES: Readonly<Record<string, Rule>> = {
     if (isLoopStep) return;
     const inner = node['expression'] as Node;
     const operator = String(inner['operator']);
+    // A storage pointer without a value does not compile.
+    if (typeOf(inner).includes('storage pointer')) return;
     found.push(statement(node, bytes, inner.nodeType === 'FunctionCall' ? 'call' : 'assignment', 'dropped', ''));
     if (inner.nodeType !== 'Assignment' || !(operator in ASSIGNED)) return;
     const [left, right] = ['leftHandSide', 'rightHandSide'].map((side) => textOf(bytes, inner[side] as Node));
@@ -134,8 +139,11 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 /** Of literals alone: the compiler computes it. */
 function isConstant(node: Node): boolean {
-  const { typeString } = node['typeDescriptions'] as { typeString: string };
-  return typeString.startsWith('int_const') || typeString.startsWith('rational_const');
+  return typeOf(node).startsWith('int_const') || typeOf(node).startsWith('rational_const');
+}
+
+function typeOf(node: Node): string {
+  return (node['typeDescriptions'] as { typeString?: string } | undefined)?.typeString ?? '';
 }
 
 function change(node: Node, bytes: Buffer, operator: string, shape: Shape, after: string): Found {

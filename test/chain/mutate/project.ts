@@ -8,7 +8,7 @@ import type { Mutant } from './operators.ts';
 import { asView, LIBRARY_PATCHES, mutantSchema } from './schema.ts';
 
 /** A test run that goes on for longer hangs in a loop that the mutant made endless. */
-const RUN_MS_MAX = 180_000;
+const RUN_MS_MAX = 900_000;
 const BUILD_MS_MAX = 1_800_000;
 
 export interface Outcome {
@@ -71,7 +71,7 @@ function settings(root: string): string {
     .replace('remappings = ["@openzeppelin/=node_modules/@openzeppelin/"]', 'remappings = ["@openzeppelin/=lib/"]')
     .replace('libs = ["node_modules"]', 'libs = ["lib"]')
     .replace('"./test/chain/solc.cjs"', '"./solc.sh"')
-    .replace('dynamic_test_linking = true\n', 'code_size_limit = 1000000\ngas_limit = 2000000000\n')
+    .replace('dynamic_test_linking = true\n', 'code_size_limit = 1000000\ngas_limit = 1000000000\n')
     .replace('deny = "warnings"\n', '');
 }
 
@@ -85,7 +85,7 @@ function shim(root: string): string {
 
 function forgeIn(folder: string): Pick<Project, 'build' | 'test'> {
   const forge = (args: readonly string[], timeout: number, env: Readonly<Record<string, string>> = {}): Outcome => {
-    const { status, stdout, stderr } = spawnSync(foundryBinary('forge'), [...args, '--root', folder], {
+    const { status, signal, stdout, stderr } = spawnSync(foundryBinary('forge'), [...args, '--root', folder], {
       cwd: folder,
       encoding: 'utf8',
       timeout,
@@ -93,6 +93,8 @@ function forgeIn(folder: string): Pick<Project, 'build' | 'test'> {
       maxBuffer: 2 ** 28,
       env: { ...process.env, ...env },
     });
+    // A run that was ended from outside says nothing about the mutant.
+    if (status === null && signal !== 'SIGKILL') throw new Error(`forge ended by ${signal}`);
     return { passed: status === 0, text: `${stdout ?? ''}${stderr ?? ''}`.slice(-20_000) };
   };
   return {
@@ -102,9 +104,13 @@ function forgeIn(folder: string): Pick<Project, 'build' | 'test'> {
     },
     test: (mutant, args, env) =>
       forge(
-        ['test', '--fail-fast', '--fuzz-seed', '1', '--block-prevrandao', String(mutant), ...args],
+        ['test', '--fail-fast', '--fuzz-seed', '1', '--block-prevrandao', prevrandao(mutant), ...args],
         RUN_MS_MAX,
         env,
       ),
   };
+}
+
+function prevrandao(mutant: number): string {
+  return `0x${mutant.toString(16).padStart(64, '0')}`;
 }
