@@ -16,6 +16,7 @@ import { KeyAnnouncer } from './committee/key-announcer.ts';
 import { Registry } from './committee/registry.ts';
 import { ScorerRecords } from './committee/scorer-records.ts';
 import { DisputeDesk } from './dispute/desk.ts';
+import { EvidenceDesk } from './evidence/evidence-desk.ts';
 import type { GatewayDeps } from './gateway-deps.ts';
 import type { GatewayApp } from './http/context.ts';
 import { keyLookup } from './key-lookup.ts';
@@ -47,6 +48,7 @@ export class Gateway {
   readonly epochs: EpochKeeper;
   readonly logKeeper: LogKeeper;
   readonly desk: DisputeDesk;
+  readonly evidence: EvidenceDesk;
   readonly breakers: Breakers;
   readonly signingKeys: SigningKeys;
   readonly exclusions: Exclusions;
@@ -94,6 +96,18 @@ export class Gateway {
     this.#announcer = new KeyAnnouncer({ fetch: deps.fetch, clock, domain, timeoutMs: limits.manifestTimeoutMs });
     this.exclusions = new Exclusions({ store, registry: this.registry, log: this.logKeeper, clock });
     this.scorers = new ScorerRecords({ ...deps, log: this.logKeeper, lines: deps.log, exclusions: this.exclusions });
+    this.evidence = new EvidenceDesk({
+      store,
+      registry: this.registry,
+      exclusions: this.exclusions,
+      log: this.logKeeper,
+      clock,
+      domain,
+      onStage: (operator, stage) => {
+        this.epochs.renew();
+        deps.log.warn('evidence_stage', { code: stage, operator });
+      },
+    });
     this.#receipts = new ReceiptDesk({ store, keys, domain, log: this.logKeeper, epochs: this.epochs });
     this.chain = deps.chain === undefined ? null : this.#onChain(deps, deps.chain);
     this.desk = new DisputeDesk({
@@ -139,6 +153,7 @@ export class Gateway {
       receipts: this.#receipts,
       desk: this.desk,
       scorers: this.scorers,
+      evidence: this.evidence,
       scoreTimeoutMs: limits.scoreTimeoutMs,
       pipeline: limits,
       background,
@@ -191,6 +206,7 @@ export class Gateway {
       epochs: this.epochs,
       logKeeper: this.logKeeper,
       desk: this.desk,
+      evidence: this.evidence,
       signingKeys: this.signingKeys,
       exclusions: this.exclusions,
       announcer: this.#announcer,
@@ -213,6 +229,7 @@ export class Gateway {
     await this.policyDefault.start();
     await this.registry.load();
     await this.scorers.start();
+    await this.evidence.start();
     await this.#receipts.start();
     this.#ready = true;
     this.#keep(this.desk.work(this.#stop.signal));
@@ -244,6 +261,7 @@ export class Gateway {
         continue;
       }
       const { address } = admitted;
+      if (admitted.isNew) await this.evidence.inherit(address);
       await this.#announcer.retell({ address, url }, await this.signingKeys.chain(), this.#stop.signal);
       await store.withTx((tx) =>
         depositOnce(tx, `genesis:stake:${address}`, stakeAccount(address), genesis.stakeNano, clock.nowMs()),

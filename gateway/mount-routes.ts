@@ -18,6 +18,7 @@ import type { Exclusions } from './committee/exclusions.ts';
 import type { KeyAnnouncer } from './committee/key-announcer.ts';
 import type { Registry } from './committee/registry.ts';
 import type { DisputeDesk } from './dispute/desk.ts';
+import type { EvidenceDesk } from './evidence/evidence-desk.ts';
 import type { GatewayApp, GatewayMiddleware } from './http/context.ts';
 import { mountEpochKeys } from './http/epoch-keys.ts';
 import { mountPublicRoutes } from './http/public-routes.ts';
@@ -54,6 +55,7 @@ export interface RouteParts {
   readonly epochs: EpochKeeper;
   readonly logKeeper: LogKeeper;
   readonly desk: DisputeDesk;
+  readonly evidence: EvidenceDesk;
   readonly signingKeys: SigningKeys;
   readonly exclusions: Exclusions;
   readonly announcer: KeyAnnouncer;

@@ -77,8 +77,10 @@ export interface EvidenceAccount {
   supporting: number;
   /** In order of first appearance: the parity is the half, so that neither can be chosen or stay empty. */
   readonly operators: string[];
-  /** Product, over a client's responses, of wealth after by wealth before. */
+  /** Product, over a client's responses to prompts of its own, of wealth after by wealth before. */
   readonly clients: Map<string, number>;
+  /** The same over responses to prompts of the gateway. */
+  ownGrowth: number;
   readonly prompts: Set<string>;
   readonly responses: Set<string>;
 }
@@ -92,6 +94,7 @@ export function openAccount(rules: AccountRules = ACCOUNT_RULES): EvidenceAccoun
     supporting: 0,
     operators: [],
     clients: new Map(),
+    ownGrowth: 1,
     prompts: new Set(),
     responses: new Set(),
   };
@@ -111,7 +114,8 @@ export function feed(account: EvidenceAccount, response: CountedResponse): FeedO
   account.all = bet(account.all, factors);
   const growth = wealthOf(account.all) / before;
   if (growth > 1) account.supporting++;
-  account.clients.set(client, (account.clients.get(client) ?? 1) * growth);
+  if (own) account.ownGrowth *= growth;
+  else account.clients.set(client, (account.clients.get(client) ?? 1) * growth);
   if (!account.operators.includes(operator)) account.operators.push(operator);
   const half = account.operators.indexOf(operator) % 2;
   account.halves[half] = bet(account.halves[half]!, factors);
@@ -169,12 +173,12 @@ export interface AccountStanding {
  * @param fleetThreshold least wealth that control across the fleet rejects (`eBhThreshold`); 0 for one account alone
  */
 export function standingOf(account: EvidenceAccount, fleetThreshold = 0): AccountStanding {
-  const { rules, all, halves, own, supporting, clients } = account;
+  const { rules, all, halves, own, ownGrowth, supporting, clients } = account;
   const wealth = wealthOf(all);
   const detector = detectorOf(all);
   const shared = [...clients.values()].reduce(
     (product, factor) => product * Math.min(factor, rules.clientFactorMax),
-    1,
+    ownGrowth,
   );
   const conditions: readonly (readonly [Lack, boolean])[] = [
     ['wealth', wealth >= SLASH_WEALTH],

@@ -8,6 +8,7 @@ import { leafHash } from './merkle.ts';
 import { zAddress, zHash, zText, zTimeMs, zU32 } from './schema.ts';
 import type { Recover } from './signer.ts';
 import { digests } from './typed.ts';
+import { BETS, FACTOR_SCALE } from './wealth.ts';
 
 /** What a trial of a scorer came to; nothing is logged of one that taught nothing. */
 export const TRIAL_OUTCOMES = ['right', 'wrong'] as const;
@@ -16,6 +17,39 @@ export const PPM = 1_000_000;
 const zId = zText(128);
 /** Sizes of logs, as notes carry them. */
 const zU53 = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** Largest factor of one response, in units of 2^-30: 128 (spec-judge.md §7.10). */
+const FACTOR_UNITS_MAX = 128 * FACTOR_SCALE;
+/** Scorers of one response. */
+const CONFIRMATIONS_MAX = 16;
+
+/** One response of an operator's machine, as it was counted in the operator's account of evidence (spec-judge.md §7.10). */
+export const zScoredEntry = z.strictObject({
+  type: z.literal('scored'),
+  operator: zId,
+  modelDigest: zHash,
+  /** The machine that generated it. */
+  provider: zAddress,
+  /** Its job. */
+  responseHash: zHash,
+  /** Clients of the account, numbered as they appear: who they are is nobody's business. */
+  client: zU32,
+  /** Whether the gateway chose the prompt. */
+  own: z.boolean(),
+  /** The drawn scorer first, then those that confirmed it; the digests are what they signed. */
+  scores: z
+    .array(z.strictObject({ operator: zId, scoreHash: zHash }))
+    .min(1)
+    .max(CONFIRMATIONS_MAX),
+  /** Of the calibration by which it was judged. */
+  calibration: zHash,
+  /** In units of 2^-30, in the order of `BETS`. */
+  factors: z.array(z.int().min(0).max(FACTOR_UNITS_MAX)).length(BETS.length),
+  /** Where the account stands after it. */
+  stage: z.enum(['clear', 'quarantine', 'slash']),
+  atMs: zTimeMs,
+});
+export type ScoredEntry = z.output<typeof zScoredEntry>;
 
 /** Entries of the log: ids and hashes only, never content. */
 export const zLogEntry = z.discriminatedUnion('type', [
@@ -66,6 +100,7 @@ export const zLogEntry = z.discriminatedUnion('type', [
     evidenceHash: zHash,
     atMs: zTimeMs,
   }),
+  zScoredEntry,
   z.strictObject({ type: z.literal('overturned'), requestId: zId, disputeId: zHash, atMs: zTimeMs }),
   z.strictObject({
     type: z.literal('key'),

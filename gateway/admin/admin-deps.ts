@@ -7,6 +7,7 @@ import type { EpochKeeper } from '../committee/epochs.ts';
 import type { Exclusions } from '../committee/exclusions.ts';
 import type { KeyAnnouncer } from '../committee/key-announcer.ts';
 import type { Registry } from '../committee/registry.ts';
+import type { EvidenceDesk } from '../evidence/evidence-desk.ts';
 import type { GatewayContext } from '../http/context.ts';
 import type { Log, LogFields } from '../log.ts';
 import type { Store } from '../store/handle.ts';
@@ -17,6 +18,7 @@ export interface AdminDeps {
   readonly registry: Registry;
   readonly epochs: EpochKeeper;
   readonly exclusions: Exclusions;
+  readonly evidence: EvidenceDesk;
   readonly signingKeys: SigningKeys;
   readonly announcer: KeyAnnouncer;
   readonly policy: PolicyDefault;

@@ -3,6 +3,7 @@ import type { GatewayApp } from '../http/context.ts';
 import { requireAdmin } from './admin-auth.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { mountChain } from './chain-admin-routes.ts';
+import { mountEvidence } from './evidence-routes.ts';
 import { mountKeys } from './keys-routes.ts';
 import { mountMoney } from './money-routes.ts';
 import { mountDisputes, mountEpochs, mountPolicy, mountSigningKeys } from './operation-routes.ts';
@@ -20,4 +21,5 @@ export function mountAdmin(app: GatewayApp, adminKey: string, deps: AdminDeps): 
   mountSigningKeys(app, deps);
   mountDisputes(app, deps);
   mountChain(app, deps);
+  mountEvidence(app, deps);
 }

@@ -5,6 +5,7 @@ import { ProtocolError } from '#protocol/errors';
 import type { Address } from '#protocol/hash';
 import type { EpochKeeper } from '../committee/epochs.ts';
 import type { AdmissionProblem, Registry } from '../committee/registry.ts';
+import type { EvidenceDesk } from '../evidence/evidence-desk.ts';
 import { stakeAccount } from '../ledger/accounts.ts';
 import { depositOnce } from '../store/grants.ts';
 import type { Store } from '../store/handle.ts';
@@ -22,6 +23,7 @@ export interface AdmitDeps {
   readonly store: Store;
   readonly registry: Registry;
   readonly epochs: EpochKeeper;
+  readonly evidence: Pick<EvidenceDesk, 'inherit'>;
   readonly clock: Clock;
   readonly stopping: AbortSignal;
 }
@@ -31,13 +33,14 @@ export interface AdmitDeps {
  * @throws {ProtocolError} invalid_request with `param` url
  */
 export async function admitProvider(
-  { store, registry, epochs, clock, stopping }: AdmitDeps,
+  { store, registry, epochs, evidence, clock, stopping }: AdmitDeps,
   order: { url: string; role: 'member' | 'referee'; stakeNano: bigint; expected?: Address },
 ): Promise<Address> {
   const { url, role, stakeNano, expected } = order;
   const admitted = await registry.admit(url, role, stopping, { again: true, ...(expected ? { expected } : {}) });
   if ('problem' in admitted) throw new ProtocolError('invalid_request', PROBLEMS[admitted.problem], { param: 'url' });
-  const { address } = admitted;
+  const { address, isNew } = admitted;
+  if (isNew) await evidence.inherit(address);
   // The same reference as a start's: nobody is given its first stake twice.
   await store.withTx((tx) =>
     depositOnce(tx, `genesis:stake:${address}`, stakeAccount(address), stakeNano, clock.nowMs()),

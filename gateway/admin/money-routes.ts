@@ -1,6 +1,7 @@
 /** `/admin/deposits`, `/admin/withdrawals`, `/admin/books`: money that enters and leaves, and whether the books balance. */
 import { z } from 'zod';
 import { ProtocolError } from '#protocol/errors';
+import type { Address } from '#protocol/hash';
 import type { GatewayApp } from '../http/context.ts';
 import {
   type AccountId,
@@ -15,12 +16,14 @@ import { deposit, withdrawal } from '../ledger/funding.ts';
 import { sameTransfer, type Transfer } from '../ledger/transfer.ts';
 import { leavesPromised } from '../store/chain-promises.ts';
 import type { Tx } from '../store/handle.ts';
+import { isWorking } from '../store/jobs-repo.ts';
 import { apiKeyById } from '../store/keys-repo.ts';
 import { applyTransfer, balanceNano, readBooks, transferById } from '../store/ledger-repo.ts';
 import { providerByAddress } from '../store/providers-repo.ts';
 import { noSuch, parseBody, zAmountNano, zReference } from './admin-body.ts';
 import { type AdminDeps, audit } from './admin-deps.ts';
 
+const WITHDRAWALS = '/admin/withdrawals';
 /** `reserve`, `key:<id>`, `stake:<address>`, `earnings:<address>`. */
 const zAccount = z.string().regex(/^(reserve|key:[A-Za-z0-9_.-]{1,64}|(stake|earnings):0x[0-9a-f]{40})$/);
 const zMove = z.strictObject({
@@ -37,6 +40,7 @@ export function mountMoney(app: GatewayApp, deps: AdminDeps): void {
       // Apart from the references of first stakes and funds, which nobody may use up.
       const transfer = transferOf(`admin:${reference}`, await accountId(deps, account), amountNano);
       const { isNew, balance } = await store.withTx(async (tx) => {
+        if (path === WITHDRAWALS && account.startsWith('stake:')) await requireFreeStake(tx, deps, account);
         const entered = await enter(tx, transfer, clock.nowMs());
         const id = transfer.postings.find((posting) => posting.account !== 'external')!.account;
         return { isNew: entered, balance: await balanceNano(tx, id) };
@@ -47,8 +51,8 @@ export function mountMoney(app: GatewayApp, deps: AdminDeps): void {
     });
   };
   move('/admin/deposits', deposit);
-  // Stake goes out as far as no dispute holds it, the reserve as far as no request counts on it.
-  move('/admin/withdrawals', withdrawal);
+  // Stake goes out as far as no dispute holds it, and not while its owner may still have to answer for what it did; the reserve as far as no request counts on it.
+  move(WITHDRAWALS, withdrawal);
   app.get('/admin/books', async (c) => {
     const books = await store.withTx(readBooks);
     const totals = new Map<string, bigint>();
@@ -79,6 +83,17 @@ async function accountId({ store }: AdminDeps, account: string): Promise<Account
     if ((await providerByAddress(handle, owner as `0x${string}`)) === null) throw noSuch('provider');
     return account.startsWith('stake:') ? stakeAccount(owner) : earningsAccount(owner);
   });
+}
+
+/** @throws {ProtocolError} invalid_request while a request of the provider runs, or evidence is outstanding or speaks against it */
+async function requireFreeStake(tx: Tx, { evidence }: AdminDeps, account: string): Promise<void> {
+  const address = account.slice('stake:'.length) as Address;
+  const provider = await providerByAddress(tx, address);
+  const reason = (await isWorking(tx, address))
+    ? 'requests_running'
+    : provider && (await evidence.stayReason(tx, provider.operator));
+  if (reason === null) return;
+  throw new ProtocolError('invalid_request', `The stake stays where it is: ${reason}.`, { param: 'account' });
 }
 
 /** @returns false where this very movement was entered before */

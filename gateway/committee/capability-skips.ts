@@ -13,6 +13,9 @@ export const SAMPLER_MISSING = 'capability:sampler';
 /** Why a provider that gives no (or too few) log-probabilities gets no request for them. */
 export const LOGPROBS_MISSING = 'capability:logprobs';
 
+/** Reason of a quarantine by an account of evidence (spec-judge.md §7.10). */
+export const EVIDENCE_QUARANTINE = 'quarantine:accumulated-evidence';
+
 /** Why a provider that does not score gets no seat where seats score. */
 export const SCORES_MISSING = 'capability:scores';
 
@@ -29,6 +32,8 @@ export interface Needs {
   readonly sampling: Sampling;
   readonly logprobs: number | null;
   readonly policy: Pick<Policy, 'mode'>;
+  /** Whether the gateway asks for itself: then those in quarantine for accumulated evidence are asked too. */
+  readonly isProbe?: boolean;
 }
 
 export interface CapabilitySkipsDeps {
@@ -55,9 +60,10 @@ export class CapabilitySkips {
 
   /** Providers that are not to be seated for this request; the reasons are in the log when this returns. */
   async of(modelDigest: Hash, needs: Needs): Promise<CandidateSkip[]> {
-    const excluded = this.#deps.registry.excluded().map(({ provider, reason, logIndex }) => {
-      return { provider, reason, logIndex };
-    });
+    const excluded = this.#deps.registry
+      .excluded()
+      .filter(({ reason }) => needs.isProbe !== true || reason !== EVIDENCE_QUARANTINE)
+      .map(({ provider, reason, logIndex }) => ({ provider, reason, logIndex }));
     const named = new Set(excluded.map(({ provider }) => provider));
     const unfit = await this.#logged(this.#unfit(modelDigest, needs));
     return [...excluded, ...unfit.filter(({ provider }) => !named.has(provider))];

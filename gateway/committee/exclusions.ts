@@ -47,6 +47,12 @@ export class Exclusions {
     return this.#exclude(provider, `${QUARANTINE}${reason}`, 'quarantined', evidenceHash, async () => {});
   }
 
+  /** The same inside the caller's transaction; what the registry knows is to be read anew once that is durable. */
+  async quarantineIn(tx: Tx, provider: Address, reason: string, evidenceHash: Hash): Promise<Excluded> {
+    const order = { provider, reason: `${QUARANTINE}${reason}`, status: 'quarantined' as const, evidenceHash };
+    return this.#excludeIn(tx, order, async () => {});
+  }
+
   /** Removes a provider until an operator admits it again; what it earned and staked stays its own. */
   async remove(provider: Address): Promise<Excluded> {
     return this.#exclude(provider, REMOVED, 'left', null, (tx, url) => dropAdmission(tx, url));
@@ -83,24 +89,37 @@ export class Exclusions {
     evidence: Hash | null,
     also: (tx: Tx, url: string) => Promise<void>,
   ): Promise<Excluded> {
-    const { store, log, clock, registry } = this.#deps;
-    const atMs = clock.nowMs();
+    const { store, registry } = this.#deps;
     const evidenceHash = evidence ?? registry.manifestHashOf(provider);
-    const done = await store.withTx(async (tx): Promise<Excluded> => {
-      const row = await providerByAddress(tx, provider);
-      if (row === null || evidenceHash === null) return { outcome: 'unknown_provider' };
-      const known = await exclusionOf(tx, provider);
-      if (known !== null && isSame(known, reason)) return { outcome: 'known', logIndex: known.logIndex };
-      const logIndex = await log.append(tx, { type: 'skip', provider, reason, evidenceHash, atMs });
-      await putExclusion(tx, { provider, reason, logIndex, atMs });
-      await setProviderStatus(tx, provider, status, atMs);
-      await also(tx, row.url);
-      return { outcome: 'done', logIndex };
-    });
+    if (evidenceHash === null) return { outcome: 'unknown_provider' };
+    const order = { provider, reason, status, evidenceHash };
+    const done = await store.withTx((tx) => this.#excludeIn(tx, order, also));
     // Only now: what the registry knows, draws act on, and they may cite only what is durable.
     if (done.outcome === 'done') await registry.load();
     return done;
   }
+
+  async #excludeIn(tx: Tx, order: Order, also: (tx: Tx, url: string) => Promise<void>): Promise<Excluded> {
+    const { log, clock } = this.#deps;
+    const { provider, reason, status, evidenceHash } = order;
+    const atMs = clock.nowMs();
+    const row = await providerByAddress(tx, provider);
+    if (row === null) return { outcome: 'unknown_provider' };
+    const known = await exclusionOf(tx, provider);
+    if (known !== null && isSame(known, reason)) return { outcome: 'known', logIndex: known.logIndex };
+    const logIndex = await log.append(tx, { type: 'skip', provider, reason, evidenceHash, atMs });
+    await putExclusion(tx, { provider, reason, logIndex, atMs });
+    await setProviderStatus(tx, provider, status, atMs);
+    await also(tx, row.url);
+    return { outcome: 'done', logIndex };
+  }
+}
+
+interface Order {
+  readonly provider: Address;
+  readonly reason: string;
+  readonly status: 'quarantined' | 'left';
+  readonly evidenceHash: Hash;
 }
 
 /** A second quarantine keeps the first one's entry; a removed provider is not put into quarantine. */

@@ -10,7 +10,7 @@ import { within } from '../round/deadline.ts';
 import type { ProviderClient } from '../round/provider-client.ts';
 import { dropExclusion, type Exclusion, exclusionOf, listExclusions, REMOVED } from '../store/admissions-repo.ts';
 import type { Store } from '../store/handle.ts';
-import { listProviders, type ProviderRow, rejoin, upsertProvider } from '../store/providers-repo.ts';
+import { listProviders, type ProviderRow, providerByAddress, rejoin, upsertProvider } from '../store/providers-repo.ts';
 import type { Breakers } from './breakers.ts';
 import type { ProviderRecord, Seat } from './seat.ts';
 
@@ -51,14 +51,14 @@ export class Registry {
    * Asks the provider at `url` for its manifest and admits it.
    * @param order.again whether one that an operator has removed is taken back
    * @param order.expected the only address to admit
-   * @returns the address, or why not
+   * @returns the address and whether it was never seen before, or why not
    */
   async admit(
     url: string,
     role: 'member' | 'referee',
     signal: AbortSignal,
     order: { readonly again?: boolean; readonly expected?: Address } = {},
-  ): Promise<{ address: Address } | { problem: AdmissionProblem }> {
+  ): Promise<{ address: Address; isNew: boolean } | { problem: AdmissionProblem }> {
     const { client, clock, store, domain, recover } = this.#deps;
     const deadline = clock.nowMs() + this.#deps.manifestTimeoutMs;
     const reply = await within(clock, deadline, signal, (inner) => client.manifest(url, inner)).catch(() => null);
@@ -69,9 +69,10 @@ export class Registry {
     if (manifest.issuedAtMs > clock.nowMs() + MANIFEST_AHEAD_MAX_MS) return { problem: 'wrong_clock' };
     if (manifest.role !== role) return { problem: 'wrong_role' };
     if (order.expected !== undefined && manifest.address !== order.expected) return { problem: 'wrong_address' };
-    const isRemoved = await store.withTx(async (tx) => {
+    const outcome = await store.withTx(async (tx) => {
+      const isNew = (await providerByAddress(tx, manifest.address)) === null;
       const exclusion = await exclusionOf(tx, manifest.address);
-      if (exclusion?.reason === REMOVED && order.again !== true) return true;
+      if (exclusion?.reason === REMOVED && order.again !== true) return null;
       if (exclusion?.reason === REMOVED) await dropExclusion(tx, manifest.address);
       await upsertProvider(tx, {
         address: manifest.address,
@@ -86,11 +87,11 @@ export class Registry {
         updatedAtMs: clock.nowMs(),
       });
       await rejoin(tx, manifest.address);
-      return false;
+      return { isNew };
     });
-    if (isRemoved) return { problem: 'removed' };
+    if (outcome === null) return { problem: 'removed' };
     await this.load();
-    return { address: manifest.address };
+    return { address: manifest.address, ...outcome };
   }
 
   /** Asks providers whose breakers are due for their manifests: who is still gone need not cost a request to find out. */
@@ -143,6 +144,18 @@ export class Registry {
     return [...this.#records.values()]
       .filter((record) => record.role === 'member' && record.status !== 'left')
       .sort((a, b) => (a.address < b.address ? -1 : 1));
+  }
+
+  /** Members of an operator that serve the model, also those in quarantine. */
+  machinesOf(operator: string, modelDigest: Hash): Address[] {
+    return this.members()
+      .filter((record) => record.operator === operator && record.classes.has(modelDigest))
+      .map(({ address }) => address);
+  }
+
+  /** Digests of the models that a provider serves. */
+  modelsOf(address: Address): Hash[] {
+    return [...(this.#records.get(address)?.classes.keys() ?? [])];
   }
 
   /** The seat of a drawn provider, also of one to be passed over; null where it does not serve the model (any more). */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { zContradiction } from '#protocol/contradiction';
 import { tokenEvidenceSchema } from '#protocol/evidence';
 import { fromHex, type Hash, taggedHash, toHex, utf8 } from '#protocol/hash';
+import { zScoredEntry } from '#protocol/log';
 import { TOP_LOGPROBS_MAX } from '#protocol/logprobs';
 import { EVIDENCE_POSITIONS_MAX, ticketToWire, zClaim, zScoreReply, zTicket } from '#protocol/messages';
 import { samplingSchema } from '#protocol/sampling';
@@ -19,6 +20,7 @@ import {
 } from '#protocol/schema';
 import { FAULTS, type Fault } from '#protocol/verdict';
 import { TAGS } from '#protocol/version';
+import { zCountedEvidence } from '../evidence/counted.ts';
 import { firstDivergence } from '../judge/divergence.ts';
 import type { Accusation } from '../round/attempt.ts';
 import type { SealedMember } from '../round/member.ts';
@@ -48,6 +50,14 @@ const zScoreEvidence = z.strictObject({
   reply: zScoreReply,
 });
 export type ScoreEvidence = z.output<typeof zScoreEvidence>;
+
+/** Entries of the log that one account is accused by. */
+const ENTRIES_MAX = 65_536;
+const zAccumulated = z.strictObject({
+  entries: z.array(zScoredEntry).min(1).max(ENTRIES_MAX),
+  kept: z.array(z.strictObject({ responseHash: zHash, evidence: zCountedEvidence })).max(ENTRIES_MAX),
+});
+export type AccumulatedWire = z.input<typeof zAccumulated>;
 
 export const zDisputeBundle = z.strictObject({
   version: z.literal(1),
@@ -91,6 +101,8 @@ export const zDisputeBundle = z.strictObject({
     .array(z.strictObject({ position: zU32, evidence: tokenEvidenceSchema, path: z.array(zHash).max(64) }))
     .max(EVIDENCE_POSITIONS_MAX)
     .nullable(),
+  /** For `model_substitution`: the account since it was opened, with what is still kept of its responses. */
+  accumulated: zAccumulated.nullable().default(null),
   finding: z.strictObject({ reason: zText, count: zU32 }).nullable(),
 });
 export type DisputeBundle = z.output<typeof zDisputeBundle>;
@@ -116,6 +128,7 @@ export function openingBundle(
   accusation: Accusation,
   scores: readonly TakenScore[],
   served: SealedMember | null,
+  accumulated: AccumulatedWire | null = null,
 ): DisputeBundleWire {
   const { member, fault, reason } = accusation;
   const { promptIds, sampling, seed, attempt, model, modelDigest, maxTokens, nonce, chunkSizes, checkpoint } = plan;
@@ -162,6 +175,7 @@ export function openingBundle(
       .slice(0, SCORES_MAX - 1)
       .map(scoreEvidenceOf),
     opened: null,
+    accumulated,
     finding: null,
   };
 }

@@ -1,14 +1,16 @@
 /** What a bundle proves, and so how it is ruled; the offline verifier judges the same bundle by the same rules (spec-judge.md §7.7). Pure. */
-import type { Calibration } from '#protocol/calibration';
+import { type Calibration, pairOf } from '#protocol/calibration';
 import { contradictionProven, faultOf } from '#protocol/contradiction';
 import type { Hash } from '#protocol/hash';
 import { FINISH_KINDS } from '#protocol/typed';
 import type { Fault } from '#protocol/verdict';
+import type { PairBounds } from '../evidence/counted.ts';
 import { tolerancesOf } from '../judge/classes.ts';
 import { type ComparedPosition, convict, selfContradiction } from '../judge/convict.ts';
 import { judgeScore, type ScoreJudgement } from '../judge/score.ts';
 import { impliedFinish, type ShapeRules, shapeProblem } from '../judge/shape.ts';
 import type { Ruling } from '../ledger/dispute-money.ts';
+import { accountFinding } from './accumulated.ts';
 import { bundleProblem, isScoreGenuine, type SignatureCheck } from './authentic.ts';
 import type { DisputeBundle, ScoreEvidence } from './bundle.ts';
 
@@ -26,14 +28,17 @@ export interface Court extends SignatureCheck {
   readonly calibrationOf: (hash: Hash) => Calibration | null;
 }
 
+/** Reason of an accusation by an account of evidence. */
+export const ACCUMULATED = 'accumulated_evidence';
 /** Positions of which evidence is opened: 16 show a wrong model or nothing does; more only cost. */
 const POSITIONS_MAX = 16;
 /** Of these, how many may be those that scorers object to: the rest is spread, so that a scorer cannot choose all. */
 const OBJECTED_MAX = 7;
 
-/** Whether the fault needs scores and opened evidence: signed contradictions and broken orders prove themselves. */
+/** Whether the fault needs scores and opened evidence: signed contradictions, accounts and broken orders prove themselves. */
 export function proofNeeded(fault: Fault, reason: string): boolean {
-  return fault !== 'equivocation' && fault !== 'bad_opening' && !reason.startsWith('shape:');
+  const proveThemselves: readonly Fault[] = ['equivocation', 'bad_opening', 'model_substitution'];
+  return !proveThemselves.includes(fault) && !reason.startsWith('shape:');
 }
 
 /**
@@ -59,6 +64,7 @@ export function findingOf(bundle: DisputeBundle, court: Court): Finding {
   if (bundle.fault === 'equivocation' || bundle.fault === 'bad_opening') {
     return contradictionHolds(bundle, court) ? upheld(bundle.reason, 1) : ABANDONED;
   }
+  if (bundle.fault === 'model_substitution') return substitutionFinding(bundle, court);
   // No other fault can be shown by one response; what names one is a matter of statistics.
   if (bundle.fault !== 'wrong_output' && bundle.fault !== 'bad_evidence') return ABANDONED;
   if (court.text === null) return ABANDONED;
@@ -78,6 +84,18 @@ function upheld(reason: string, count: number): Finding {
 function contradictionHolds({ fault, accused, contradiction }: DisputeBundle, check: SignatureCheck): boolean {
   if (contradiction === null || faultOf(contradiction.kind) !== fault) return false;
   return contradictionProven(contradiction, { provider: accused.provider, jobId: accused.ticket.jobId }, check);
+}
+
+/** Upheld where the account, recomputed, is where a slash is; rejected where it is not; else it cannot be recomputed. */
+function substitutionFinding(bundle: DisputeBundle, court: Court): Finding {
+  const boundsBy = (hash: Hash): PairBounds | null => {
+    const calibration = court.calibrationOf(hash);
+    return calibration && ((generator, scorer) => pairOf(calibration, generator, scorer));
+  };
+  const found = accountFinding(bundle, { ...court, boundsBy });
+  const count = bundle.accumulated?.entries.length ?? 0;
+  if (found === 'slash') return upheld(ACCUMULATED, count);
+  return { ruling: found === 'not_reached' ? 'rejected' : 'abandoned', finding: { reason: `account:${found}`, count } };
 }
 
 /** The rules of form, applied again to what the accused has sealed. */

@@ -33,6 +33,7 @@ export const DAMAGES = {
   dispute_move_wrong: 'a move of a dispute is not the one that was signed and logged',
   budget_wrong: 'the budget of an API key does not count what its requests were quoted and charged',
   signing_key_wrong: 'a signing key of the gateway is not as the log announced it, or not exactly one signs',
+  evidence_wrong: 'accumulated evidence is not what a replay of its entries in the log comes to',
   idempotency_wrong: 'an idempotency key points at a call that is not its own, or has an answer that the call has not',
 } as const;
 

@@ -2,6 +2,7 @@
 import type { FileReport, WholeDatabase } from '../store/whole-database.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { checkDisputes } from './check-disputes.ts';
+import { checkEvidence } from './check-evidence.ts';
 import { checkKeys } from './check-keys.ts';
 import { checkLog, type FsckKeys } from './check-log.ts';
 import { checkMoney } from './check-money.ts';
@@ -22,5 +23,6 @@ export function findDamage(report: FileReport, rows: WholeDatabase, keys: FsckKe
     ...checkWork(rows, keys),
     ...checkAttestations(rows, log, keys),
     ...checkDisputes(rows, log, keys),
+    ...checkEvidence(rows, log),
   ];
 }

@@ -111,31 +111,46 @@ function plainProfile(evidence: TokenEvidence, order: TokenOrder): Profile {
 }
 
 function restrictedProfile(evidence: TokenEvidence, order: TokenOrder, bounds: DifferenceBounds): Profile {
-  const tolerances = tolerancesOf(bounds);
   const scores = scoresOf(evidence, order);
-  const margins = evidence.top
-    .map(([chosen, chosenLogit]) => tokenMargin({ ...evidence, chosen, chosenLogit }, order, tolerances).margin)
-    .sort((a, b) => a - b);
+  const { margins, certain } = listedMargins(evidence, order, bounds, scores);
   const last = scores[scores.length - 1]!;
-  const certain = scores.filter((_, i) => isCertain(evidence, evidence.top[i]![1], order, tolerances));
   const isCut = evidence.keptCount > scores.length;
-  const farthest = Math.max(0, ...certain.map((score) => score - last));
   return {
-    margins,
-    unlistedFrom: isCut ? farthest : Number.POSITIVE_INFINITY,
+    margins: [...margins].sort((a, b) => a - b),
+    unlistedFrom: isCut ? Math.max(0, ...certain.map((score) => score - last)) : Number.POSITIVE_INFINITY,
     nearest: scores.length > 1 ? scores[0]! - scores[1]! : Number.POSITIVE_INFINITY,
     isRestricted: true,
   };
 }
 
-/** Whether a listed token is in every support that an honest machine may have had, whichever token that machine took. */
-function isCertain(evidence: TokenEvidence, logit: number, order: TokenOrder, tolerances: Tolerances): boolean {
-  if (logit < evidence.lastKeptLogit + tolerances.border * LOGIT_SCALE) return false;
-  if (order.sampling.topP === 1) return true;
+/**
+ * The margins (§7.4) that listed tokens would have as claims, without clip, and the scores of those that are in every honest support
+ * whichever token was taken. Whether a token is light enough to be dropped is asked once; the claim only says which may not be.
+ */
+export function listedMargins(
+  evidence: TokenEvidence,
+  order: TokenOrder,
+  bounds: Pick<DifferenceBounds, 'tie' | 'border'>,
+  scores: readonly number[] = scoresOf(evidence, order),
+): { margins: readonly number[]; certain: readonly number[] } {
+  const { top, lastKeptLogit } = evidence;
+  const tolerances = tolerancesOf(bounds);
+  const edge = lastKeptLogit / LOGIT_SCALE + bounds.border;
   // With the highest logit there is as the claimed one, no token is kept for being likelier than the claim.
   const highest = { ...evidence, chosenLogit: LOGIT_Q16_MAX };
   const shift = massShift(evidence, order.sampling, tolerances);
-  return !mayBeDropped(highest, logit, order, tolerances, shift);
+  const counts = top.map(([, logit]) => logit / LOGIT_SCALE >= edge);
+  const isLight = top.map(
+    ([, logit], i) => counts[i]! && order.sampling.topP < 1 && mayBeDropped(highest, logit, order, tolerances, shift),
+  );
+  const margins = top.map(([, claimed], j) => {
+    const against = top.flatMap(([, logit], i) => {
+      const isDropped = isLight[i]! && logit <= claimed + bounds.tie * LOGIT_SCALE;
+      return counts[i]! && !isDropped ? [scores[i]! - scores[j]!] : [];
+    });
+    return Math.max(0, ...against);
+  });
+  return { margins, certain: scores.filter((_, i) => counts[i]! && !isLight[i]!) };
 }
 
 /** Most that min(range, clip) is on average, in logits, wherever the position is. */
@@ -144,7 +159,7 @@ export function areaBound({ near, apart }: DifferenceBounds): number {
 }
 
 /** Margins read `tie` and `border` alone. */
-function tolerancesOf({ tie, border }: DifferenceBounds): Tolerances {
+function tolerancesOf({ tie, border }: Pick<DifferenceBounds, 'tie' | 'border'>): Tolerances {
   return { tie, border, reject: Number.POSITIVE_INFINITY, gross: Number.POSITIVE_INFINITY };
 }
 

@@ -14,6 +14,7 @@ import type { Registry } from '../committee/registry.ts';
 import type { ScorerRecords } from '../committee/scorer-records.ts';
 import type { Seat } from '../committee/seat.ts';
 import type { DisputeDesk } from '../dispute/desk.ts';
+import type { EvidenceDesk } from '../evidence/evidence-desk.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
 import { acceptRequest } from '../store/accept-request.ts';
 import type { Store } from '../store/handle.ts';
@@ -51,6 +52,8 @@ export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress' |
   readonly receipts: ReceiptDesk;
   readonly desk: DisputeDesk;
   readonly scorers: ScorerRecords;
+  /** Accounts of what witnesses have said about whom. */
+  readonly evidence: EvidenceDesk;
   readonly pipeline: PipelineLimits;
   /** Receives work that goes on after the answer: disputes. */
   readonly background: (work: Promise<void>) => void;
@@ -86,7 +89,8 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   const promptTokens = request.prompts.map((ids) => ids.length);
   const offer = offerOf({ ...request, promptTokens }, deps.pipeline.streamChunks);
   // Before any money is held: what fails from there on has a hold to release.
-  const unable = await deps.skips.of(model.digest, request);
+  const isProbe = policy.mode === 'witnessed' && deps.evidence.isOwn(request.keyId);
+  const unable = await deps.skips.of(model.digest, { ...request, isProbe });
   const { snapshot } = await deps.epochs.current();
   refuseUnseatable(deps, snapshot, request, unable);
   const wavesMax = wavesMaxOf(deps, snapshot, { ...request, promptCount: request.prompts.length }, [

@@ -2,7 +2,7 @@
 import { canonicalJson } from '#protocol/canonical';
 import { faultOf } from '#protocol/contradiction';
 import type { ChoiceOutcome } from '../attest/statement.ts';
-import { disputeIdOf, openingBundle } from '../dispute/bundle.ts';
+import { type AccumulatedWire, disputeIdOf, openingBundle } from '../dispute/bundle.ts';
 import { signMove } from '../dispute/moves.ts';
 import { openDispute } from '../store/change-dispute.ts';
 import type { Tx } from '../store/handle.ts';
@@ -82,9 +82,10 @@ export async function openDisputeAbout(
   { plan, scores }: { readonly plan: AttemptPlan; readonly scores: readonly TakenScore[] },
   accusation: Accusation,
   served: SealedMember | null,
+  accumulated: AccumulatedWire | null = null,
 ): Promise<void> {
   const { member, fault, reason } = accusation;
-  const bundle = openingBundle(plan, accusation, scores, served);
+  const bundle = openingBundle(plan, accusation, scores, served, accumulated);
   const body = { provider: member.seat.address, fault, reason };
   const { move, entry } = signMove(deps, bundle.disputeId, 'opened', body, deps.clock.nowMs());
   const opening = await openDispute(tx, {

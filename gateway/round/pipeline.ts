@@ -10,6 +10,7 @@ import { accept, type PipelineDeps, type Running } from './accept.ts';
 import type { AttemptResult } from './attempt.ts';
 import { runChoices } from './choices.ts';
 import { fail, seal, sealedAnswer } from './conclude.ts';
+import { countEvidence } from './count-evidence.ts';
 import { type QuotedRequest, type QuoteFacts, quoteFacts } from './quote.ts';
 import { securityOf } from './security.ts';
 import { tryScorer } from './try-scorer.ts';
@@ -90,6 +91,9 @@ async function end(deps: PipelineDeps, running: Running, tokens: Tokens, error: 
   // Also what is in no list yet: a member that was just being seated.
   running.life.abort(error);
   await fail(deps, running, error);
+  for (const [choice, { plan, attempt }] of running.choices.entries()) {
+    deps.background(countEvidence(deps, { plan, attempt, choice, policy: running.request.policy }));
+  }
 }
 
 /**

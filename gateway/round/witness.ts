@@ -197,7 +197,7 @@ async function accuse(
 }
 
 /** The same order with times of its own; the whole answer is one chunk. */
-function latePlan({ clock, log, pipeline }: PipelineDeps, plan: AttemptPlan): AttemptPlan {
+export function latePlan({ clock, log, pipeline }: PipelineDeps, plan: AttemptPlan): AttemptPlan {
   const nowMs = clock.nowMs();
   return {
     ...plan,

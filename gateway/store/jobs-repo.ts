@@ -1,5 +1,5 @@
 /** Rows of jobs and rounds, and the order in which a job's states may follow one another. */
-import { and, asc, count, desc, eq, getTableColumns, gte, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, getTableColumns, gte, isNull, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
@@ -79,6 +79,18 @@ export async function jobsOfProvider(
     .where(and(eq(jobs.provider, provider), gte(jobs.issuedAtMs, range.sinceMs)))
     .orderBy(desc(jobs.issuedAtMs), asc(jobs.jobId))
     .limit(range.limit);
+}
+
+/** Whether a request that has not ended has a job of the provider. */
+export async function isWorking(handle: Handle, provider: string): Promise<boolean> {
+  const { jobs, requests } = handle.tables;
+  const rows = await handle.db
+    .select({ jobId: jobs.jobId })
+    .from(jobs)
+    .innerJoin(requests, eq(requests.requestId, jobs.requestId))
+    .where(and(eq(jobs.provider, provider), isNull(requests.endedAtMs)))
+    .limit(1);
+  return rows.length > 0;
 }
 
 /** What a provider's jobs of a time brought it, by role and standing. */

@@ -98,6 +98,13 @@ export async function logRange(handle: Handle, start: number, end: number): Prom
     .orderBy(asc(logEntries.logIndex))) as StoredLeaf[];
 }
 
+/** Leaf hash of an entry. @throws {ProtocolError} internal_error where there is none */
+export async function logLeafAt(handle: Handle, logIndex: number): Promise<Hash> {
+  const [leaf] = await logRange(handle, logIndex, logIndex + 1);
+  if (leaf === undefined) throw new ProtocolError('internal_error', 'An entry of the log is missing.');
+  return leaf.leafHash;
+}
+
 /** Hashes of full subtrees, keyed `level/index`. @throws {ProtocolError} internal_error when one is missing */
 export async function logNodes(handle: Handle, places: readonly NodePlace[]): Promise<ReadonlyMap<string, Hash>> {
   const found = new Map<string, Hash>();

@@ -3,6 +3,7 @@ import type { Standing } from '#protocol/verdict';
 import { forgetExpiredAttestations } from './attestations-repo.ts';
 import { failRequest } from './close-request.ts';
 import { disputesOfRequest, forgetExpiredBundles } from './disputes-repo.ts';
+import { forgetExpiredEvidence } from './evidence-repo.ts';
 import type { Tx } from './handle.ts';
 import { payLateWork } from './late-work.ts';
 import { coverOwners } from './ledger-repo.ts';
@@ -48,5 +49,6 @@ export async function recover(tx: Tx, nowMs: number, leaf: (request: RequestRow)
 export async function forgetExpired(tx: Tx, nowMs: number): Promise<void> {
   await forgetExpiredAttestations(tx, nowMs);
   await forgetExpiredBundles(tx, nowMs);
+  await forgetExpiredEvidence(tx, nowMs);
   await dropExpiredIdempotencyKeys(tx, nowMs);
 }

@@ -29,6 +29,8 @@ export interface WholeDatabase {
   readonly attestations: Rows<'attestations'>;
   readonly disputes: Rows<'disputes'>;
   readonly disputeMoves: Rows<'disputeMoves'>;
+  readonly scoredResponses: Rows<'scoredResponses'>;
+  readonly evidenceAccounts: Rows<'evidenceAccounts'>;
   readonly accounts: Rows<'accounts'>;
   readonly transfers: Rows<'transfers'>;
   readonly postings: Rows<'postings'>;
@@ -89,6 +91,8 @@ async function readRows({ db, tables }: Handle): Promise<WholeDatabase> {
       .select()
       .from(disputeMoves)
       .orderBy(asc(disputeMoves.disputeId), asc(disputeMoves.moveIndex)),
+    scoredResponses: await db.select().from(tables.scoredResponses).orderBy(asc(tables.scoredResponses.logIndex)),
+    evidenceAccounts: await db.select().from(tables.evidenceAccounts),
     accounts: await db.select().from(tables.accounts),
     transfers: await db.select().from(tables.transfers),
     postings: await db.select().from(tables.postings),

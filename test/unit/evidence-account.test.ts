@@ -43,15 +43,17 @@ test('an honest provider stays clear', () => {
 });
 
 test('a single client cannot convict, however many near-ties it finds', () => {
-  const standing = standingOf(fed(200, () => ({ client: 'one' })));
+  const standing = standingOf(
+    fed(200, (i) => ({ client: 'one', own: i % 8 === 0, factors: all(i % 8 === 0 ? 1.5 : 4) })),
+  );
   expect(standing.wealth).toBeGreaterThan(1e6);
   expect(standing).toMatchObject({ stage: 'quarantine', lacks: ['clients'] });
 });
 
 test('nine clients are not enough, ten are', () => {
-  const with_ = (clients: number) => standingOf(fed(200, (i) => ({ client: `k${i % clients}` })));
-  expect(with_(9).lacks).toEqual(['clients']);
-  expect(with_(10).stage).toBe('slash');
+  const with_ = (clients: number) => standingOf(fed(400, (i) => ({ client: `k${i % clients}`, own: i === 0 })));
+  expect(with_(9).lacks).toContain('clients');
+  expect(with_(10).lacks).toEqual(['own_prompts']);
 });
 
 test('one operator of scorers cannot convict, however many keys it has', () => {

@@ -157,6 +157,10 @@ const HARMS: readonly (readonly [DamageCode, string])[] = [
   ['signing_key_wrong', 'delete from signing_keys'],
   ['signing_key_wrong', "update signing_keys set activated_at_ms = null where state = 'active'"],
   ['idempotency_wrong', `update idempotency_keys set key_id = 'other' where ${one('idempotency_keys')}`],
+  ['evidence_wrong', `update scored_responses set provider = '0x12' where ${one('scored_responses')}`],
+  ['evidence_wrong', `update evidence_accounts set wealth = '2' where ${one('evidence_accounts')}`],
+  ['evidence_wrong', `delete from evidence_accounts where ${one('evidence_accounts')}`],
+  ['log_orphan', `delete from scored_responses where ${one('scored_responses')}`],
 ];
 
 test('an undamaged database with answers, failures and disputes gives no finding', async () => {

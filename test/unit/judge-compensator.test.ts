@@ -1,9 +1,10 @@
 /** The compensator bounds what honest tokens count for: against generators whose errors are as bad as their calibration lets them be. */
 import { describe, expect, test } from 'vitest';
-import { LOGIT_Q16_MIN, LOGIT_SCALE, type TokenEvidence } from '#protocol/evidence';
-import type { SamplerContext } from '#protocol/sampler';
+import { LOGIT_Q16_MIN, LOGIT_SCALE, MARGIN_CLIP, type TokenEvidence } from '#protocol/evidence';
+import { evidenceFor, type SamplerContext } from '#protocol/sampler';
 import { GREEDY } from '#protocol/sampling';
-import { type DifferenceBounds, expectedMargin, tokenTerm } from '../../gateway/judge/compensator.ts';
+import { tokenMargin } from '../../gateway/judge/border.ts';
+import { type DifferenceBounds, expectedMargin, listedMargins, tokenTerm } from '../../gateway/judge/compensator.ts';
 import { SeededRng } from '../simulation/seeded-rng.ts';
 import {
   blindLogits,
@@ -80,6 +81,23 @@ const order = { sampling: GREEDY, seed: 0n, position: 0 };
 const flat = (steps: DifferenceBounds['near']['survival']): DifferenceBounds => {
   return { tie: 0.25, border: 0.25, nearGap: 0, near: { survival: steps }, apart: { survival: steps } };
 };
+
+test('margins of listed claims are those that the judge would take, under every restriction', () => {
+  const rng = new SeededRng('listed margins');
+  const bounds = boundsOf(FP16_LIKE);
+  const tolerances = { tie: bounds.tie, border: bounds.border, reject: 1, gross: 1 };
+  for (const [, sampling] of SAMPLINGS.filter(([, { topP, topK }]) => topP < 1 || topK > 0)) {
+    for (let position = 0; position < 40; position++) {
+      const context = { sampling, seed: 3n, position, outputCounts: new Map<number, number>() };
+      const evidence = evidenceFor(scorersLogits(rng, 24, rng.pick([1, 4])), context, 0);
+      const { margins } = listedMargins(evidence, context, bounds);
+      const judged = evidence.top.map(
+        ([chosen, chosenLogit]) => tokenMargin({ ...evidence, chosen, chosenLogit }, context, tolerances).margin,
+      );
+      for (const [i, margin] of margins.entries()) expect(Math.min(margin, MARGIN_CLIP)).toBeCloseTo(judged[i]!, 12);
+    }
+  }
+});
 
 describe('by hand', () => {
   const bounds = flat([

@@ -1,7 +1,7 @@
 /** What is published and argued about: the log, checkpoints, attestations and disputes. */
 import type { Columns } from '../columns-sqlite.ts';
 import { atLeastZero, condition, moneyRange, oneOf } from './checks.ts';
-import { DISPUTE_STATES, FAULT_WORDS, RULING_WORDS } from './words.ts';
+import { DISPUTE_STATES, EVIDENCE_STAGES, FAULT_WORDS, RULING_WORDS } from './words.ts';
 import type { WorkTables } from './work.ts';
 
 /** Tables of the log, attestations and disputes. */
@@ -132,5 +132,68 @@ export function recordTables(c: Columns, { requests }: Pick<WorkTables, 'request
     ],
   );
 
-  return { logEntries, logNodes, checkpoints, attestations, disputes, disputeMoves };
+  /** Responses that were counted in an account of evidence, each with its entry of the log. */
+  const scoredResponses = c.table(
+    'scored_responses',
+    {
+      /** Of the generating job. */
+      responseId: c.text('response_id').primaryKey(),
+      requestId: c
+        .text('request_id')
+        .notNull()
+        .references(() => requests.requestId),
+      operator: c.text('operator').notNull(),
+      modelDigest: c.text('model_digest').notNull(),
+      provider: c.text('provider').notNull(),
+      /** The account that paid; the log has a number in its place. */
+      client: c.text('client').notNull(),
+      promptHash: c.text('prompt_hash').notNull(),
+      logIndex: c.int('log_index').notNull(),
+      /** Token ids, signed scores and claim; null once their retention is over. */
+      evidenceJson: c.text('evidence_json'),
+      retainUntilMs: c.int('retain_until_ms').notNull(),
+    },
+    (t) => [
+      c.uniqueIndex('scored_responses_log_index').on(t.logIndex),
+      // The key is what makes a prompt count once.
+      c.uniqueIndex('scored_responses_prompt').on(t.modelDigest, t.operator, t.promptHash),
+      c.index('scored_responses_request').on(t.requestId),
+      c.index('scored_responses_retention').on(t.retainUntilMs),
+      c.check('scored_responses_index', atLeastZero('log_index')),
+    ],
+  );
+
+  /** Where accounts of evidence stand: what a replay of their entries comes to. */
+  const evidenceAccounts = c.table(
+    'evidence_accounts',
+    {
+      modelDigest: c.text('model_digest').notNull(),
+      operator: c.text('operator').notNull(),
+      /** Since the account was opened, or opened anew after a slash. */
+      responses: c.int('responses').notNull(),
+      /** Decimal text that reads back as the same float64. */
+      wealth: c.text('wealth').notNull(),
+      detector: c.text('detector').notNull(),
+      stage: c.text('stage', { enum: EVIDENCE_STAGES }).notNull(),
+      /** Of the last entry. */
+      logIndex: c.int('log_index').notNull(),
+      atMs: c.int('at_ms').notNull(),
+    },
+    (t) => [
+      c.primaryKey({ columns: [t.modelDigest, t.operator] }),
+      c.check('evidence_accounts_stage', oneOf('stage', EVIDENCE_STAGES)),
+      c.check('evidence_accounts_counts', atLeastZero('responses', 'log_index')),
+    ],
+  );
+
+  return {
+    logEntries,
+    logNodes,
+    checkpoints,
+    attestations,
+    disputes,
+    disputeMoves,
+    scoredResponses,
+    evidenceAccounts,
+  };
 }

@@ -20,6 +20,8 @@ export const {
   attestations,
   disputes,
   disputeMoves,
+  scoredResponses,
+  evidenceAccounts,
   accounts,
   transfers,
   postings,

@@ -39,6 +39,7 @@ export const FAULT_WORDS = [
   'contradicting_attestation',
 ] as const;
 export const DISPUTE_STATES = ['opened', 'evidence', 'ruled', 'settled'] as const;
+export const EVIDENCE_STAGES = ['clear', 'quarantine', 'slash'] as const;
 export const RULING_WORDS = ['upheld', 'rejected', 'abandoned'] as const;
 export const ACCOUNT_KINDS = [
   'external',
