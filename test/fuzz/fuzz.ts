@@ -1,4 +1,6 @@
 /** Feeds mutated input to every parser of the wire and counts what becomes of it. */
+
+import { utf8 } from '#protocol/hash';
 import { FastRng } from './fast-rng.ts';
 import { gatewayTargets } from './gateway-targets.ts';
 import { mutated } from './mutate.ts';
@@ -59,7 +61,10 @@ export async function fuzz({ inputs, seed, only, progress }: FuzzOptions): Promi
   const heapMib: number[] = [];
   for (let i = 0; i < inputs && broken.length < BROKEN_MAX; i++) {
     const target = turns[i % turns.length]!;
-    const input = mutated(target.samples, rng);
+    const { accepted, rejected } = counts[target.name]!;
+    // Every sample once as it is: a target must be seen to accept something.
+    const sample = target.samples[accepted + rejected];
+    const input = sample ? utf8(sample.text) : mutated(target.samples, rng);
     const problem = await judge(target, input, counts[target.name]!);
     if (problem !== null) {
       broken.push({ target: target.name, input: i, problem, base64: Buffer.from(input).toString('base64') });

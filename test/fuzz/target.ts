@@ -61,9 +61,11 @@ export async function judgeResponse(response: Response, allowed5xx: readonly str
     return 'accepted';
   }
   const text = await response.text();
-  const code = (JSON.parse(text) as { error?: { code?: unknown } }).error?.code;
-  // OpenAI's own words name the model that there is not; nothing else of a request is repeated.
-  if (code !== 'model_not_found') refuseCanary(text, 'an error response');
+  const { code, param } = (JSON.parse(text) as { error?: { code?: unknown; param?: unknown } }).error ?? {};
+  // OpenAI's own words name the model that there is not. Else the name of a field that there is not, if it looks like one, is all that is
+  // repeated of a request.
+  const said = typeof param === 'string' && /^[\w.]{1,128}$/.test(param) ? text.replaceAll(param, '') : text;
+  if (code !== 'model_not_found') refuseCanary(said, 'an error response');
   if (typeof code !== 'string') throw new Violation(`status ${response.status} without a code`);
   if (response.status >= 500 && !allowed5xx.includes(code)) throw new Violation(`status ${response.status} ${code}`);
   return 'rejected';

@@ -130,7 +130,9 @@ test('close waits for the queued transactions and refuses later ones', async () 
 });
 
 test('a full disk is storage_unavailable, names no parameter, and undoes the transaction', async () => {
-  const store = openStore({ file, fsync: false, pagesMax: 90 });
+  await openStore({ file, fsync: false }).close();
+  const pages = new Database(file, { readonly: true }).pragma('page_count', { simple: true }) as number;
+  const store = openStore({ file, fsync: false, pagesMax: pages + 10 });
   const secret = 'SECRET-LABEL'.repeat(100_000);
   const error = await failureOf(
     store.withTx(async (tx) => {
