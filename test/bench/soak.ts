@@ -52,7 +52,11 @@ export interface SoakResult {
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const folder = mkdtempSync(path.join(tmpdir(), 'assay-soak-'));
   const mixed = options.mixed === true;
-  const network = await startDemo(folder, mixed ? { args: ['--mixed'] } : {});
+  // Trials of scorers are chance, and the reserve pays them: without, every nano that clients pay is found with the providers.
+  const network = await startDemo(folder, {
+    args: mixed ? ['--mixed'] : [],
+    env: { ASSAY_GATEWAY_SCORER_TRIAL_PPM: '0' },
+  });
   // Each demonstration keeps its data apart.
   const dataFolder = mixed ? path.join(folder, 'mixed') : folder;
   try {

@@ -61,7 +61,7 @@ test('the tarball holds what a user needs, and nothing else', () => {
   const wanted = [
     /^dist\/(main|(gateway|provider|contracts\/(protocol|chain))\/[a-z0-9/-]+)\.(js|d\.ts)$/,
     /^contracts\/chain\/abi\/[A-Za-z]+\.json$/,
-    /^provider\/models\/minnow\/dist\/minnow-[15]m\/([a-z_]+\.json|onnx\/model(_[a-z0-9]+)?\.onnx)$/,
+    /^provider\/models\/minnow\/dist\/minnow-[15]m\/([a-z_]+\.json|calibration\/[0-9-]+\.json|onnx\/model(_[a-z0-9]+)?\.onnx)$/,
     /^provider\/models\/minnow\/(MODEL_CARD\.md|LICENSES\/[a-z-]+\.txt)$/,
     /^migrations\/(provider-)?sqlite\/(\d{4}_[a-z0-9_-]+\.sql|meta\/(\d{4}_snapshot|_journal)\.json)$/,
     /^contracts\/protocol\/[A-Za-z-]+\.md$/,

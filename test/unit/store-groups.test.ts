@@ -1,6 +1,8 @@
 /** Group commit: transactions that wait together become durable together, and nobody hears of one before it is (SPEC.md §Money, "Durability"). */
+
 import { copyFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Store, Tx } from '../../gateway/store/handle.ts';
 import { insertApiKey, listApiKeys } from '../../gateway/store/keys-repo.ts';
@@ -165,7 +167,9 @@ test('a member of a group that fails is undone alone', async () => {
 });
 
 test('a disk that fills up within a group undoes those before and leaves those after to the next group', async () => {
-  const store = openStore({ file, pagesMax: 100 });
+  await openStore({ file, fsync: false }).close();
+  const pages = new Database(file, { readonly: true }).pragma('page_count', { simple: true }) as number;
+  const store = openStore({ file, pagesMax: pages + 20 });
   const large = 'x'.repeat(4_000_000);
   const calls = [
     store.withTx((tx) => addKey(tx, 'a')),
