@@ -63,7 +63,7 @@ export async function startDemoChain(): Promise<DemoChain> {
 }
 
 /** A port that was free a moment ago. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
@@ -74,7 +74,8 @@ function freePort(): Promise<number> {
   });
 }
 
-function listening(child: ChildProcess): Promise<void> {
+/** Resolves when anvil says that it listens. @throws {Error} where it ends before */
+export function listening(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     let text = '';
     child.stdout!.on('data', (chunk) => {

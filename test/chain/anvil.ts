@@ -1,7 +1,6 @@
 /** A chain of its own for a test: anvil on a free port of this machine, and forge's artifacts to deploy on it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -18,6 +17,7 @@ import {
   type WalletClient,
 } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
+import { freePort, listening } from '../../gateway/demo/anvil.ts';
 import { foundryBinary } from './forge.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -34,31 +34,6 @@ export function artifact(name: string): { abi: Abi; bytecode: Hex } {
     bytecode: { object: Hex };
   };
   return { abi, bytecode: bytecode.object };
-}
-
-/** A port that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** Resolves when anvil says that it listens. */
-function listening(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout!.on('data', (chunk) => {
-      text += String(chunk);
-      if (text.includes('Listening on')) resolve();
-    });
-    child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`anvil ended with ${code}`)));
-  });
 }
 
 /** A running chain. */
