@@ -12,6 +12,8 @@ export interface Bet {
   readonly test: EvidenceTest;
   /** How much of the wealth is at stake on one unit of what the test observes; its sign is the direction. */
   readonly stake: number;
+  /** Only positions whose two best tokens are at most so far apart in the scorer's eyes are bet on, in logits; infinite: all. */
+  readonly reach: number;
   /** Of the first stake; all shares sum to 1. */
   readonly share: number;
 }
@@ -21,16 +23,30 @@ export interface Bet {
  * cheat's, so the best one is near 1 / mean; one of these is within a factor 2 of it from 1 to 1/8192.
  */
 const MARGIN_STAKES = [1, 4, 16, 64, 256, 1024, 4096] as const;
+/**
+ * The larger of them once more on positions alone at which a machine that is nearly honest may part: twice the clip. Half to four fifths of all
+ * positions are farther from a tie; there a quantised model or a warmer draw changes nothing, and an honest mean is paid for nothing.
+ */
+const NEAR_STAKES = [64, 256, 1024, 4096] as const;
+const NEAR_REACH = 1;
+const EVERYWHERE = Number.POSITIVE_INFINITY;
 const OPENED_STAKES = [16, 1024] as const;
 /** Surprise is bounded by 1 and bet on in both directions: temperatures too high and too low. */
 const SURPRISE_STAKES = [-0.5, -0.125, 0.125, 0.5] as const;
 
+function betsOn(test: EvidenceTest, stakes: readonly number[], share: number, reach = EVERYWHERE): Bet[] {
+  return stakes.map((stake) => ({ test, stake, reach, share }));
+}
+
+const MARGIN_SHARE = 0.7 / (MARGIN_STAKES.length + NEAR_STAKES.length);
+
 /** All bets, in the order of a response's factors. Shares: 7 tenths on margins, one on each other test. */
 export const BETS: readonly Bet[] = [
-  ...MARGIN_STAKES.map((stake): Bet => ({ test: 'margin', stake, share: 0.7 / MARGIN_STAKES.length })),
-  ...OPENED_STAKES.map((stake): Bet => ({ test: 'opened', stake, share: 0.1 / OPENED_STAKES.length })),
-  ...SURPRISE_STAKES.map((stake): Bet => ({ test: 'surprise', stake, share: 0.1 / SURPRISE_STAKES.length })),
-  { test: 'copied', stake: 1, share: 0.1 },
+  ...betsOn('margin', MARGIN_STAKES, MARGIN_SHARE),
+  ...betsOn('margin', NEAR_STAKES, MARGIN_SHARE, NEAR_REACH),
+  ...betsOn('opened', OPENED_STAKES, 0.1 / OPENED_STAKES.length),
+  ...betsOn('surprise', SURPRISE_STAKES, 0.1 / SURPRISE_STAKES.length),
+  ...betsOn('copied', [1], 0.1),
 ];
 
 /** Responses between two starts. */

@@ -47,14 +47,18 @@ export function proofNeeded(fault: Fault, reason: string): boolean {
  */
 export function evidencePositions(bundle: DisputeBundle, court: Pick<Court, 'calibrationOf'>): number[] {
   const { tokens } = bundle.accused;
-  const count = Math.min(POSITIONS_MAX, tokens.length);
-  const spread = Array.from({ length: count }, (_, i) => Math.floor((i * tokens.length) / count));
   const first = bundle.served?.divergesAt ?? tokens.length;
-  const objected = bundle.scores
-    .flatMap((score) => judgementOf(bundle, score, court)?.clippedAt ?? [])
-    .sort((a, b) => a - b);
-  const wanted = [first, ...new Set(objected)].slice(0, OBJECTED_MAX + 1);
-  return [...new Set([...wanted, ...spread])].filter((position) => position < tokens.length).slice(0, POSITIONS_MAX);
+  const objected = bundle.scores.flatMap((score) => judgementOf(bundle, score, court)?.clippedAt ?? []);
+  return openedPositions(tokens.length, first, objected);
+}
+
+/** @param first of the divergence; the length where there is none @param objected positions at the clip, in any order */
+export function openedPositions(length: number, first: number, objected: readonly number[]): number[] {
+  const count = Math.min(POSITIONS_MAX, length);
+  const spread = Array.from({ length: count }, (_, i) => Math.floor((i * length) / count));
+  const ascending = [...objected].sort((a, b) => a - b);
+  const wanted = [first, ...new Set(ascending)].slice(0, OBJECTED_MAX + 1);
+  return [...new Set([...wanted, ...spread])].filter((position) => position < length).slice(0, POSITIONS_MAX);
 }
 
 /** Upheld where one response proves the fault, rejected where judges find nothing wrong, else abandoned. */

@@ -27,6 +27,8 @@ export interface TokenTerm {
   readonly observed: number;
   /** Bound of the mean of `observed` for an honest generator; no function of the claimed token. 0 to 1. */
   readonly expected: number;
+  /** Distance of the scorer's two best scores, in logits; infinite where it kept one token. No function of the claimed token either. */
+  readonly nearest: number;
 }
 
 /**
@@ -47,7 +49,9 @@ export interface TokenTerm {
  * The calibration bounds P(R > x) for the stratum that the scorer's own two best scores choose.
  */
 export function tokenTerm(evidence: TokenEvidence, order: TokenOrder, bounds: DifferenceBounds): TokenTerm {
-  return { observed: observedMargin(evidence, order, bounds), expected: expectedMargin(evidence, order, bounds) };
+  const profile = profileOf(evidence, order, bounds);
+  const expected = expectedOf(profile, bounds);
+  return { observed: observedMargin(evidence, order, bounds), expected, nearest: profile.nearest };
 }
 
 function observedMargin(evidence: TokenEvidence, order: TokenOrder, bounds: DifferenceBounds): number {
@@ -59,9 +63,10 @@ function observedMargin(evidence: TokenEvidence, order: TokenOrder, bounds: Diff
 
 /** Most that an honest token counts for on average, whatever was claimed; over the clip, 0 to 1. */
 export function expectedMargin(evidence: TokenEvidence, order: TokenOrder, bounds: DifferenceBounds): number {
-  const { margins, unlistedFrom, nearest, isRestricted } = isUnrestricted(evidence)
-    ? plainProfile(evidence, order)
-    : restrictedProfile(evidence, order, bounds);
+  return expectedOf(profileOf(evidence, order, bounds), bounds);
+}
+
+function expectedOf({ margins, unlistedFrom, nearest, isRestricted }: Profile, bounds: DifferenceBounds): number {
   const steps = (nearest <= bounds.nearGap ? bounds.near : bounds.apart).survival;
   let sum = 0;
   let reached = 0;
@@ -87,6 +92,10 @@ interface Profile {
   /** Distance of the two best scores. */
   readonly nearest: number;
   readonly isRestricted: boolean;
+}
+
+function profileOf(evidence: TokenEvidence, order: TokenOrder, bounds: DifferenceBounds): Profile {
+  return isUnrestricted(evidence) ? plainProfile(evidence, order) : restrictedProfile(evidence, order, bounds);
 }
 
 function isUnrestricted({ lastKeptLogit }: TokenEvidence): boolean {

@@ -1,6 +1,6 @@
 /** One response's factors: by how much each bet against its provider's honesty grows or shrinks (spec-judge.md §7.10). Pure. */
 import { MARGIN_CLIP, type TokenEvidence } from '#protocol/evidence';
-import { BETS, type EvidenceTest, FACTOR_SCALE, quantiseFactor } from '#protocol/wealth';
+import { BETS, type Bet, FACTOR_SCALE, quantiseFactor } from '#protocol/wealth';
 import { areaBound, type DifferenceBounds, type TokenTerm, tokenTerm } from './compensator.ts';
 import { type ComparedPosition, evidenceDistance } from './convict.ts';
 import { judgeScore, type ScoredTranscript } from './score.ts';
@@ -71,53 +71,48 @@ export function responseFactors(response: ScoredResponse, rules: FactorRules = F
   if (judgeScore(claimed, evidence, tolerances) === null) return null;
   const { sampling, seed } = claimed;
   const terms = seedless ? [] : evidence.map((item, position) => tokenTerm(item, { sampling, seed, position }, bounds));
-  return BETS.map(({ test, stake }) => {
-    const factor = factorOf(test, stake, response, terms, rules);
+  return BETS.map((one) => {
+    const factor = factorOf(one, response, terms, rules);
     return quantiseFactor(Math.min(factor, rules.responseMax)) / FACTOR_SCALE;
   });
 }
 
-function factorOf(
-  test: EvidenceTest,
-  stake: number,
-  response: ScoredResponse,
-  terms: readonly TokenTerm[],
-  rules: FactorRules,
-): number {
-  switch (test) {
+function factorOf(one: Bet, response: ScoredResponse, terms: readonly TokenTerm[], rules: FactorRules): number {
+  switch (one.test) {
     case 'margin':
-      return rules.blocks === 'average' ? averaged(terms, stake, rules) : multiplied(terms, stake, rules);
+      return rules.blocks === 'average' ? averaged(terms, one, rules) : multiplied(terms, one, rules);
     case 'opened':
-      return openedFactor(response, stake);
+      return openedFactor(response, one);
     case 'surprise':
-      return response.seedless === true ? surpriseFactor(response, stake) : 1;
+      return response.seedless === true ? surpriseFactor(response, one) : 1;
     case 'copied':
       return response.copyProbability === undefined ? 1 : 1 / response.copyProbability;
   }
 }
 
 /** Gain of one token: mean at most 0 for an honest one, and never below -1. */
-function gainOf({ observed, expected }: TokenTerm, stake: number, lossMax: number): number {
-  // The stake depends on what the scorer saw, not on what was claimed: the mean stays what it is.
+function gainOf({ observed, expected, nearest }: TokenTerm, { stake, reach }: Bet, lossMax: number): number {
+  // Reach and stake depend on what the scorer saw, not on what was claimed: the mean stays what it is.
+  if (nearest > reach) return 0;
   return Math.min(stake, lossMax / expected) * (observed - expected);
 }
 
 /** Fixed shares of blocks, and 1 for what is not there: linear, so that dependence within the response changes no mean. */
-function averaged(terms: readonly TokenTerm[], stake: number, { blockTokens, blockMax }: FactorRules): number {
+function averaged(terms: readonly TokenTerm[], one: Bet, { blockTokens, blockMax }: FactorRules): number {
   let factor = 1;
   for (let block = 1; (block - 1) * blockTokens < terms.length; block++) {
     const tokens = terms.slice((block - 1) * blockTokens, block * blockTokens);
-    const gain = tokens.reduce((sum, term) => sum + gainOf(term, stake, 1), 0) / blockTokens;
+    const gain = tokens.reduce((sum, term) => sum + gainOf(term, one, 1), 0) / blockTokens;
     factor += Math.min(gain, blockMax - 1) / (block * (block + 1));
   }
   return factor;
 }
 
-function multiplied(terms: readonly TokenTerm[], stake: number, { blockTokens, blockMax }: FactorRules): number {
+function multiplied(terms: readonly TokenTerm[], one: Bet, { blockTokens, blockMax }: FactorRules): number {
   let factor = 1;
   for (let first = 0; first < terms.length; first += blockTokens) {
     const tokens = terms.slice(first, first + blockTokens);
-    const gain = tokens.reduce((sum, term) => sum + gainOf(term, stake, MULTIPLIED_LOSS_MAX), 0) / blockTokens;
+    const gain = tokens.reduce((sum, term) => sum + gainOf(term, one, MULTIPLIED_LOSS_MAX), 0) / blockTokens;
     factor *= Math.min(1 + gain, blockMax);
   }
   return factor;
@@ -127,12 +122,12 @@ function multiplied(terms: readonly TokenTerm[], stake: number, { blockTokens, b
  * Committed evidence against the scorer's. For an honest provider the distance of §7.6 is at most the position's range, whose
  * clipped mean the calibration bounds. Lists that share too little to compare count as 0 here: §7.6 convicts of them.
  */
-function openedFactor({ opened = [], claimed, bounds }: ScoredResponse, stake: number): number {
+function openedFactor({ opened = [], claimed, bounds }: ScoredResponse, one: Bet): number {
   const expected = areaBound(bounds) / MARGIN_CLIP;
   const gains = opened.slice(0, OPENED_MAX).map((pair) => {
     const distance = evidenceDistance(pair, claimed.sampling.temperature);
     const observed = Number.isFinite(distance) ? Math.min(1, Math.max(0, distance) / MARGIN_CLIP) : 0;
-    return gainOf({ observed, expected }, stake, 1);
+    return gainOf({ observed, expected, nearest: 0 }, one, 1);
   });
   return 1 + gains.reduce((sum, gain) => sum + gain, 0) / OPENED_MAX;
 }
@@ -141,7 +136,7 @@ function openedFactor({ opened = [], claimed, bounds }: ScoredResponse, stake: n
  * The generator's own noise is fresh for every token, so tokens are bet on in turn. Machines whose logits are within `tie` of each
  * other move the mean by the drift at most, which is paid in full at every token.
  */
-function surpriseFactor({ evidence, claimed, bounds }: ScoredResponse, stake: number): number {
+function surpriseFactor({ evidence, claimed, bounds }: ScoredResponse, { stake }: Bet): number {
   const { sampling } = claimed;
   const drift = sampling.temperature === 0 ? 1 : seedlessDrift(bounds, sampling);
   // Under top-p the supports of two machines may differ by more than logits do.

@@ -118,6 +118,34 @@ describe('a scored response', () => {
   });
 });
 
+test('bets on near positions do not see what was claimed at others, and see a deviation near a tie as bets everywhere do', () => {
+  const factorsOf = (gap: number, claimed: 0 | 1) => {
+    const top = [
+      [0, gap * LOGIT_SCALE],
+      [1, 0],
+    ] as const;
+    const [chosen, chosenLogit] = top[claimed];
+    const evidence = [{ ...NOTHING_CUT, chosen, chosenLogit, top }];
+    return responseFactors({
+      claimed: { tokens: [chosen], sampling: GREEDY, seed: 1n },
+      evidence,
+      bounds: boundsOf(FP32_LIKE, 0.001),
+    })!;
+  };
+  const near = BETS.flatMap(({ test: kind, reach }, at) => (kind === 'margin' && reach === 1 ? [at] : []));
+  expect(near).toHaveLength(4);
+  for (const at of near) {
+    expect([0, 1].map((claimed) => factorsOf(1.5, claimed as 0 | 1)[at])).toEqual([1, 1]);
+    const everywhere = BETS.findIndex(
+      ({ test: kind, reach, stake }) => kind === 'margin' && reach > 1 && stake === BETS[at]!.stake,
+    );
+    for (const claimed of [0, 1] as const) {
+      expect(factorsOf(0.75, claimed)[at]).toBe(factorsOf(0.75, claimed)[everywhere]);
+      expect(factorsOf(1.5, claimed)[everywhere]).not.toBe(1);
+    }
+  }
+});
+
 describe('in one call', () => {
   const bounds = boundsOf(FP32_LIKE);
 

@@ -90,5 +90,5 @@ test('a compensator of a tenth of the right one is noticed: the slice could fail
   const wrong: Kind = { positions: near, gains: gainTable(shared.law, near) };
   const { reached, nulls } = playNulls({ ...shared, responses: 512 }, { ...poolFor(shared), near: wrong }, 200);
   expect(reached['1e2']).toBeGreaterThan(0.1 * nulls);
-  expect(MARGIN_BETS).toHaveLength(7);
+  expect(MARGIN_BETS).toHaveLength(11);
 });

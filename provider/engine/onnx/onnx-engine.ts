@@ -4,11 +4,11 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { InferenceSession } from 'onnxruntime-common';
 import { TOP_LOGPROBS_MAX } from '#protocol/logprobs';
-import { createTextModel } from '#protocol/text';
+import { createTextModel, type TextModel } from '#protocol/text';
 import type { Engine, EngineInfo } from '../engine.ts';
 import { EngineError } from '../engine.ts';
 import { FairQueue } from '../fair-queue.ts';
-import { LogitEngine } from '../logit-engine.ts';
+import { type Decoder, LogitEngine } from '../logit-engine.ts';
 import type { ModelFolder } from '../model-folder.ts';
 import { batchLayoutOf, cacheRuns } from './batch-probe.ts';
 import { Batcher } from './batcher.ts';
@@ -44,11 +44,24 @@ export interface OnnxEngineOptions {
   readonly batching?: boolean;
 }
 
+/** A model that is loaded: what an engine is made of. */
+export interface LoadedModel {
+  readonly info: EngineInfo;
+  readonly text: TextModel;
+  readonly decoder: Decoder;
+}
+
 /**
  * Loads a model.
  * @throws EngineError `unsupported_model` when the graph is not a decoder with a key-value cache.
  */
 export async function createOnnxEngine(folder: ModelFolder, options: OnnxEngineOptions = {}): Promise<Engine> {
+  const { info, text, decoder } = await loadOnnxModel(folder, options);
+  return new LogitEngine(info, text, decoder);
+}
+
+/** The same without the token loop, for loops of one's own. @throws EngineError */
+export async function loadOnnxModel(folder: ModelFolder, options: OnnxEngineOptions = {}): Promise<LoadedModel> {
   const text = createTextModel(folder.textFiles);
   const runtime = options.runtime ?? (await loadNodeRuntime());
   const { session, exposed } = await openSession(folder.weightsPath, runtime, options);
@@ -74,7 +87,7 @@ export async function createOnnxEngine(folder: ModelFolder, options: OnnxEngineO
     const scoresShare = batched && (await sequencesKeepBits(session, batchLayout, vocabSize));
     const scores = scoresShare ? new ScoreBatcher(session, batchLayout, vocabSize, queue, chunkTokens) : null;
     const parts = { session, layout, vocabSize, chunkTokens, queue, batcher, scores };
-    return new LogitEngine(info, text, new OnnxDecoder(parts));
+    return { info, text, decoder: new OnnxDecoder(parts) };
   } catch (error) {
     await session.release();
     throw error;

@@ -39,6 +39,8 @@ export function lawOf(steps: SurvivalSteps): RangeLaw {
 
 export interface Position {
   readonly expected: number;
+  /** Distance of the two best scores. */
+  readonly nearest: number;
   /** By range. */
   readonly observed: readonly number[];
   readonly evidence: TokenEvidence;
@@ -81,6 +83,7 @@ function positionOf({ bounds, ranges }: RangeLaw, top: TokenEvidence['top']): Po
   const worst = ranges.map((range) => claims.filter(({ behind }) => behind <= range).at(-1)!);
   return {
     expected: expectedMargin(evidence, order, bounds),
+    nearest: tokenTerm(evidence, order, bounds).nearest,
     observed: worst.map(({ observed }) => observed),
     evidence,
     tokens: worst.map(({ token }) => token),
@@ -92,9 +95,9 @@ export function gainTable(law: RangeLaw, positions: readonly Position[]): Float6
   const width = law.ranges.length;
   const gains = new Float64Array(positions.length * MARGIN_BETS.length * width);
   let at = 0;
-  for (const { expected, observed } of positions) {
-    for (const { stake } of MARGIN_BETS) {
-      const scaled = Math.min(stake, 1 / expected);
+  for (const { expected, nearest, observed } of positions) {
+    for (const { stake, reach } of MARGIN_BETS) {
+      const scaled = nearest > reach ? 0 : Math.min(stake, 1 / expected);
       for (const value of observed) gains[at++] = scaled * (value - expected);
     }
   }

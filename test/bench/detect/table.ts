@@ -1,0 +1,227 @@
+/** The record of a run, and the tables that people read; the README has the first of them, word for word. Pure. */
+import type { HonestColumn } from '../honest/honest-column.ts';
+import type { Delay, Spread } from './accounts.ts';
+import type { LiarRow } from './liars.ts';
+import type { Row } from './rows.ts';
+import type { Capture, Structural } from './structural.ts';
+
+export interface DetectRecord {
+  readonly date: string;
+  readonly commit: string;
+  readonly machine: string;
+  readonly command: string;
+  /** Name by hash, and what it was measured on. */
+  readonly calibration: string;
+  readonly floors: readonly Floor[];
+  readonly lengths: { readonly tokensMean: number; readonly tokensMedian: number; readonly tokensMax: number };
+  readonly sizes: { readonly paths: number; readonly responsesMax: number };
+  readonly rows: readonly Row[];
+  readonly structural: readonly Structural[];
+  readonly liars: readonly LiarRow[];
+  readonly captures: readonly Capture[];
+  readonly honest: readonly HonestColumn[];
+}
+
+/** What a calibration expects of an honest token at the least: evidence is what is above it. */
+export interface Floor {
+  readonly pair: string;
+  readonly responses: number;
+  readonly near: number;
+  readonly apart: number;
+  /** Mean of what honest text of this pair was expected to count for, and did. */
+  readonly expected: number;
+  readonly observed: number;
+}
+
+/** Most tokens to wealth 10^6 that the issue asks for at T = 1, without caps. */
+const AIMS: Readonly<Record<string, number>> = {
+  smaller_model: 20,
+  wrong_seed: 40,
+  replay: 40,
+  int4: 120,
+  hidden_prompt: 350,
+  cut_prompt: 350,
+  cooler: 500,
+  int8: 2_000,
+  warmer: 2_000,
+  some_seeds: 20_000,
+};
+
+export function aimOf({ cheat, temperature }: Pick<Row, 'cheat' | 'temperature'>): number | null {
+  return temperature === 1 ? (AIMS[cheat] ?? null) : null;
+}
+
+const grouped = (count: number) => count.toString().replace(/\B(?=(\d{3})+$)/g, ',');
+const percent = (share: number) => `${Number((100 * share).toPrecision(2))}%`;
+
+function delay(value: Delay): string {
+  return value === null ? 'not' : `${grouped(value.tokens)} (${grouped(value.responses)})`;
+}
+
+function tokens(value: Delay): string {
+  return value === null ? 'not' : grouped(value.tokens);
+}
+
+function lines(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** Medians, and the 95th percentile after a slash: what a reader wants first. */
+export function mainTable({ rows }: Pick<DetectRecord, 'rows'>): string {
+  const head = [
+    'cheat',
+    'T',
+    'other tokens',
+    'one answer rejected, convicts',
+    'quarantine',
+    'slash',
+    'slash, 95%',
+    '10^6 without caps',
+    'aim',
+  ];
+  return lines(
+    head,
+    rows.map((row) => {
+      const { title, temperature, otherChoice, rejected, convicted, quarantine, slash, bare } = row;
+      return [
+        title,
+        String(temperature),
+        percent(otherChoice),
+        `${percent(rejected)}, ${percent(convicted)}`,
+        delay(quarantine.median),
+        delay(slash.median),
+        delay(slash.p95),
+        tokens(bare.median),
+        aimOf(row) === null ? '' : `${grouped(aimOf(row)!)}`,
+      ];
+    }),
+  );
+}
+
+/** Everything that `mainTable` leaves out about the same rows. */
+export function detailTable({ rows }: Pick<DetectRecord, 'rows'>): string {
+  const head = [
+    'cheat',
+    'T',
+    'responses',
+    'tokens',
+    'mean margin',
+    'quarantine, 95%',
+    'reached, quarantine and slash',
+    '10^6 uncapped, by responses',
+    '10^6 without caps, 95%',
+  ];
+  return lines(
+    head,
+    rows.map((row) => [
+      row.title,
+      String(row.temperature),
+      grouped(row.responses),
+      grouped(row.tokens),
+      row.meanMargin.toPrecision(2),
+      delay(row.quarantine.p95),
+      `${percent(row.quarantine.reached)}, ${percent(row.slash.reached)}`,
+      delay(row.uncapped.median),
+      tokens(row.bare.p95),
+    ]),
+  );
+}
+
+export function structuralTable({ structural }: Pick<DetectRecord, 'structural'>): string {
+  const trials = ({ trials: counted }: Structural) => {
+    if (counted === undefined) return '1 answer';
+    const at = ({ median }: Spread) => (median === null ? 'not' : String(median.responses));
+    return `${at(counted.quarantine)} trials; shown after ${at(counted.lying)}`;
+  };
+  return lines(
+    ['attack', 'stopped by', 'cases', 'of them show it', 'takes'],
+    structural.map((row) => [row.attack, row.check ?? 'nothing', grouped(row.cases), percent(row.caught), trials(row)]),
+  );
+}
+
+export function liarTable({ liars }: Pick<DetectRecord, 'liars'>): string {
+  return lines(
+    ['scorers that lie', 'quarantine', 'slash', 'accounts that came to it'],
+    liars.map(({ attack, quarantine, slash }) => [
+      attack,
+      delay(quarantine.median),
+      delay(slash.median),
+      `${percent(quarantine.reached)}, ${percent(slash.reached)}`,
+    ]),
+  );
+}
+
+export function captureTable({ captures }: Pick<DetectRecord, 'captures'>): string {
+  const policies = [...new Set(captures.map(({ policy }) => policy))];
+  const shares = [...new Set(captures.map(({ share }) => share))];
+  return lines(
+    ['requests whose wrong answer is served', ...shares.map((share) => `${percent(share)} collude`)],
+    policies.map((policy) => [
+      policy,
+      ...captures.filter((one) => one.policy === policy).map(({ probability }) => percent(probability)),
+    ]),
+  );
+}
+
+export function honestTable({ honest }: Pick<DetectRecord, 'honest'>): string {
+  const perMillion = (count: number, of: number) => Number(((1e6 * count) / of).toPrecision(2));
+  return lines(
+    [
+      'honest pair (generator, scorer)',
+      'tokens',
+      'largest margin',
+      'mean, allowed mean',
+      'rejected',
+      'quarantines, slashes a million tokens',
+      'largest wealth',
+    ],
+    honest.map((one) => [
+      `${one.generator}, ${one.scorer}`,
+      grouped(one.tokens),
+      one.largestMargin.toPrecision(2),
+      `${one.meanMargin.toPrecision(2)}, ${one.meanAllowed.toPrecision(2)}`,
+      String(one.rejected),
+      `${perMillion(one.quarantines, one.tokens)}, ${perMillion(one.slashes, one.tokens)}`,
+      one.wealthMax.toPrecision(3),
+    ]),
+  );
+}
+
+export function floorTable({ floors }: Pick<DetectRecord, 'floors'>): string {
+  return lines(
+    ['pair', 'responses', 'bound beyond the clip: near-ties, others', 'expected of this text', 'observed'],
+    floors.map(({ pair, responses, near, apart, expected, observed }) => [
+      pair,
+      grouped(responses),
+      `${near.toPrecision(2)}, ${apart.toPrecision(2)}`,
+      expected.toPrecision(2),
+      observed.toPrecision(2),
+    ]),
+  );
+}
+
+/** The page beside the record. */
+export function page(record: DetectRecord): string {
+  const { date, commit, machine, command, calibration, lengths, sizes } = record;
+  return `# What the judge detects, ${date.slice(0, 10)}
+
+Commit ${commit}, ${machine}, \`${command}\`, calibration \`${calibration}\`. Answers have ${lengths.tokensMean.toFixed(1)} tokens on average (median
+${lengths.tokensMedian}, at most ${lengths.tokensMax}), half to chat prompts of the evaluation set, half running text. ${sizes.paths} orders of the same responses; an account is
+left after ${grouped(sizes.responsesMax)} responses ("not"). Tokens of evidence, responses in brackets, medians where nothing else is said.
+
+${mainTable(record)}
+
+${detailTable(record)}
+
+${structuralTable(record)}
+
+${liarTable(record)}
+
+${captureTable(record)}
+
+${honestTable(record)}
+
+${floorTable(record)}
+`;
+}
