@@ -21,12 +21,21 @@ export interface PositionDifference {
   readonly border: number | null;
 }
 
-/** Gaps at which rates are bounded: 2^-15 (two units of evidence) to 2^-1, the clip, by half octaves. Fixed before anything is measured. */
-const GAPS = Array.from({ length: 29 }, (_, k) => shortened(2 ** (-15 + k / 2)));
 /** Positions whose two best scores are closer than this are near-ties: a quarter of the clip. */
 export const NEAR_GAP = MARGIN_CLIP / 4;
-/** Two strata, each with all gaps: the error is divided among so many bounds. */
-const BOUNDS = 2 * GAPS.length;
+/**
+ * Gaps at which rates are bounded, fixed before anything is measured: 2^-13 (eight units of evidence) to `NEAR_GAP`, the
+ * coarser the smaller, since an expected margin weighs a bound with the gap. Beyond the last one its bound holds.
+ */
+const GAPS = [-13, -11, -9, -7, -6, -5, -4, -3].map((power) => shortened(2 ** power));
+/**
+ * Shares of the error (Bonferroni: they sum to 1). Of positions that are no near-ties an expected margin reads the bound of
+ * the last gap alone, since every other token is farther behind than that: it has half, and is 27% lower than with equal shares.
+ */
+export const ERROR_SHARES = Object.freeze({
+  near: GAPS.map(() => 1 / 4 / GAPS.length),
+  apart: GAPS.map((gap) => (gap === NEAR_GAP ? 1 / 2 : 1 / 4 / (GAPS.length - 1))),
+});
 const QUANTILES = [0.5, 0.9, 0.99, 0.999, 0.9999, 1];
 /** What may still come that was not seen: a quarter more than the largest. */
 const HEADROOM = 1.25;
@@ -91,7 +100,7 @@ export interface PairMeasurement {
 
 /**
  * The calibration of a pair.
- * @param delta probability that any bound is wrong, divided evenly (Bonferroni) among all gaps of both strata
+ * @param delta probability that any bound is wrong, divided among all gaps of both strata by `ERROR_SHARES`
  * @returns null where the classes are too far apart to be judged against one another, or nothing was measured
  */
 export function measurePair({ generator, scorer, units }: PairMeasurement, delta: number): PairCalibration | null {
@@ -102,10 +111,14 @@ export function measurePair({ generator, scorer, units }: PairMeasurement, delta
   const borderLargest = borders.length === 0 ? null : borders.reduce((most, border) => Math.max(most, border), 0);
   const tolerances = tolerancesFor(largest, borderLargest ?? 0);
   if (tolerances.tie > TIE_MAX) return null;
-  const stratum = (isIn: (position: PositionDifference) => boolean) => {
+  const stratum = (shares: readonly number[], isIn: (position: PositionDifference) => boolean) => {
     const inside = units.map((unit) => unit.filter(isIn)).filter((unit) => unit.length > 0);
     const positions = inside.reduce((sum, unit) => sum + unit.length, 0);
-    return { positions, units: inside.length, survival: survivalOf(inside, delta / BOUNDS) };
+    const survival = survivalOf(
+      inside,
+      shares.map((share) => share * delta),
+    );
+    return { positions, units: inside.length, survival };
   };
   return {
     generator,
@@ -113,8 +126,8 @@ export function measurePair({ generator, scorer, units }: PairMeasurement, delta
     ...tolerances,
     delta,
     nearGap: NEAR_GAP,
-    near: stratum(({ nearest }) => nearest <= NEAR_GAP),
-    apart: stratum(({ nearest }) => nearest > NEAR_GAP),
+    near: stratum(ERROR_SHARES.near, ({ nearest }) => nearest <= NEAR_GAP),
+    apart: stratum(ERROR_SHARES.apart, ({ nearest }) => nearest > NEAR_GAP),
     quantiles: QUANTILES.map((share) => ({ share, range: shortened(ranges[Math.ceil(share * ranges.length) - 1]!) })),
     designEffect: shortened(designEffect(units)),
     borderLargest: borderLargest === null ? null : shortened(borderLargest),
@@ -162,14 +175,14 @@ export function tolerancesFor(largestRange: number, largestBorder: number): Tole
   return { tie, border, reject: shortened(REJECT_TIES * tie), gross: Math.max(GROSS_MIN, shortened(GROSS_TIES * tie)) };
 }
 
-/** Bounds at all gaps. What is above a larger gap is above a smaller one, so that bounds never ascend. */
-function survivalOf(units: readonly (readonly PositionDifference[])[], deltaEach: number): Survival {
-  const bounds = GAPS.map((gap) => {
+/** Bounds at all gaps, each with its error. What is above a larger gap is above a smaller one, so that bounds never ascend. */
+function survivalOf(units: readonly (readonly PositionDifference[])[], deltas: readonly number[]): Survival {
+  const bounds = GAPS.map((gap, at) => {
     const clusters: Cluster[] = units.map((unit) => ({
       events: unit.reduce((sum, { range }) => sum + (range > gap ? 1 : 0), 0),
       positions: unit.length,
     }));
-    return rateUpperBound(clusters, deltaEach);
+    return rateUpperBound(clusters, deltas[at]!);
   });
   return GAPS.map((gap, at) => ({ gap, upper: upwards(Math.min(...bounds.slice(0, at + 1))) }));
 }

@@ -9,8 +9,8 @@ export interface Cluster {
 
 /** Stakes of the bets, 1 down to 2^-12: the best stake at a rate p and n clusters is about sqrt(2 ln(1/delta) / (n p)). */
 const STAKES = Array.from({ length: 13 }, (_, k) => 2 ** -k);
-/** A quarter bets everything, which is best where nothing was seen; the rest is spread evenly. */
-const STAKE_SHARES = STAKES.map((_, k) => (k === 0 ? 1 / 4 : 3 / 4 / (STAKES.length - 1)));
+/** Half bets everything, which is best where nothing was seen, as of most gaps; the rest is spread evenly. */
+const STAKE_SHARES = STAKES.map((_, k) => (k === 0 ? 1 / 2 : 1 / 2 / (STAKES.length - 1)));
 /** Halvings of [0, 1]: 2^-40 is far below any rate that can be told from 0. */
 const HALVINGS = 40;
 

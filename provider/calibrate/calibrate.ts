@@ -8,16 +8,27 @@ import { type EngineChoice, openEngine } from './engine-choice.ts';
 import { drawPrompts, inventPrompts, minedOrders, ordersFor, shuffled } from './orders.ts';
 import type { PartStore } from './part-file.ts';
 
+/** How many responses each kind of pair is measured by: the first of the same orders, in whole parts. */
+export interface ResponseCounts {
+  /** The first engine by itself. */
+  readonly reference: number;
+  /** Every other pair with the first engine. */
+  readonly withReference: number;
+  /** Pairs of the others. */
+  readonly others: number;
+  /** Pairs of an engine of `also`. */
+  readonly also: number;
+}
+
 export interface CalibrationPlan {
   readonly modelFolder: string;
   /** The first one invents the prompts and finds the near-ties. */
   readonly choices: readonly EngineChoice[];
+  /** Engines that are measured against the first and themselves alone. */
+  readonly also: readonly EngineChoice[];
   /** Prompts that were given, as token ids; may be empty. */
   readonly given: readonly (readonly number[])[];
-  /** Responses of the first engine, by which its class is measured against itself. */
-  readonly responses: number;
-  /** Responses of every other pair: the first of the same, in whole parts. */
-  readonly pairResponses: number;
+  readonly counts: ResponseCounts;
   /** Responses of any pair at most: they are mixed, so that a first part of them is a fair sample. */
   readonly first: number;
   readonly tokensPerResponse: number;
@@ -45,17 +56,18 @@ const SCANNED_PER_MINED = 2;
 
 export const METHOD =
   'Responses are independent draws (prompt, sampling, seed), positions inside one are not. Each bound is the largest rate of positions per response ' +
-  'that betting over responses does not rule out (Waudby-Smith and Ramdas 2024), its error delta / (2 strata x gaps), Bonferroni.';
+  'that betting over responses does not rule out (Waudby-Smith and Ramdas 2024), its error a fixed share of delta, Bonferroni.';
 
 /** @param say one line of progress */
 export async function calibrate(plan: CalibrationPlan, say: (line: string) => void): Promise<Measured> {
   const { orders, prompts } = await ordersOf(plan, say);
+  const engines = [...plan.choices, ...plan.also];
   const classes = new Map<string, string>();
-  for (const choice of plan.choices) {
+  for (const choice of engines) {
     await withEngine(plan, choice, async (engine) => {
       classes.set(choice.name, engine.info.numericClass);
       let tokens = 0;
-      for await (const part of generateAll(engine, sharedOrders(plan, [choice], orders), textStore(plan, choice))) {
+      for await (const part of generateAll(engine, textOrders(plan, choice, orders), textStore(plan, choice))) {
         tokens += part.reduce((sum, { evidence }) => sum + evidence.length, 0);
         say(`${choice.name} has written ${tokens} tokens`);
       }
@@ -63,10 +75,11 @@ export async function calibrate(plan: CalibrationPlan, say: (line: string) => vo
   }
   const found = new Map<string, PairCalibration[]>();
   const tooFar = new Set<string>();
-  for (const scorer of plan.choices) {
+  for (const scorer of engines) {
     await withEngine(plan, scorer, async (engine) => {
-      for (const generator of plan.choices) {
-        const shared = sharedOrders(plan, [generator, scorer], orders);
+      for (const generator of engines) {
+        const shared = firstOf(orders, pairCount(plan, generator, scorer));
+        if (shared.length === 0) continue;
         const units = await differences(engine, { plan, scorer, generator, orders: shared });
         const names = { generator: classes.get(generator.name)!, scorer: engine.info.numericClass };
         const pair = measurePair({ ...names, units }, plan.delta);
@@ -91,7 +104,8 @@ async function ordersOf(
   plan: CalibrationPlan,
   say: (line: string) => void,
 ): Promise<{ orders: Order[]; prompts: Record<string, number> }> {
-  const { choices, given, responses, tokensPerResponse, seedText } = plan;
+  const { choices, given, tokensPerResponse, seedText } = plan;
+  const responses = plan.counts.reference;
   const minedMax = Math.floor(responses * MINED_SHARE);
   const scanned = minedMax * SCANNED_PER_MINED;
   const drawnCount = given.length === 0 ? 0 : Math.floor((responses - minedMax) * GIVEN_SHARE);
@@ -120,14 +134,25 @@ function firstOf(orders: readonly Order[], count: number): readonly Order[] {
   return orders.slice(0, Math.ceil(count / PART_RESPONSES) * PART_RESPONSES);
 }
 
-/** What both of a pair have: all, where the first engine scores itself. */
-function sharedOrders(
-  plan: CalibrationPlan,
-  choices: readonly EngineChoice[],
-  orders: readonly Order[],
-): readonly Order[] {
-  const isFirst = choices.every((choice) => choice === plan.choices[0]);
-  return firstOf(orders, Math.min(plan.first, isFirst ? plan.responses : plan.pairResponses));
+/** Responses by which a pair is measured. */
+export function pairCount(
+  { choices, also, counts, first }: Pick<CalibrationPlan, 'choices' | 'also' | 'counts' | 'first'>,
+  a: EngineChoice,
+  b: EngineChoice,
+): number {
+  const isWithReference = a === choices[0] || b === choices[0];
+  const count = (): number => {
+    if (also.includes(a) || also.includes(b)) return isWithReference || a === b ? counts.also : 0;
+    if (a === b && isWithReference) return counts.reference;
+    return isWithReference ? counts.withReference : counts.others;
+  };
+  return Math.min(first, count());
+}
+
+/** All that any of its pairs needs. */
+function textOrders(plan: CalibrationPlan, choice: EngineChoice, orders: readonly Order[]): readonly Order[] {
+  const counts = [...plan.choices, ...plan.also].map((other) => pairCount(plan, choice, other));
+  return firstOf(orders, Math.max(...counts));
 }
 
 interface Comparison {

@@ -3,21 +3,23 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import type { PairCalibration } from '#protocol/calibration';
+import type { Calibration, PairCalibration } from '#protocol/calibration';
 import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK, parseCommandLine } from '#protocol/command-line';
 import { safeParse, zTokenId } from '#protocol/schema';
 import { createTextModel } from '#protocol/text';
-import { calibrate, calibrationOf } from '../calibrate/calibrate.ts';
+import { calibrate, calibrationOf, type ResponseCounts } from '../calibrate/calibrate.ts';
 import { type EngineChoice, parseEngineChoice } from '../calibrate/engine-choice.ts';
 import { readModelFolder } from '../engine/model-folder.ts';
 import { CommandError, type CommandIo } from './command-io.ts';
 
-/** Rates below 12.4 / responses cannot be shown: 6e-4, a ninth of what int8 weights show. */
+/** Rates below ln(2 * 2 / delta) = 8.3 / responses cannot be shown: 4e-4, a thirteenth of what int8 weights show. */
 const RESPONSES_DEFAULT = 20_000;
 const RESPONSES_MAX = 1e7;
 /** Short responses are more of them, and responses are what bounds count. */
 const RESPONSE_TOKENS_DEFAULT = 8;
 const RESPONSE_TOKENS_MAX = 4096;
+/** Options of one engine: a bound of a fiftieth, until somebody who runs them so measures more. */
+const ALSO_RESPONSES_DEFAULT = 512;
 const DELTA_DEFAULT = 0.001;
 const PROMPTS_MAX = 1_000_000;
 
@@ -32,8 +34,11 @@ folder's calibration/; of class pairs without a measurement it concludes nothing
                                or llama:<file>.gguf; each may have +threads=<n>, +optimization=<level>, +prefill=<n>,
                                +batching=off (default model.onnx,model.onnx+threads=2); the first finds the near-ties
   --prompts <file>             JSON list of prompts, as user messages or as lists of token ids (default: all invented)
-  --responses <n>              how many each engine writes (default ${RESPONSES_DEFAULT}; no rate below 12.4 ÷ responses can be shown)
-  --pair-responses <n>         the same where not the first engine scores itself (default: as many)
+  --responses <n>              how many each engine writes (default ${RESPONSES_DEFAULT}; no rate below 8.3 ÷ responses can be shown)
+  --pair-responses <n>         the same for pairs of the first engine with another (default: as many)
+  --other-responses <n>        the same for pairs without the first engine (default: as many as the former)
+  --also <engine,…>            engines that are measured against the first and themselves alone, such as model.onnx+batching=off
+  --also-responses <n>         responses of theirs (default ${ALSO_RESPONSES_DEFAULT})
   --first <n>                  measure by the first of them only; the next run goes on with the others
   --response-tokens <n>        tokens of a response, at most (default ${RESPONSE_TOKENS_DEFAULT})
   --delta <p>                  error of a pair's bounds (default ${DELTA_DEFAULT})
@@ -54,8 +59,8 @@ interface CalibrateOrder {
   readonly modelFolder: string;
   readonly choices: readonly EngineChoice[];
   readonly promptsFile: string | null;
-  readonly responses: number;
-  readonly pairResponses: number | null;
+  readonly also: readonly EngineChoice[];
+  readonly counts: ResponseCounts;
   readonly first: number;
   readonly tokensPerResponse: number;
   readonly delta: number;
@@ -73,6 +78,9 @@ export async function runCalibrate(argv: readonly string[], io: CommandIo, nodeV
       'prompts',
       'responses',
       'pair-responses',
+      'other-responses',
+      'also',
+      'also-responses',
       'first',
       'response-tokens',
       'delta',
@@ -108,16 +116,28 @@ function read(values: ReadonlyMap<string, string>, io: CommandIo): { order: Cali
     if (!/^\d+$/.test(text) || value < 1 || value > most) problems.push(`--${flag} must be 1 to ${most}`);
     return value;
   };
-  const choices = (values.get('classes') ?? 'model.onnx,model.onnx+threads=2').split(',').map(parseEngineChoice);
-  for (const choice of choices) if ('problem' in choice) problems.push(`--classes: ${choice.problem}`);
+  const engines = (flag: string, texts: readonly string[]): EngineChoice[] =>
+    texts.map(parseEngineChoice).flatMap((choice) => {
+      if (!('problem' in choice)) return [choice];
+      problems.push(`--${flag}: ${choice.problem}`);
+      return [];
+    });
   const delta = Number(values.get('delta') ?? DELTA_DEFAULT);
   if (!(delta > 0 && delta <= 0.5)) problems.push('--delta must be above 0 and at most 0.5');
+  const reference = whole('responses', RESPONSES_DEFAULT, RESPONSES_MAX);
+  const withReference = Math.min(reference, whole('pair-responses', reference, RESPONSES_MAX));
+  const others = Math.min(withReference, whole('other-responses', withReference, RESPONSES_MAX));
   const order: CalibrateOrder = {
     modelFolder: values.get('model') ?? io.modelFolder,
-    choices: choices.flatMap((choice) => ('problem' in choice ? [] : [choice])),
+    choices: engines('classes', (values.get('classes') ?? 'model.onnx,model.onnx+threads=2').split(',')),
+    also: engines('also', values.get('also')?.split(',') ?? []),
+    counts: {
+      reference,
+      withReference,
+      others,
+      also: Math.min(reference, whole('also-responses', ALSO_RESPONSES_DEFAULT, RESPONSES_MAX)),
+    },
     promptsFile: values.get('prompts') ?? null,
-    responses: whole('responses', RESPONSES_DEFAULT, RESPONSES_MAX),
-    pairResponses: values.has('pair-responses') ? whole('pair-responses', 1, RESPONSES_MAX) : null,
     first: whole('first', RESPONSES_MAX, RESPONSES_MAX),
     tokensPerResponse: whole('response-tokens', RESPONSE_TOKENS_DEFAULT, RESPONSE_TOKENS_MAX),
     delta,
@@ -149,7 +169,6 @@ async function run(
       given: given.map((prompt) =>
         typeof prompt === 'string' ? text.encodeChat([{ role: 'user', content: prompt }]) : prompt,
       ),
-      pairResponses: Math.min(order.responses, order.pairResponses ?? order.responses),
       workFolder: path.join(order.workFolder, `${model.name}-${order.seedText.replaceAll(/\W/g, '_')}`),
     },
     io.print,
@@ -166,12 +185,18 @@ async function run(
   });
   const file = order.out ?? path.join(order.modelFolder, 'calibration', `${date}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(calibration, null, 1)}\n`);
+  writeFileSync(file, calibrationText(calibration));
   io.print(`wrote ${file}`);
   for (const pair of measured.pairs) io.print(tableLine(pair));
   for (const pair of measured.tooFar)
     io.fail(`assay calibrate: ${pair}: too far apart to be judged; nothing is written of it`);
   return measured.tooFar.length === 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+/** A pair a line: a file that can be compared, of half the size that one figure a line takes. */
+function calibrationText({ pairs, ...rest }: Calibration): string {
+  const about = JSON.stringify(rest, null, 1).slice(0, -2);
+  return `${about},\n "pairs": [\n${pairs.map((pair) => `  ${JSON.stringify(pair)}`).join(',\n')}\n ]\n}\n`;
 }
 
 function tableLine({ generator, scorer, tie, reject, quantiles, apart }: PairCalibration): string {

@@ -221,6 +221,31 @@ describe('assay calibrate', () => {
     expect({ ...two, provenance: null }).toEqual({ ...one, provenance: null });
   });
 
+  it('measures engines that differ in an option against the first and themselves alone', async () => {
+    const file = path.join(folder, 'also.json');
+    const also = ['--also', 'model.onnx+batching=off,model.onnx+prefill=4', '--also-responses', '8'];
+    const io = commandIo();
+    expect(await runCalibrate([...flags, ...also, '--work', path.join(folder, 'also'), '--out', file], io, 'v20')).toBe(
+      0,
+    );
+    const { pairs } = parseCalibration(JSON.parse(readFileSync(file, 'utf8')))!;
+    const names = pairs.map(({ generator, scorer }) =>
+      [generator, scorer].map((name) => name.split('/')[0]).join(' by '),
+    );
+    const [reference, alone, prefill] = ['ort-1.30.0', 'ort-1.30.0+alone', 'ort-1.30.0+prefill-4'];
+    expect(names.sort()).toEqual(
+      [
+        ...[
+          `${reference} by ${reference}`,
+          `${reference} by ${alone}`,
+          `${alone} by ${reference}`,
+          `${alone} by ${alone}`,
+        ],
+        ...[`${reference} by ${prefill}`, `${prefill} by ${reference}`, `${prefill} by ${prefill}`],
+      ].sort(),
+    );
+  });
+
   it('says what is wrong, all of it', async () => {
     const io = commandIo();
     const wrong = ['--classes', 'model', '--responses', '0', '--delta', '1', '--fast'];

@@ -11,6 +11,7 @@ import {
 import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, margin, type TokenEvidence } from '#protocol/evidence';
 import {
   designEffect,
+  ERROR_SHARES,
   measurePair,
   NEAR_GAP,
   type PositionDifference,
@@ -130,6 +131,37 @@ describe('measurePair', () => {
       expect(survivalBound(pair, gap * 1.0001, 1)).toBeGreaterThan(rate);
       expect(survivalBound(pair, gap * 1.0001, 0)).toBeGreaterThan(rate);
     }
+  });
+
+  it('misses no true rate of either stratum, at any gap, more often than delta says, where whole responses go wrong', () => {
+    // Near-ties and other positions go wrong by themselves, a response's four at once; each step down another few responses do.
+    const steps = [0.15, 0.1, 0.05, 0.02, 0.01, 0.005];
+    const rate = 0.0185;
+    const range = () => steps[Math.floor(next() / rate)] ?? 0.00001;
+    const truth = (gap: number) => rate * steps.filter((step) => step > gap).length;
+    const response = (): PositionDifference[] => {
+      const [near, apart] = [range(), range()];
+      return [near, near, near, near, apart, apart, apart, apart].map((each, at) => ({
+        ...{ range: each, nearest: at < 4 ? 0.1 : 1, border: null },
+      }));
+    };
+    const runs = 400;
+    const countMissed = (delta: number) => {
+      let missed = 0;
+      for (let run = 0; run < runs; run++) {
+        const units = Array.from({ length: 120 }, response);
+        const { near, apart } = measurePair({ generator: 'a', scorer: 'b', units }, delta)!;
+        if ([...near.survival, ...apart.survival].some(({ gap, upper }) => upper < truth(gap))) missed++;
+      }
+      return missed;
+    };
+    expect(countMissed(0.2)).toBeLessThan(0.2 * runs);
+  });
+
+  it('divides its error among the bounds, and no more of it than there is', () => {
+    const shares = [...ERROR_SHARES.near, ...ERROR_SHARES.apart];
+    expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 12);
+    expect(shares).toHaveLength(pair.near.survival.length + pair.apart.survival.length);
   });
 
   it('counts near-ties and other positions by themselves', () => {
