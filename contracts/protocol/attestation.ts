@@ -1,5 +1,6 @@
 /** The statement that the gateway signs on every answer, its compact form, and the receipt (SPEC.md §10). */
 import { z } from 'zod';
+import { fromBase64Url, toBase64Url } from './base64-url.ts';
 import { canonicalJson } from './canonical.ts';
 import { CHOICES_MAX } from './content.ts';
 import type { Domain } from './eip712.ts';
@@ -272,27 +273,4 @@ export function parseAttestation(
   } catch {
     return null;
   }
-}
-
-/** Node's own encoder; absent in browsers, where the portable code below serves. */
-const nodeBuffer = (globalThis as { Buffer?: { from(bytes: ArrayBufferLike, at: number, length: number): object } })
-  .Buffer;
-
-function toBase64Url(bytes: Uint8Array): string {
-  if (nodeBuffer) {
-    const buffer = nodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length) as {
-      toString(encoding: string): string;
-    };
-    return buffer.toString('base64url');
-  }
-  let text = '';
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-}
-
-function fromBase64Url(text: string): Uint8Array | null {
-  if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) return null;
-  const bytes = Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0));
-  // Rejects a last character with unused bits set: one byte string, one text.
-  return toBase64Url(bytes) === text ? bytes : null;
 }

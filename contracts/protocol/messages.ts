@@ -18,6 +18,7 @@ import {
   zU32,
   zU64,
 } from './schema.ts';
+import { zShortEvidence } from './short-evidence.ts';
 import { FINISH_KINDS, type Ticket } from './typed.ts';
 
 const zNanoBig = zNano.transform((text) => BigInt(text));
@@ -100,9 +101,6 @@ export const zCommitmentEvent = z.strictObject({
 });
 export type CommitmentEvent = z.output<typeof zCommitmentEvent>;
 
-/** Runner-up id and gap of perturbed scores in 2^-16, one pair per token. */
-export const zShortEvidence = z.array(z.tuple([zTokenId, zU32])).max(TOKENS_MAX);
-
 /** Event `reveal`: the opening, and the tokens it opens. */
 export const zRevealEvent = z.strictObject({
   opening: z.strictObject({
@@ -118,11 +116,13 @@ export const zRevealEvent = z.strictObject({
   }),
   signature: zSignature,
   tokens: zTokens,
+  /** Runner-up id and gap of perturbed scores in 2^-16, one pair per token, packed. */
   shortEvidence: zShortEvidence,
   /** Where the order asks for them: one item a token, and the random part of the opening's salt. */
   logprobs: z.strictObject({ salt: zHash, tokens: zLogprobList }).optional(),
 });
 export type RevealEvent = z.output<typeof zRevealEvent>;
+export type RevealEventWire = z.input<typeof zRevealEvent>;
 
 export const zClaim = z.strictObject({
   jobId: zHash,

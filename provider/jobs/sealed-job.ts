@@ -6,7 +6,7 @@ import type { Domain } from '#protocol/eip712';
 import type { Clock, Rng } from '#protocol/env';
 import type { ErrorCode } from '#protocol/errors';
 import { toHex } from '#protocol/hash';
-import type { ClaimEvent, CommitmentEvent, PermissionOrder, RevealEvent } from '#protocol/messages';
+import type { ClaimEvent, CommitmentEvent, PermissionOrder, RevealEventWire } from '#protocol/messages';
 import type { Recover, Signer } from '#protocol/signer';
 import type { Claim, FinishKind } from '#protocol/typed';
 import { isRetryable, ProviderError } from '../errors.ts';
@@ -20,7 +20,7 @@ const SALT_BYTES = 32;
 /** One event of the job's stream. */
 export type JobEvent =
   | { readonly type: 'commitment'; readonly data: CommitmentEvent }
-  | { readonly type: 'reveal'; readonly data: RevealEvent }
+  | { readonly type: 'reveal'; readonly data: RevealEventWire }
   | { readonly type: 'claim'; readonly data: ClaimEvent }
   | { readonly type: 'error'; readonly data: { readonly code: ErrorCode; readonly retryable: boolean } };
 
@@ -250,7 +250,7 @@ export class SealedJob {
     this.#end(finish);
   }
 
-  #reveal(chunk: StoredChunk): RevealEvent {
+  #reveal(chunk: StoredChunk): RevealEventWire {
     return revealEvent(this.#context.signer, this.#context.domain, chunk);
   }
 

@@ -6,9 +6,10 @@ import { evidenceRoot } from '#protocol/evidence-tree';
 import type { Address, Hash } from '#protocol/hash';
 import { ZERO_HASH } from '#protocol/hash';
 import { logprobSalt, type TokenLogprobs } from '#protocol/logprobs';
-import type { ClaimEvent, CommitmentEvent, RevealEvent } from '#protocol/messages';
+import type { ClaimEvent, CommitmentEvent, RevealEventWire } from '#protocol/messages';
 import { outputHash } from '#protocol/request';
 import { commitmentHash, rootsHash } from '#protocol/round';
+import { packShortEvidence } from '#protocol/short-evidence';
 import type { Signer } from '#protocol/signer';
 import { type Claim, digests, FINISH_KINDS, type FinishKind, type Opening } from '#protocol/typed';
 import type { StoredChunk, StoredJob, StoredRoot } from '../store/store.ts';
@@ -76,12 +77,12 @@ export function commitmentEvent(signer: Signer, domain: Domain, chunk: StoredChu
 }
 
 /** The signed opening with the tokens that it opens. */
-export function revealEvent(signer: Signer, domain: Domain, chunk: StoredChunk): RevealEvent {
+export function revealEvent(signer: Signer, domain: Domain, chunk: StoredChunk): RevealEventWire {
   return {
     opening: chunk.opening,
     signature: signer.sign(digests.reveal(domain, chunk.opening)),
     tokens: [...chunk.tokens],
-    shortEvidence: chunk.shortEvidence.map(([id, gap]) => [id, gap]),
+    shortEvidence: packShortEvidence(chunk.shortEvidence),
     ...(chunk.logprobs === null ? {} : { logprobs: { salt: chunk.logprobs.salt, tokens: [...chunk.logprobs.tokens] } }),
   };
 }

@@ -1,12 +1,15 @@
 /** What an auditor reads: saved answers, attestations, checkpoints, dispute bundles, and the small parsers underneath. */
+import { z } from 'zod';
 import { readRequest } from '#protocol/asked';
 import { parseAttestation, sealOf } from '#protocol/attestation';
 import { canonicalJson } from '#protocol/canonical';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
+import { shortEvidenceSchema } from '#protocol/evidence';
 import { openCheckpoint, signCheckpoint, zLogEntry } from '#protocol/log';
 import { ticketToWire, zTicket } from '#protocol/messages';
 import { policyOfBody, policyOfText, policyText } from '#protocol/policy';
 import { safeParse } from '#protocol/schema';
+import { packShortEvidence, unpackShortEvidence } from '#protocol/short-evidence';
 import { verifyResponse } from '#protocol/verify';
 import { zDisputeBundle } from '../../gateway/dispute/bundle.ts';
 import { findingOf } from '../../gateway/dispute/finding.ts';
@@ -67,6 +70,12 @@ export function verifierTargets(recorded: Recorded): Target[] {
         '{"type":"skip","provider":"0x1111111111111111111111111111111111111111","reason":"late","evidenceHash":"0x2222222222222222222222222222222222222222222222222222222222222222","atMs":5}',
       ]),
       run: entry,
+    },
+    {
+      name: 'packed evidence',
+      weight: 6,
+      samples: samples(['PICABDyAgAQ8gIAE', '<\x05\x08\x07', 'AAD_____D_____8P']),
+      run: packed,
     },
     { name: 'tile path', weight: 6, samples: samples(['0/x001/067.p/12', 'entries/000', '2/000']), run: tile },
   ];
@@ -177,6 +186,18 @@ function ticket(input: Uint8Array): Fate {
   const again = zTicket.parse(ticketToWire(parsed.data));
   mustEqual(ticketToWire(again), ticketToWire(parsed.data), 'a ticket');
   return 'accepted';
+}
+
+/** The text itself, and the bytes that a text would stand for: mutations of base64url alone seldom come through. */
+function packed(input: Uint8Array): Fate {
+  const fates = [textOf(input), Buffer.from(input).toString('base64url')].map((text): Fate => {
+    const items = unpackShortEvidence(text);
+    if (items === null) return 'rejected';
+    mustEqual(packShortEvidence(items), text, 'packed evidence');
+    if (!safeParse(z.array(shortEvidenceSchema), items).success) throw new Violation('a number that is no uint32');
+    return 'accepted';
+  });
+  return fates.includes('accepted') ? 'accepted' : 'rejected';
 }
 
 function entry(input: Uint8Array): Fate {

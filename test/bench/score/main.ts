@@ -4,6 +4,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { encodeEvidence, shortEvidence, type TokenEvidence } from '#protocol/evidence';
 import { GREEDY, type Sampling } from '#protocol/sampling';
+import { packShortEvidence } from '#protocol/short-evidence';
 import type { Fetch } from '../../../gateway/round/provider-client.ts';
 import type { Engine } from '../../../provider/engine/engine.ts';
 import { loadMinnows, startHttpNetwork } from '../../fixtures/network-http.ts';
@@ -105,7 +106,7 @@ function bytesOf({ evidence, sampling, seed, outputIds }: Written) {
   );
   return {
     tokensInReveal: perToken(json(outputIds)),
-    shortEvidenceInReveal: perToken(json(short)),
+    shortEvidenceInReveal: perToken(json(packShortEvidence(short))),
     evidenceCommitted: perToken(evidence.reduce((sum, item, at) => sum + encodeEvidence(at, item).length, 0)),
     evidenceInScoreReply: perToken(json(evidence)),
   };

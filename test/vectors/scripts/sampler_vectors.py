@@ -5,6 +5,7 @@ Shares no code with the project: Philox, Gumbel noise, the restriction and the e
 plainest way (full sorts, 64-bit products). Inputs are float32 values, drawn by Python's own generator.
 usage: python3 sampler_vectors.py FOLDER
 """
+import base64
 import json
 import math
 import random
@@ -91,6 +92,34 @@ def short(e, score):
     return [other, max(0, min(M32, math.floor((score[e['chosen']] - score[other]) * 65536 + 0.5)))]
 
 
+def leb(number):
+    out = bytearray()
+    while True:
+        group, number = number % 128, number // 128
+        out.append(group + (128 if number else 0))
+        if not number:
+            return bytes(out)
+
+
+def base64url(raw):
+    return base64.urlsafe_b64encode(raw).rstrip(b'=').decode()
+
+
+def packings(shorts):
+    lists = [('no position', []), ('the smallest numbers', [[0, 0]]), ('the largest numbers', [[M32, M32]]),
+             ('ends of each length', [[2**(7 * k) - 1, 2**(7 * k)] for k in range(1, 5)]),
+             ('the positions of all encodings', shorts)]
+    packed = [{'name': name, 'short': items, 'text': base64url(b''.join(leb(n) for item in items for n in item))}
+              for name, items in lists]
+    one = leb(300) + leb(5)
+    refused = [('half a pair', leb(300)), ('a number that is cut short', one[:-1] + b'\x85'), ('a number above uint32', leb(2**32) + leb(5)),
+               ('six groups', b'\x80\x80\x80\x80\x80\x01' + leb(5)), ('a second form of 0', b'\x80\x00' + leb(5)),
+               ('a second form of 300', b'\xac\x82\x00' + leb(5))]
+    texts = [('padding', base64url(one + one) + '=='), ('the other alphabet', '+' + base64url(one)[1:]), ('unused bits that are set', 'AAB'),
+             ('one character', 'A'), ('a space', base64url(one) + ' ')]
+    return packed, [{'name': name, 'text': base64url(raw)} for name, raw in refused] + [{'name': n, 'text': t} for n, t in texts]
+
+
 BASE = dict(temperature=0, topP=1, topK=0, presencePenalty=0, frequencyPenalty=0, logitBias=[], stop=[])
 
 
@@ -151,8 +180,10 @@ def main(folder):
                         'outputCounts': sorted(counts.items())}, 'output': e})
         encodings.append({'name': name, 'position': position, 'evidence': e, 'temperature': s['temperature'],
                           'seed': str(seed), 'short': short(e, score), 'bytes': encode(position, e)})
+    packed, unpackable = packings([item['short'] for item in encodings])
     for file, body in (('sampler', {'spec': 'assay-sampler/1', 'philox': kat, 'noise': noise, 'choices': choices}),
-                       ('evidence', {'spec': 'evidence of one position', 'encodings': encodings})):
+                       ('evidence', {'spec': 'evidence of one position', 'encodings': encodings,
+                                     'packed': packed, 'unpackable': unpackable})):
         with open(f'{folder}/{file}.json', 'w') as out:
             json.dump(body, out, separators=(',', ':'))
             out.write('\n')
