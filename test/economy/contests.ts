@@ -1,0 +1,164 @@
+/** Strategies against the mechanism: what each one wins, and where the mechanism breaks. */
+import { PPM } from '#protocol/log';
+import { FastRng } from '../bench/nulls/fast-rng.ts';
+import type { AnswerPool } from './answers.ts';
+import { meanOf, rounded } from './statistics.ts';
+import {
+  always,
+  type Cheaper,
+  hitAndRun,
+  honest,
+  later,
+  onLong,
+  repenting,
+  sometimes,
+  unwatched,
+} from './strategies.ts';
+import { C_NANO, type Ending, type Life, live, type Strategy, type World } from './world.ts';
+
+export interface ContestRow {
+  readonly strategy: string;
+  readonly stake: number;
+  readonly collusion: number;
+  /** Mean of what it saved less what it lost, in prices of an answer, with the half width of its 95% interval. */
+  readonly profit: number;
+  readonly half: number;
+  /** Mean answers until it was found, or served. */
+  readonly answers: number;
+  readonly ratePpm: number;
+  readonly endings: Readonly<Record<Ending, number>>;
+  readonly runs: number;
+}
+
+const inPrices = (nano: bigint) => Number(nano) / Number(C_NANO);
+export const profitOf = ({ savedNano, slashNano }: Life) => inPrices(savedNano - slashNano);
+
+export function contest(world: World, strategy: Strategy, runs: number, seed: number): ContestRow {
+  const rng = new FastRng(seed);
+  const lives = Array.from({ length: runs }, () => live(world, strategy, rng));
+  const { mean, half } = meanOf(lives.map(profitOf));
+  const endedAs = (ending: Ending) => lives.filter((life) => life.ending === ending).length;
+  return {
+    strategy: strategy.name,
+    stake: inPrices(world.stakeNano),
+    collusion: world.collusionPpm / PPM,
+    profit: rounded(mean),
+    half: rounded(half),
+    answers: rounded(meanOf(lives.map(({ answers }) => answers)).mean),
+    ratePpm: Math.round(meanOf(lives.map(({ ratePpm }) => ratePpm)).mean),
+    endings: {
+      slashed: endedAs('slashed'),
+      locked: endedAs('locked'),
+      left: endedAs('left'),
+      served: endedAs('served'),
+    },
+    runs,
+  };
+}
+
+/** What the machines can be used for. */
+export function strategiesOf(
+  pool: AnswerPool,
+  cheats: Readonly<Record<'cached' | 'smaller_model' | 'int4' | 'int8', Cheaper>>,
+): Strategy[] {
+  const { cached, smaller_model: smaller, int4, int8 } = cheats;
+  return [
+    honest(pool),
+    // Lazy: answers from a cache; copying is the same to a judge, what an accomplice wrote.
+    always(cached),
+    always(smaller),
+    sometimes(smaller, 0.1),
+    sometimes(smaller, 0.01),
+    onLong(smaller),
+    later(smaller, 500),
+    unwatched(smaller, 0.5),
+    unwatched(smaller, 0.9),
+    hitAndRun(smaller, 20),
+    always(int4),
+    repenting(int4),
+    sometimes(int4, 0.2),
+    hitAndRun(int4, 50),
+    always(int8),
+    sometimes(int8, 0.5),
+    repenting(int8),
+  ];
+}
+
+export interface LeakRow {
+  readonly accuracy: number;
+  readonly profit: number;
+  readonly half: number;
+  /** Where the equilibrium sees the break: the rate that a cheated answer really meets. */
+  readonly metPpm: number;
+}
+
+/** A hint of which answers are audited, right with some probability: what indistinguishability is for. */
+export function leaks(
+  world: World,
+  cheaper: Cheaper,
+  accuracies: readonly number[],
+  runs: number,
+  seed: number,
+): LeakRow[] {
+  const { rate } = world;
+  if (rate.kind !== 'fixed') throw new Error('a leak is about one rate');
+  const p = rate.ppm / PPM;
+  return accuracies.map((accuracy) => {
+    const { profit, half } = contest(world, unwatched(cheaper, accuracy), runs, seed);
+    const met = (p * (1 - accuracy)) / (p * (1 - accuracy) + (1 - p) * accuracy);
+    return { accuracy, profit, half, metPpm: Math.round(met * PPM) };
+  });
+}
+
+export interface ExitRow {
+  readonly cheat: string;
+  readonly leavesAfter: number;
+  readonly unbonding: number;
+  readonly profit: number;
+  readonly half: number;
+}
+
+/** Leaving before the conviction, with stake that stays within reach for a while or not at all. */
+export function exits(
+  world: World,
+  cheaper: Cheaper,
+  after: readonly number[],
+  unbondings: readonly number[],
+  runs: number,
+  seed: number,
+): ExitRow[] {
+  return unbondings.flatMap((unbonding) =>
+    after.map((leavesAfter) => {
+      const { profit, half } = contest({ ...world, unbonding }, hitAndRun(cheaper, leavesAfter), runs, seed);
+      return { cheat: cheaper.name, leavesAfter, unbonding, profit, half };
+    }),
+  );
+}
+
+export interface SybilRow {
+  readonly identities: number;
+  /** Of all of them together. */
+  readonly profit: number;
+  readonly half: number;
+  readonly ratePpm: number;
+}
+
+/** One stake under several names: each has its own lag, and is new. */
+export function sybils(
+  world: World,
+  strategy: Strategy,
+  counts: readonly number[],
+  runs: number,
+  seed: number,
+): SybilRow[] {
+  return counts.map((identities) => {
+    const rng = new FastRng(seed);
+    const each = { ...world, stakeNano: world.stakeNano / BigInt(identities) };
+    const lives = Array.from({ length: runs }, () =>
+      Array.from({ length: identities }, () => live(each, strategy, rng)),
+    );
+    const { mean, half } = meanOf(lives.map((all) => all.reduce((sum, life) => sum + profitOf(life), 0)));
+    const rates = meanOf(lives.flat().map(({ ratePpm }) => ratePpm));
+    return { identities, profit: rounded(mean), half: rounded(half), ratePpm: Math.round(rates.mean) };
+  });
+}

@@ -1,0 +1,124 @@
+/** The simulation's results as plots. */
+import type { Economy } from './economy.ts';
+import { type Plot, type Series, svgOf } from './svg.ts';
+
+function grouped<T>(
+  rows: readonly T[],
+  nameOf: (row: T) => string,
+  pointOf: (row: T) => [number, number],
+  style: Series['style'],
+): Series[] {
+  const names = [...new Set(rows.map(nameOf))];
+  return names.map((name) => ({ name, style, points: rows.filter((row) => nameOf(row) === name).map(pointOf) }));
+}
+
+/** File names without their ending, and their SVG. */
+export function plotsOf(result: Economy, note: string): (readonly [name: string, svg: string])[] {
+  const { thresholds, prices, leaks, collusion, exits, sybils } = result;
+  const late = prices.filter(({ lag }) => lag > 1);
+  const rates = thresholds.map(({ predictedPpm }) => predictedPpm / 1e6);
+  const ends = [Math.min(...rates), Math.max(...rates)];
+  const plots: (readonly [string, Omit<Plot, 'note'>])[] = [
+    [
+      'thresholds',
+      {
+        title: 'Audit rate at which cheating stops to pay',
+        x: { title: 'predicted by the equilibrium', isLog: true },
+        y: { title: 'simulated', isLog: true },
+        series: [
+          ...grouped(
+            thresholds,
+            ({ cheat }) => cheat,
+            (row) => [row.predictedPpm / 1e6, row.simulatedPpm / 1e6],
+            'points',
+          ),
+          { name: 'equal', style: 'line', points: ends.map((end) => [end, end] as const) },
+        ],
+      },
+    ],
+    [
+      'prices',
+      {
+        title: 'Price of an audited answer over a single one',
+        x: { title: 'stake, in prices of an answer', isLog: true },
+        y: { title: 'price multiple' },
+        series: [
+          ...grouped(
+            late,
+            ({ table }) => `${table}, new`,
+            (row) => [row.stake, row.newMultiple],
+            'line',
+          ),
+          ...grouped(
+            late,
+            ({ table }) => `${table}, record`,
+            (row) => [row.stake, row.recordMultiple],
+            'line',
+          ),
+        ],
+        marks: [
+          { y: 1.15, name: 'aim 1.15' },
+          { y: 1.05, name: 'aim 1.05 with a record' },
+        ],
+      },
+    ],
+    [
+      'leaks',
+      {
+        title: 'Profit of a cheat that is told who is audited',
+        x: { title: 'probability that the hint is right (0.5: none)' },
+        y: { title: 'profit, in prices of an answer' },
+        series: [
+          { name: 'smaller model', style: 'line', points: leaks.map((row) => [row.accuracy, row.profit] as const) },
+        ],
+        marks: [{ y: 0, name: 'pays above' }],
+      },
+    ],
+    [
+      'collusion',
+      {
+        title: 'Profit of a cheat by the share of accomplices among auditors',
+        x: { title: 'probability that the auditor is an accomplice' },
+        y: { title: 'profit, in prices of an answer' },
+        series: [
+          {
+            name: 'smaller model',
+            style: 'line',
+            points: collusion.map((row) => [row.collusion, row.profit] as const),
+          },
+        ],
+        marks: [{ y: 0, name: 'pays above' }],
+      },
+    ],
+    [
+      'exits',
+      {
+        title: 'Profit of leaving before the conviction',
+        x: { title: 'answers before it leaves', isLog: true },
+        y: { title: 'profit, in prices of an answer' },
+        series: grouped(
+          exits,
+          ({ cheat, unbonding }) => `${cheat}, unbonding ${unbonding}`,
+          (row) => [row.leavesAfter, row.profit],
+          'line',
+        ),
+        marks: [{ y: 0, name: 'pays above' }],
+      },
+    ],
+    [
+      'sybils',
+      {
+        title: 'Profit of one stake under several names',
+        x: { title: 'names', isLog: true },
+        y: { title: 'profit of all, in prices of an answer' },
+        series: sybils.map(({ strategy, rows }) => ({
+          name: strategy,
+          style: 'line' as const,
+          points: rows.map((row) => [row.identities, row.profit] as const),
+        })),
+        marks: [{ y: 0, name: 'pays above' }],
+      },
+    ],
+  ];
+  return plots.map(([name, plot]) => [name, svgOf({ ...plot, note })] as const);
+}

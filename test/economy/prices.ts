@@ -1,0 +1,63 @@
+/** What clients pay for hidden audits, by stake and record. */
+import { PPM } from '#protocol/log';
+import type { DetectionTable } from '../../gateway/audit/detection.ts';
+import { AUDIT_RULES, auditRate, type Incentive } from '../../gateway/audit/equilibrium.ts';
+import { auditSurchargeNano } from '../../gateway/audit/surcharge.ts';
+import { jobPrice } from '../../gateway/ledger/price.ts';
+import { rounded } from './statistics.ts';
+
+/** The demo's prices; a prompt as long as the answer, so that scoring reads twice the answer. */
+const PRICE = { inputNanoPerMtok: 50_000_000n, outputNanoPerMtok: 200_000_000n };
+const TOKENS = 256;
+
+export interface PriceRow {
+  readonly table: string;
+  readonly stake: number;
+  /** Answers that may be served until an audit has landed. */
+  readonly lag: number;
+  readonly newPpm: number;
+  readonly recordPpm: number;
+  /** The whole price over that of a single answer. */
+  readonly newMultiple: number;
+  readonly recordMultiple: number;
+  readonly undeterred: readonly string[];
+}
+
+/** Audits that a good record has passed. */
+export const GOOD_RECORD = 500;
+
+export function priceRow(
+  name: string,
+  table: DetectionTable,
+  stake: number,
+  collusionPpm: number,
+  lagAnswers: number,
+): PriceRow {
+  const work = { inputTokens: TOKENS, outputTokens: TOKENS, scoredTokens: 0 };
+  const priceNano = jobPrice(PRICE, work).chargeNano;
+  const scoreNano = jobPrice(PRICE, { ...work, outputTokens: 0, scoredTokens: TOKENS }).chargeNano;
+  const stakeNano = priceNano * BigInt(stake);
+  const lagNano = priceNano * BigInt(lagAnswers);
+  const incentive: Incentive = { priceNano, stakeNano, freeNano: stakeNano, lagNano, collusionPpm };
+  const at = (passed: number) => auditRate(incentive, { passed, isFlagged: false }, table, AUDIT_RULES);
+  const multiple = (ratePpm: number) => {
+    const surcharge = auditSurchargeNano({ scoreNano, regenerationNano: priceNano }, ratePpm);
+    return rounded(1 + Number(surcharge) / Number(priceNano));
+  };
+  const [fresh, known] = [at(0), at(GOOD_RECORD)];
+  return {
+    table: name,
+    stake,
+    lag: lagAnswers,
+    newPpm: fresh.ratePpm,
+    recordPpm: known.ratePpm,
+    newMultiple: multiple(fresh.ratePpm),
+    recordMultiple: multiple(known.ratePpm),
+    undeterred: known.undeterred,
+  };
+}
+
+/** The table without the cheats that are not wanted. */
+export function only(table: DetectionTable, wanted: (cheat: string, share: number) => boolean): DetectionTable {
+  return { ...table, cheats: table.cheats.filter(({ cheat, fractionPpm }) => wanted(cheat, fractionPpm / PPM)) };
+}

@@ -1,0 +1,108 @@
+/** Where cheating stops to pay: as the equilibrium predicts, and as lives come out. */
+import { PPM } from '#protocol/log';
+import { type Incentive, neededPpm } from '../../gateway/audit/equilibrium.ts';
+import { FastRng } from '../bench/nulls/fast-rng.ts';
+import { convictedWithin, type Detection, type KnownCheat } from './detection.ts';
+import { meanOf, rounded, shareOf } from './statistics.ts';
+import { always } from './strategies.ts';
+import { C_NANO, live, type World } from './world.ts';
+
+export interface ThresholdRow {
+  readonly cheat: string;
+  readonly stake: number;
+  readonly collusion: number;
+  readonly predictedPpm: number;
+  readonly simulatedPpm: number;
+  /** 95% interval of the simulated one. */
+  readonly low: number;
+  readonly high: number;
+  readonly runs: number;
+}
+
+const cheaperOf = ({ machine, pool }: KnownCheat) => ({ name: machine.name, pool, savedPpm: machine.savedPpm });
+
+/**
+ * Lives at the predicted rate p: with G saved before the conviction and V after it, what is saved is G · p / p' + V at another rate p', so
+ * they break even at p' = p · G / (slash − V).
+ * @returns null where no rate is predicted to deter
+ */
+export function threshold(
+  world: World,
+  cheat: KnownCheat,
+  { figures }: Detection,
+  runs: number,
+  seed: number,
+): ThresholdRow | null {
+  // An audit lands 1 to lagMax + 1 answers later; the answers in between are the lag.
+  const lagNano = (C_NANO * BigInt(world.lagMax)) / 2n;
+  const { stakeNano, collusionPpm } = world;
+  const incentive: Incentive = { priceNano: C_NANO, stakeNano, freeNano: stakeNano, lagNano, collusionPpm };
+  const predictedPpm = neededPpm(incentive, figures);
+  if (predictedPpm === null) return null;
+  const rng = new FastRng(seed);
+  const lives = Array.from({ length: runs }, () =>
+    live({ ...world, rate: { kind: 'fixed', ppm: predictedPpm } }, always(cheaperOf(cheat)), rng),
+  );
+  const [saved, slashed] = [
+    lives.map(({ savedNano }) => Number(savedNano)),
+    lives.map(({ slashNano }) => Number(slashNano)),
+  ];
+  const lag = (Number(lagNano) * figures.savedPpm) / PPM;
+  const [gain, loss] = [meanOf(saved), meanOf(slashed)];
+  const scaled = (taken: number) => rounded((predictedPpm * (taken - lag)) / (loss.mean - lag));
+  return {
+    cheat: figures.cheat,
+    stake: Number(stakeNano / C_NANO),
+    collusion: collusionPpm / PPM,
+    predictedPpm,
+    simulatedPpm: scaled(gain.mean),
+    low: scaled(gain.mean - gain.half),
+    high: scaled(gain.mean + gain.half),
+    runs,
+  };
+}
+
+export interface WithinRow {
+  readonly cheat: string;
+  readonly ratePpm: number;
+  readonly collusion: number;
+  /** Answers within which 95% are predicted to be found, from audits measured apart. */
+  readonly within95: number;
+  readonly predictedMean: number;
+  readonly mean: number;
+  /** Share of the runs that were found within, and its interval. */
+  readonly share: number;
+  readonly low: number;
+  readonly high: number;
+  readonly runs: number;
+}
+
+/** How soon a cheat is found, predicted and seen. */
+export function foundWithin(
+  world: World,
+  cheat: KnownCheat,
+  detection: Detection,
+  runs: number,
+  seed: number,
+): WithinRow {
+  const { rate, collusionPpm, lagMax } = world;
+  if (rate.kind !== 'fixed') throw new Error('a prediction is for one rate');
+  const q = (rate.ppm / PPM) * (1 - collusionPpm / PPM);
+  const within95 = convictedWithin(detection.audits, q, 0.95) + lagMax + 1;
+  const rng = new FastRng(seed);
+  const lives = Array.from({ length: runs }, () => live(world, always(cheaperOf(cheat)), rng));
+  const found = lives.filter(({ ending, answers }) => ending !== 'served' && answers <= within95).length;
+  const { share, low, high } = shareOf(found, runs);
+  return {
+    cheat: cheat.machine.name,
+    ratePpm: rate.ppm,
+    collusion: collusionPpm / PPM,
+    within95,
+    predictedMean: rounded(detection.figures.auditsMilli / 1000 / q + lagMax / 2),
+    mean: rounded(meanOf(lives.map(({ answers }) => answers)).mean),
+    share,
+    low,
+    high,
+    runs,
+  };
+}

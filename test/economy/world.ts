@@ -1,0 +1,258 @@
+/** One provider's life under hidden audits: requests, audits that land later, evidence, convictions, exits; a seed decides it. */
+import {
+  confirmedFactors,
+  type EvidenceAccount,
+  feed,
+  isSurprising,
+  openAccount,
+  standingOf,
+} from '#protocol/evidence-account';
+import { PPM } from '#protocol/log';
+import type { DetectionTable } from '../../gateway/audit/detection.ts';
+import { type AuditRules, auditRate, type Incentive } from '../../gateway/audit/equilibrium.ts';
+import { type ProviderFault, penaltyNano } from '../../gateway/ledger/penalties.ts';
+import type { FastRng } from '../bench/nulls/fast-rng.ts';
+import { type Answer, type AnswerPool, LENGTHS } from './answers.ts';
+
+/** Price of the mean answer: all figures are in multiples of it. */
+export const C_NANO = 1_000_000n;
+const MEAN_TOKENS = LENGTHS.reduce((sum, tokens) => sum + tokens, 0) / LENGTHS.length;
+
+/** Price of an answer of each length. */
+export const PRICES_NANO = LENGTHS.map((tokens) => (C_NANO * BigInt(tokens * 1000)) / BigInt(MEAN_TOKENS * 1000));
+
+/** How often a provider is audited: by the equilibrium, or at a rate that an experiment sets. */
+export type RatePolicy =
+  | { readonly kind: 'equilibrium'; readonly table: DetectionTable; readonly rules: AuditRules }
+  | { readonly kind: 'fixed'; readonly ppm: number };
+
+export interface World {
+  readonly stakeNano: bigint;
+  readonly rate: RatePolicy;
+  /** Probability that an auditor is an accomplice, and that one who repeats a surprising score is. */
+  readonly collusionPpm: number;
+  readonly confirmingPpm: number;
+  /** Answers until an audit has landed: uniform from 0 to this; the stake is frozen when it lands. */
+  readonly lagMax: number;
+  /** Answers for which leaving stake stays within reach. */
+  readonly unbonding: number;
+  /** Share of requests that are the gateway's own. */
+  readonly ownShare: number;
+  readonly clients: number;
+  readonly honest: AnswerPool;
+  readonly horizon: number;
+  /** Witnessed requests of the gateway's own that a provider in quarantine gets at most. */
+  readonly probes: number;
+}
+
+/** What a provider sees before it answers. */
+export interface Seen {
+  readonly at: number;
+  /** Index in `LENGTHS`. */
+  readonly length: number;
+  /** Whether the request is going to be audited: no strategy reads it but one that is given a leak. */
+  readonly audited: boolean;
+}
+
+export interface Strategy {
+  readonly name: string;
+  /** The cheaper machine's answers, and what it saves. */
+  readonly pool: AnswerPool;
+  readonly savedPpm: number;
+  /** What accumulated evidence convicts it of. */
+  readonly cheats: (seen: Seen, rng: FastRng) => boolean;
+  /** Whether it asks for its stake now. */
+  readonly leaves?: (at: number) => boolean;
+  /** Whether it is honest once it is in quarantine. */
+  readonly repents?: boolean;
+}
+
+/** `locked`: in quarantine, its stake held by the account's wealth and not slashed; nothing more is earned. */
+export type Ending = 'slashed' | 'locked' | 'left' | 'served';
+
+export interface Life {
+  readonly ending: Ending;
+  /** Of a slash. */
+  readonly fault: ProviderFault | null;
+  /** Answers until it was convicted or put into quarantine, and how many it cheated on. */
+  readonly answers: number;
+  readonly cheated: number;
+  readonly audits: number;
+  readonly savedNano: bigint;
+  readonly slashNano: bigint;
+  /** Mean audit rate over its answers, weighted by their price, in millionths. */
+  readonly ratePpm: number;
+}
+
+interface Pending {
+  readonly lands: number;
+  readonly answer: Answer;
+  readonly own: boolean;
+  readonly id: number;
+}
+
+/** Scorers' operators that are not accomplices; two are enough for both halves and for confirmations. */
+const AUDITORS = ['auditor-a', 'auditor-b', 'auditor-c'] as const;
+
+/** Rates by audits passed and length, of all lives in one world. */
+const knownRates = new WeakMap<World, Map<number, number>>();
+
+function ratesOf(world: World): Map<number, number> {
+  const rates = knownRates.get(world) ?? new Map<number, number>();
+  knownRates.set(world, rates);
+  return rates;
+}
+
+class ProviderLife {
+  readonly #world: World;
+  readonly #strategy: Strategy;
+  readonly #rng: FastRng;
+  readonly #account: EvidenceAccount = openAccount();
+  readonly #rates: Map<number, number>;
+  #pending: Pending[] = [];
+  #passed = 0;
+  #isQuarantined = false;
+  #fault: ProviderFault | null = null;
+  #count = { answers: 0, cheated: 0, audits: 0, rate: 0, weight: 0 };
+  #savedNano = 0n;
+
+  constructor(world: World, strategy: Strategy, rng: FastRng) {
+    this.#world = world;
+    this.#strategy = strategy;
+    this.#rng = rng;
+    this.#rates = ratesOf(world);
+  }
+
+  live(): Life {
+    const { horizon, unbonding } = this.#world;
+    let left: number | null = null;
+    for (let at = 0; at < horizon && !this.#isStopped; at++) {
+      this.#land(at);
+      if (this.#isStopped) break;
+      if (left === null && this.#strategy.leaves?.(at)) left = at;
+      if (left !== null && at >= left + unbonding) return this.#life('left');
+      if (left === null) this.#serve(at);
+    }
+    this.#land(Number.POSITIVE_INFINITY);
+    if (this.#fault === null && this.#isQuarantined) this.#probe();
+    if (this.#fault !== null) return this.#life('slashed');
+    // Stake does not leave while the account speaks against it (spec-judge.md §7.10).
+    if (this.#isQuarantined) return this.#life('locked');
+    return this.#life(left === null ? 'served' : 'left');
+  }
+
+  get #isStopped(): boolean {
+    return this.#fault !== null || this.#isQuarantined;
+  }
+
+  /** In quarantine witnessed requests of the gateway's own keys go on (spec-judge.md §7.10); what it saves on them is not counted. */
+  #probe(): void {
+    const { probes, honest } = this.#world;
+    for (let probe = 0; probe < probes && this.#fault === null; probe++) {
+      const length = this.#rng.below(LENGTHS.length);
+      const seen = { at: this.#world.horizon + probe, length, audited: true };
+      const isCheat = this.#strategy.repents !== true && this.#strategy.cheats(seen, this.#rng);
+      const answers = (isCheat ? this.#strategy.pool : honest)[length]!;
+      this.#judge({ lands: 0, answer: answers[this.#rng.below(answers.length)]!, own: true, id: -1 - probe });
+    }
+  }
+
+  #life(ending: Ending): Life {
+    const { rate, weight, ...count } = this.#count;
+    const slashNano = ending === 'slashed' ? penaltyNano(this.#fault!, this.#world.stakeNano) : 0n;
+    return {
+      ending,
+      fault: this.#fault,
+      ...count,
+      savedNano: this.#savedNano,
+      slashNano,
+      ratePpm: weight === 0 ? 0 : rate / weight,
+    };
+  }
+
+  #serve(at: number): void {
+    const { ownShare, honest, lagMax } = this.#world;
+    const rng = this.#rng;
+    const count = this.#count;
+    const length = rng.below(LENGTHS.length);
+    const own = rng.unit() < ownShare;
+    const ratePpm = this.#ratePpm(length);
+    const audited = rng.unit() * PPM < ratePpm;
+    const isCheat = this.#strategy.cheats({ at, length, audited }, rng);
+    const price = PRICES_NANO[length]!;
+    count.rate += ratePpm * Number(price);
+    count.weight += Number(price);
+    count.answers++;
+    if (isCheat) {
+      count.cheated++;
+      this.#savedNano += (price * BigInt(this.#strategy.savedPpm)) / BigInt(PPM);
+    }
+    if (!audited) return;
+    count.audits++;
+    const answers = (isCheat ? this.#strategy.pool : honest)[length]!;
+    const lands = at + 1 + rng.below(lagMax + 1);
+    this.#pending.push({ lands, answer: answers[rng.below(answers.length)]!, own, id: at });
+  }
+
+  #ratePpm(length: number): number {
+    const { rate, stakeNano, collusionPpm, lagMax } = this.#world;
+    if (rate.kind === 'fixed') return rate.ppm;
+    const known = this.#rates.get(this.#passed * LENGTHS.length + length);
+    if (known !== undefined) return known;
+    const lagNano = C_NANO * BigInt(lagMax + 1);
+    const incentive: Incentive = {
+      priceNano: PRICES_NANO[length]!,
+      stakeNano,
+      freeNano: stakeNano,
+      lagNano,
+      collusionPpm,
+    };
+    const { ratePpm } = auditRate(incentive, { passed: this.#passed, isFlagged: false }, rate.table, rate.rules);
+    this.#rates.set(this.#passed * LENGTHS.length + length, ratePpm);
+    return ratePpm;
+  }
+
+  /** Audits whose time has come. */
+  #land(at: number): void {
+    const due = this.#pending.filter(({ lands }) => lands <= at);
+    if (due.length === 0) return;
+    this.#pending = this.#pending.filter(({ lands }) => lands > at);
+    for (const audit of due) {
+      this.#judge(audit);
+      if (this.#fault !== null) return;
+    }
+  }
+
+  #judge({ answer, own, id }: Pending): void {
+    const { collusionPpm, confirmingPpm, clients } = this.#world;
+    const rng = this.#rng;
+    // An accomplice says that all is well.
+    if (rng.unit() * PPM < collusionPpm) {
+      this.#passed++;
+      return;
+    }
+    if (answer.isGross) {
+      this.#fault = 'wrong_output';
+      return;
+    }
+    const first = rng.below(AUDITORS.length);
+    const second = AUDITORS[(first + 1) % AUDITORS.length]!;
+    const scores = [{ operator: AUDITORS[first]!, factors: answer.factors }];
+    // Repeated by another operator, which may be an accomplice too and see nothing surprising.
+    if (isSurprising(answer.factors) && rng.unit() * PPM >= confirmingPpm) {
+      scores.push({ operator: second, factors: answer.factors });
+    }
+    const { factors } = confirmedFactors(scores);
+    const client = `client-${rng.below(clients)}`;
+    feed(this.#account, { responseId: `${id}`, promptId: `${id}`, client, own, operator: AUDITORS[first]!, factors });
+    const { stage } = standingOf(this.#account);
+    if (stage === 'slash') this.#fault = 'model_substitution';
+    else if (stage === 'quarantine') this.#isQuarantined = true;
+    else this.#passed++;
+  }
+}
+
+/** @param rng decides everything that happens */
+export function live(world: World, strategy: Strategy, rng: FastRng): Life {
+  return new ProviderLife(world, strategy, rng).live();
+}
