@@ -193,6 +193,7 @@ export class Gateway {
       ...{ store, clock, recover, events },
       log: this.logKeeper,
       signers: () => this.signingKeys.chain(),
+      openedKey: (drawRoot, index) => this.epochs.openedUnder(drawRoot, index),
       onStakes: () => this.epochs.renew(),
     });
   }

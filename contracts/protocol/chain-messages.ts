@@ -1,4 +1,4 @@
-/** EIP-712 structs that only the contracts read, with their digests (spec-chain.md C1). A field's order is part of the protocol. */
+/** EIP-712 structs of what concerns the chain alone, with their digests (spec-chain.md C1). A field's order is part of the protocol. */
 import { type Domain, defineStruct, typedDigest } from './eip712.ts';
 import { type Address, concat, fromHex, type Hash, keccak256, toHex } from './hash.ts';
 
@@ -27,6 +27,26 @@ export const VoucherStruct = defineStruct<Voucher>('Voucher', [
   ['gateway', 'address'],
   ['epoch', 'uint64'],
   ['cumulative', 'uint128'],
+]);
+
+/**
+ * A client's statement that an API key spends what its vouchers bring, or `revoked` that it does so no more. Only the gateway reads it: a
+ * key that was revoked stays so, whoever says the first statement again.
+ */
+export interface EscrowKey {
+  readonly settlement: Address;
+  readonly client: Address;
+  readonly gateway: Address;
+  /** SHA-256 of the API key. */
+  readonly keyHash: Hash;
+  readonly revoked: boolean;
+}
+export const EscrowKeyStruct = defineStruct<EscrowKey>('EscrowKey', [
+  ['settlement', 'address'],
+  ['client', 'address'],
+  ['gateway', 'address'],
+  ['keyHash', 'bytes32'],
+  ['revoked', 'bool'],
 ]);
 
 /** A referee's voice on one case. `instance` is 1 on appeal; `outcome` 1 is upheld, 2 rejected; `refund` in base units. */
@@ -74,6 +94,7 @@ export const DrawStruct = defineStruct<Draw>('Draw', [
 export const chainDigests = {
   signingKey: (domain: Domain, value: SigningKey) => typedDigest(domain, SigningKeyStruct, value),
   voucher: (domain: Domain, value: Voucher) => typedDigest(domain, VoucherStruct, value),
+  escrowKey: (domain: Domain, value: EscrowKey) => typedDigest(domain, EscrowKeyStruct, value),
   ruling: (domain: Domain, value: Ruling) => typedDigest(domain, RulingStruct, value),
   draw: (domain: Domain, value: Draw) => typedDigest(domain, DrawStruct, value),
 } as const;

@@ -26,6 +26,7 @@ export function mountChain(app: GatewayApp, deps: AdminDeps): void {
       compared_at_ms: status.comparedAtMs,
       short_nano: status.shortNano.toString(),
       transactions: status.intents,
+      demands: status.demands.map(({ id, answerBy, answer }) => ({ id, answer_by: answerBy, answer })),
       newest_root: root && {
         sequence: root.sequence,
         state: root.state,

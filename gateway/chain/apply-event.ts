@@ -3,6 +3,7 @@ import type { Address, Hash } from '#protocol/hash';
 import { MONEY_MAX_NANO } from '../ledger/accounts.ts';
 import { chainTransfer, MONEY_IN, MONEY_OUT } from '../ledger/chain-money.ts';
 import type { EventRow } from '../store/chain-blocks-repo.ts';
+import { DEMAND_EVENTS } from '../store/chain-demands-repo.ts';
 import { decidedRoot, insertForeignRoot, moveRoot, rootByChainIndex } from '../store/chain-roots-repo.ts';
 import {
   addKey,
@@ -36,6 +37,8 @@ const isMoneyEvent = (name: string): name is MoneyEvent => [...MONEY_IN, ...MONE
 export function eventRow(event: ChainEvent, { gateway, decimals }: ApplyTerms): EventRow | null {
   const { blockNumber, logIndex, txHash, name, args } = event;
   if (args.gateway !== undefined && args.gateway !== gateway) return null;
+  // Providers answer for themselves: what is demanded of them is none of this gateway's business.
+  if (DEMAND_EVENTS.some((known) => known === name) && args.account !== gateway) return null;
   const nano = isMoneyEvent(name) ? nanoOf(args.amount as bigint, decimals) : null;
   return {
     blockNumber,

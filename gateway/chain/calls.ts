@@ -12,6 +12,7 @@ export interface Contracts {
   readonly StakeRegistry: Address;
   readonly Settlement: Address;
   readonly Evidence: Address;
+  readonly Rulings: Address;
 }
 
 /** Every name of a root's intent begins so. */
@@ -70,6 +71,18 @@ export function addSigningKey({ StakeRegistry }: Contracts, account: Address, ke
   const data = encodeFunctionData({ abi: REGISTRY_ABI, functionName: 'addKey', args: [account, key, proof] });
   return { key: `register:key:${key}`, to: StakeRegistry, data };
 }
+
+/** The key that a demand asks for, with its path under the epoch's root. */
+export function answerKey({ Evidence }: Contracts, id: Hash, opened: { key: Hash; path: readonly Hash[] }): Intent {
+  const args = [id, opened.key, opened.path] as const;
+  return {
+    key: demandIntent(id),
+    to: Evidence,
+    data: encodeFunctionData({ abi: EVIDENCE_ABI, functionName: 'answerKey', args }),
+  };
+}
+
+export const demandIntent = (id: Hash): string => `demand:${id}`;
 
 /**
  * Proof of a fault from its own signatures, which no judge is needed for.

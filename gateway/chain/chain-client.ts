@@ -41,6 +41,29 @@ export interface PoolState {
   readonly committed: bigint;
 }
 
+/** A demand as the contract has it (spec-chain.md C6). */
+export interface DemandState {
+  readonly isOpen: boolean;
+  /** Until when an answer counts, in seconds. */
+  readonly answerBy: number;
+  /** Whether a draw key is demanded; else a sealed chunk. */
+  readonly isKey: boolean;
+  readonly index: number;
+  /** Root of the epoch's keys, or the commitment. */
+  readonly expected: Hash;
+}
+
+/** A case as the contract has it (spec-chain.md C7). */
+export interface CaseState {
+  readonly state: 'none' | 'opened' | 'ruled' | 'appealed' | 'settled';
+  readonly outcome: 'none' | 'upheld' | 'rejected';
+  /** End of the step that it is in, in seconds. */
+  readonly deadline: number;
+  /** Of the referee sets that judge it. */
+  readonly version: number;
+  readonly opener: Address;
+}
+
 /** Every method but `sign` may fail with whatever the connection fails with; nothing is taken from a failed call. */
 export interface ChainClient {
   readonly sender: Address;
@@ -69,4 +92,11 @@ export interface ChainClient {
   ): Promise<{ readonly account: Address; readonly isRetired: boolean } | null>;
   pool(gateway: Address, blockNumber: number): Promise<PoolState>;
   claimed(gateway: Address, payee: Address, blockNumber: number): Promise<bigint>;
+  demand(id: Hash, blockNumber: number): Promise<DemandState>;
+  case(caseId: Hash, blockNumber: number): Promise<CaseState>;
+  /** @param instance 0 who rules first, 1 who rules on appeal */
+  isReferee(version: number, instance: number, member: Address): Promise<boolean>;
+  /** What a case costs its opener until it is upheld, in base units. */
+  caseBond(): Promise<bigint>;
+  tokenBalance(owner: Address): Promise<bigint>;
 }

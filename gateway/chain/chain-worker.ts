@@ -14,7 +14,9 @@ import { intentCounts } from '../store/chain-outbox-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { ROOT_INTENT } from './calls.ts';
 import type { ChainClient } from './chain-client.ts';
+import { answerDemands, type DemandDeps, type DemandView } from './demands.ts';
 import { earningsProof } from './earnings-proof.ts';
+import { type EscrowKeyWire, type EscrowView, escrowView, takeEscrowKey } from './escrow-keys.ts';
 import { Follower } from './follower.ts';
 import { type ChainMove, Outbox } from './outbox.ts';
 import type { OutboxTerms } from './outbox-core.ts';
@@ -54,6 +56,7 @@ export interface ChainWorkerDeps extends ChainSetup {
   readonly log: RootLog;
   readonly events: Log;
   readonly signers: () => Promise<readonly Signer[]>;
+  readonly openedKey: DemandDeps['openedKey'];
   /** Stakes have changed: the next draw is from another registry. */
   readonly onStakes: () => void;
 }
@@ -67,6 +70,8 @@ export interface ChainStatus {
   readonly comparedAtMs: number | null;
   /** What the pool does not cover of the earnings, in nano. */
   readonly shortNano: bigint;
+  /** Open demands against the gateway's account. */
+  readonly demands: readonly DemandView[];
   readonly intents: Awaited<ReturnType<typeof intentCounts>>;
 }
 
@@ -84,6 +89,7 @@ export class ChainWorker {
   #differences: readonly Difference[] = [];
   #comparedAtMs: number | null = null;
   #shortNano = 0n;
+  #demands: readonly DemandView[] = [];
 
   constructor(deps: ChainWorkerDeps) {
     this.#deps = deps;
@@ -144,14 +150,18 @@ export class ChainWorker {
 
   /** @throws {ProtocolError} where it is not good */
   async takeVoucher(voucher: VoucherWire): Promise<{ isNew: boolean }> {
-    const { network, terms, clock } = this.#deps;
-    const { decimals } = await this.#ready();
-    const leastBase = baseOf(terms.voucherLeastNano, decimals);
-    return takeVoucher(
-      { ...this.#deps, domain: network.domain, contracts: network.addresses, leastBase },
-      voucher,
-      clock.nowMs(),
-    );
+    return takeVoucher(await this.#escrow(), voucher, this.#deps.clock.nowMs());
+  }
+
+  /** @throws {ProtocolError} where it is not good */
+  async takeEscrowKey(statement: EscrowKeyWire): Promise<{ keyId: string; isNew: boolean }> {
+    return takeEscrowKey(await this.#escrow(), statement, this.#deps.clock.nowMs());
+  }
+
+  /** What a client has in escrow here; null where it has never had anything. */
+  async escrowOf(client: Address): Promise<EscrowView | null> {
+    const escrow = await this.#escrow();
+    return this.#deps.store.read((handle) => escrowView(handle, escrow, client));
   }
 
   /** Differences that stop payouts now; for metrics. */
@@ -170,6 +180,7 @@ export class ChainWorker {
       differences: this.#differences,
       comparedAtMs: this.#comparedAtMs,
       shortNano: this.#shortNano,
+      demands: this.#demands,
       intents,
     };
   }
@@ -181,7 +192,18 @@ export class ChainWorker {
     // Once the chain knows the gateway, it is asked again before every root.
     if (this.#registration !== null) await this.#register(applied.number);
     await raiseEvidence(store, clock, network.addresses);
+    await this.#answer(applied.number);
     await settlement.post();
+  }
+
+  async #answer(blockNumber: number): Promise<void> {
+    const { network, events } = this.#deps;
+    const before = new Map(this.#demands.map(({ id, answer }) => [id, answer]));
+    this.#demands = await answerDemands({ ...this.#deps, contracts: network.addresses }, blockNumber);
+    for (const { id, answer } of this.#demands) {
+      const isLost = answer === 'unanswerable' || answer === 'late' || answer === 'failed';
+      if (isLost && before.get(id) !== answer) events.error('chain_demand_unanswered', { intent: id, code: answer });
+    }
   }
 
   async #register(blockNumber: number): Promise<void> {
@@ -203,6 +225,13 @@ export class ChainWorker {
     await this.#register(applied.number);
     if (this.#registration !== null) return false;
     return (await this.compare()).length === 0;
+  }
+
+  async #escrow() {
+    const { network, terms } = this.#deps;
+    const { decimals } = await this.#ready();
+    const leastBase = baseOf(terms.voucherLeastNano, decimals);
+    return { ...this.#deps, domain: network.domain, contracts: network.addresses, leastBase };
   }
 
   /** What needs the token's decimals, which the chain is asked for once in the life of a database. */

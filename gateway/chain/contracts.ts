@@ -1,7 +1,11 @@
 /** The parts of the contracts' interfaces that a gateway uses; a test holds them against the ABIs that forge builds. */
 import { parseAbi } from 'viem';
 
-export const TOKEN_ABI = parseAbi(['function decimals() view returns (uint8)']);
+export const TOKEN_ABI = parseAbi([
+  'function decimals() view returns (uint8)',
+  'function balanceOf(address owner) view returns (uint256)',
+  'function approve(address spender, uint256 amount) returns (bool)',
+]);
 
 export const REGISTRY_ABI = parseAbi([
   'struct Account { address operator; uint48 nextOperatorAt; uint128 active; uint128 frozen; address reporter; uint48 openedAt; uint48 convictedAt; address nextOperator; uint48 keyCount; uint128 queued; bytes32 manifestHash; bytes32 logOriginHash; }',
@@ -42,7 +46,25 @@ export const SETTLEMENT_ABI = parseAbi([
 export const EVIDENCE_ABI = parseAbi([
   'struct Opening { bytes32 jobId; uint32 index; bytes32 previous; bytes32 previousRoot; uint32 tokenCount; bool last; bytes32 tokensHash; bytes32 evidenceRoot; bytes32 salt; }',
   'struct Claim { bytes32 jobId; bytes32 ticketHash; bytes32 requestHash; bytes32 roundId; address provider; bytes32 transcriptHash; bytes32 lastCommitment; bytes32 rootsHash; uint32 chunkCount; uint32 outputTokens; uint8 finish; bytes32 checkpoint; }',
+  'struct Demand { address account; uint48 answerBy; uint8 status; address demander; address subject; uint8 fault; uint32 index; uint32 size; bytes32 expected; }',
+  'function demandOf(bytes32 id) view returns (Demand)',
+  'function answerKey(bytes32 id, bytes32 key, bytes32[] path)',
+  'event Demanded(bytes32 indexed id, address indexed account, uint8 fault, uint48 answerBy)',
+  'event Answered(bytes32 indexed id, address indexed account)',
+  'event StayedSilent(bytes32 indexed id, address indexed account)',
   'function proveTwoCommitments(bytes32 jobId, uint32 index, bytes32 first, bytes firstSignature, bytes32 second, bytes secondSignature, bytes32 salt)',
   'function proveTwoClaims(Claim first, bytes firstSignature, Claim second, bytes secondSignature, bytes32 salt)',
   'function proveBadOpening(bytes32 commitment, bytes commitmentSignature, Opening opening, bytes openingSignature, bytes32 salt)',
+]);
+
+export const RULINGS_ABI = parseAbi([
+  'struct Division { address client; uint128 refund; address[] right; }',
+  'struct Case { address account; uint48 deadline; uint48 lapsesAt; uint8 state; address opener; uint32 version; uint8 outcome; address appellant; bytes32 disputeId; bytes32 divisionHash; }',
+  'function bond() view returns (uint128)',
+  'function caseOf(bytes32 caseId) view returns (Case)',
+  'function isReferee(uint32 version, uint8 instance, address member) view returns (bool)',
+  'function openCase(address account, bytes32 disputeId, bytes32 bundleHash, uint8 fault) returns (bytes32 caseId)',
+  'function rule(bytes32 caseId, uint8 outcome, Division division, bytes[] signatures)',
+  'function ruleAppeal(bytes32 caseId, uint8 outcome, Division division, bytes[] signatures)',
+  'function finalize(bytes32 caseId, Division division)',
 ]);

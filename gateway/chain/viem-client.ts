@@ -14,12 +14,13 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { type Address, type Hex, toHex } from '#protocol/hash';
 import type { Network } from '../../contracts/chain/network.ts';
 import type { ChainClient, ChainEvent } from './chain-client.ts';
-import { REGISTRY_ABI, SETTLEMENT_ABI, TOKEN_ABI } from './contracts.ts';
+import { EVIDENCE_ABI, REGISTRY_ABI, SETTLEMENT_ABI, TOKEN_ABI } from './contracts.ts';
+import { disputeReadings } from './dispute-readings.ts';
 import type { Header } from './follow-core.ts';
 
 const TIMEOUT_MS = 10_000;
 const NO_ADDRESS: Address = `0x${'00'.repeat(20)}`;
-const EVENTS_ABI = [...REGISTRY_ABI, ...SETTLEMENT_ABI];
+const EVENTS_ABI = [...REGISTRY_ABI, ...SETTLEMENT_ABI, ...EVIDENCE_ABI];
 /** What nodes say of a transaction that they have, or that is mined already: no failure of ours. */
 const KNOWN = /already (known|imported)|nonce too low|transaction underpriced/i;
 
@@ -30,7 +31,7 @@ export function viemChainClient(rpcUrl: string, network: Network, key: Uint8Arra
   const client = createPublicClient({ transport: http(rpcUrl, { timeout: TIMEOUT_MS, retryCount: 1 }) });
   const sender = privateKeyToAccount(toHex(key));
   const { chainId, addresses } = network;
-  const address = [addresses.StakeRegistry, addresses.Settlement];
+  const address = [addresses.StakeRegistry, addresses.Settlement, addresses.Evidence];
   return {
     sender: sender.address.toLowerCase() as Address,
     chainId: () => client.getChainId(),
@@ -76,6 +77,7 @@ export function viemChainClient(rpcUrl: string, network: Network, key: Uint8Arra
     },
     tokenDecimals: () => client.readContract({ address: network.token, abi: TOKEN_ABI, functionName: 'decimals' }),
     ...readings(client, network),
+    ...disputeReadings(client, network),
   };
 }
 
@@ -150,6 +152,7 @@ function eventsIn(logs: ChainLog[]): readonly ChainEvent[] {
 function normal(value: unknown): unknown {
   if (typeof value === 'string') return value.startsWith('0x') ? value.toLowerCase() : value;
   if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(normal);
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, normal(item)]));
 }
 

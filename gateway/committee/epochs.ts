@@ -6,7 +6,7 @@ import type { Clock, Rng } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
 import { type LogEntry, logEntryText, logLeaf, zLogEntry } from '#protocol/log';
 import type { MerkleLevels } from '#protocol/merkle';
-import { drawsLeft, type Epoch, epochByNumber, insertEpoch, latestEpoch } from '../store/epochs-repo.ts';
+import { drawsLeft, type Epoch, epochByNumber, epochByRoot, insertEpoch, latestEpoch } from '../store/epochs-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
 import { countedStakeNano } from '../store/ledger-repo.ts';
 import { appendLog, logRange, logSize } from '../store/log-repo.ts';
@@ -111,6 +111,12 @@ export class EpochKeeper {
     const epoch = await this.byNumber(number);
     if (epoch === null || index >= epoch.size) return null;
     return { key: drawKey(epoch.secret, number, index), path: drawKeyPath(epoch.levels, index) };
+  }
+
+  /** The same by the root that the log names. */
+  async openedUnder(drawRoot: Hash, index: number): Promise<{ key: Hash; path: Hash[] } | null> {
+    const row = await this.#deps.store.read((handle) => epochByRoot(handle, drawRoot));
+    return row && this.openedKey(row.epoch, index);
   }
 
   /** Opens key `index`: the order of candidates for this body, and the proof that the key was committed. */

@@ -6,7 +6,7 @@ import { recordTrial, SCORER_AT_START, type ScorerRecord, scorerStanding } from 
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/handle.ts';
-import { entriesOfType } from '../store/log-repo.ts';
+import { trialEntries } from '../store/log-repo.ts';
 import type { Exclusions } from './exclusions.ts';
 
 /** The quarantine's reason in the log. */
@@ -38,9 +38,9 @@ export class ScorerRecords {
     this.#deps = deps;
   }
 
-  /** Reads the log from its beginning: what is known after a restart is what was known before, bit for bit. */
+  /** Reads every trial of the log: what is known after a restart is what was known before, bit for bit. */
   async start(): Promise<void> {
-    const leaves = await this.#deps.store.read((handle) => entriesOfType(handle, 'trial'));
+    const leaves = await this.#deps.store.read(trialEntries);
     this.#records.clear();
     for (const { entryJson } of leaves) this.#count(zLogEntry.parse(JSON.parse(entryJson)));
   }

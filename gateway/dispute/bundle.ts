@@ -183,3 +183,9 @@ export function openingBundle(
 function isPrefix(prefix: readonly number[], tokens: readonly number[]): boolean {
   return prefix.length <= tokens.length && prefix.every((token, i) => tokens[i] === token);
 }
+
+/** A bundle as it leaves the gateway: where a provider is reached is between it and the gateway, and no judge needs it. */
+export function servedBundle(bundleJson: string): DisputeBundleWire {
+  const bundle = JSON.parse(bundleJson) as DisputeBundleWire;
+  return { ...bundle, accused: { ...bundle.accused, url: '' } };
+}

@@ -7,8 +7,9 @@ import { safeParse } from '#protocol/schema';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
 import type { BreakerView } from '../committee/breakers.ts';
-import type { DisputeBundleWire } from '../dispute/bundle.ts';
+import { servedBundle } from '../dispute/bundle.ts';
 import { earningsAccount } from '../ledger/accounts.ts';
+import { caseOfDispute } from '../store/chain-cases-repo.ts';
 import { disputeById, disputeMoves, listDisputes } from '../store/disputes-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { balanceNano, bondOf, countedStakeNano } from '../store/ledger-repo.ts';
@@ -109,7 +110,7 @@ function mountDisputes(app: GatewayApp, auth: GatewayMiddleware, { store }: Publ
     const id = c.req.param('id');
     const found = await store.read(async (handle) => {
       const row = await disputeById(handle, id);
-      return row && { row, moves: await disputeMoves(handle, id) };
+      return row && { row, moves: await disputeMoves(handle, id), onChain: await caseOfDispute(handle, id) };
     });
     if (!found) throw new ProtocolError('not_found', 'There is no such dispute.');
     const moves = found.moves.map(({ kind, moveJson, signature, atMs }) => ({
@@ -118,7 +119,8 @@ function mountDisputes(app: GatewayApp, auth: GatewayMiddleware, { store }: Publ
       signature,
       at_ms: atMs,
     }));
-    return c.json({ ...disputeView(found.row), moves });
+    // Where the dispute stands before the chain's referees; null where it is none of theirs.
+    return c.json({ ...disputeView(found.row), moves, case: found.onChain });
   });
   app.get('/v1/disputes/:id/bundle', auth, async (c) => {
     const id = c.req.param('id');
@@ -130,9 +132,7 @@ function mountDisputes(app: GatewayApp, auth: GatewayMiddleware, { store }: Publ
     });
     // It holds the prompt: anybody else's is as unknown as none, or one that is kept no longer.
     if (bundleJson === null) throw new ProtocolError('not_found', 'There is no such dispute bundle.');
-    const bundle = JSON.parse(bundleJson) as DisputeBundleWire;
-    // Where a provider is reached is between it and the gateway, and no judge needs it.
-    return c.json({ ...bundle, accused: { ...bundle.accused, url: '' } });
+    return c.json(servedBundle(bundleJson));
   });
 }
 

@@ -1,5 +1,5 @@
 /** The outbox: transactions that shall happen, and every try that was signed for them (spec-chain.md C9.3). */
-import { and, asc, count, eq, inArray, max, ne, sql } from 'drizzle-orm';
+import { and, asc, count, eq, gte, inArray, lt, max, ne } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Address, Hash, Hex } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
@@ -141,7 +141,10 @@ export async function redeemedUpTo(handle: Handle, client: Address, epoch: bigin
   const rows = await handle.db
     .select({ key: intents.intentKey })
     .from(intents)
-    .where(and(sql`${intents.intentKey} like ${`${prefix}%`}`, ne(intents.state, 'failed')));
+    .where(
+      // ':' follows the digits: a range of the key's index, where `like` would read the whole outbox.
+      and(gte(intents.intentKey, prefix), lt(intents.intentKey, `${prefix}:`), ne(intents.state, 'failed')),
+    );
   return rows.reduce((most, { key }) => {
     const cumulative = BigInt(key.slice(prefix.length));
     return cumulative > most ? cumulative : most;

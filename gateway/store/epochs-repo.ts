@@ -53,6 +53,13 @@ export async function epochByNumber(handle: Handle, epoch: number): Promise<Epoc
   return row === undefined ? null : (row as Epoch);
 }
 
+/** The epoch whose keys have this root; null where there is none. Reads epochs one by one: whoever asks pays a bond for it. */
+export async function epochByRoot(handle: Handle, drawRoot: Hash): Promise<Epoch | null> {
+  const { epochs } = handle.tables;
+  const [row] = await handle.db.select().from(epochs).where(eq(epochs.drawRoot, drawRoot)).limit(1);
+  return row === undefined ? null : (row as Epoch);
+}
+
 /** The latest epochs, newest first. */
 export async function listEpochs(handle: Handle, limit: number): Promise<readonly Epoch[]> {
   const { epochs } = handle.tables;

@@ -1,5 +1,5 @@
 /** API keys, known by their hash only. */
-import { and, asc, eq, getTableColumns, isNull } from 'drizzle-orm';
+import { and, asc, count, eq, getTableColumns, isNull } from 'drizzle-orm';
 import type { Hash } from '#protocol/hash';
 import { RATE_MAX } from '../limits/token-bucket.ts';
 import type { Handle, Tx } from './handle.ts';
@@ -85,6 +85,16 @@ async function updateKey(tx: Tx, keyId: string, change: Partial<ApiKey>): Promis
 export async function apiKeyById(handle: Handle, keyId: string): Promise<ApiKey | null> {
   const [row] = await rowById(handle, { keyId });
   return row === undefined ? null : (row as ApiKey);
+}
+
+/** How many keys spend from an account and were not revoked. */
+export async function liveKeysOf(handle: Handle, account: string): Promise<number> {
+  const { apiKeys } = handle.tables;
+  const [row] = await handle.db
+    .select({ rows: count() })
+    .from(apiKeys)
+    .where(and(eq(apiKeys.account, account), isNull(apiKeys.revokedAtMs)));
+  return Number(row?.rows ?? 0);
 }
 
 export async function listApiKeys(handle: Handle): Promise<readonly ApiKey[]> {

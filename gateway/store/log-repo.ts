@@ -1,11 +1,12 @@
 /** The append-only log and its Merkle tree, node by node, so that no proof rehashes everything (SPEC.md §9, RFC 6962). */
-import { and, asc, desc, eq, getTableColumns, gte, isNull, like, lt } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, gte, isNull, lt } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { fromHex, toHex } from '#protocol/hash';
 import { nodeHash } from '#protocol/merkle';
 import { nextNumber, takeNumbers } from './counters.ts';
 import type { Handle, Tx } from './handle.ts';
+import { condition, IS_TRIAL } from './schema/checks.ts';
 import { given, inserting, reading, writing } from './statement.ts';
 
 /** An entry as the log keeps it: canonical JSON and its RFC 6962 leaf hash, both made by `#protocol/log`. */
@@ -76,15 +77,10 @@ export async function appendLog(tx: Tx, leaves: readonly LogLeaf[]): Promise<num
   return first;
 }
 
-/** All entries of one type, in order; reads the whole log. */
-export async function entriesOfType(handle: Handle, type: string): Promise<readonly StoredLeaf[]> {
+/** All trials of scorers, in order; reads an index that has nothing else. */
+export async function trialEntries(handle: Handle): Promise<readonly StoredLeaf[]> {
   const { logEntries } = handle.tables;
-  // Canonical JSON has no spaces, and texts within it their quotes escaped: nothing else can hold this.
-  const rows = await handle.db
-    .select()
-    .from(logEntries)
-    .where(like(logEntries.entryJson, `%"type":"${type}"%`))
-    .orderBy(asc(logEntries.logIndex));
+  const rows = await handle.db.select().from(logEntries).where(condition(IS_TRIAL)).orderBy(asc(logEntries.logIndex));
   return rows as StoredLeaf[];
 }
 

@@ -44,6 +44,7 @@ export function bornWorker(
     recover: recoverNative,
     events: createLog({ clock, level: 'silent' }),
     signers: async () => [signer],
+    openedKey: async () => null,
     onStakes: () => {},
   });
 }

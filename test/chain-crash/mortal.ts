@@ -72,5 +72,10 @@ export function mortalClient(client: ChainClient, fate: Fate): ChainClient {
     keyOwner: (key, number) => fate.call('keyOwner', () => client.keyOwner(key, number)),
     pool: (gateway, number) => fate.call('pool', () => client.pool(gateway, number)),
     claimed: (gateway, payee, number) => fate.call('claimed', () => client.claimed(gateway, payee, number)),
+    demand: (id, number) => fate.call('demand', () => client.demand(id, number)),
+    case: (id, number) => fate.call('case', () => client.case(id, number)),
+    isReferee: (...member) => fate.call('isReferee', () => client.isReferee(...member)),
+    caseBond: () => fate.call('caseBond', () => client.caseBond()),
+    tokenBalance: (owner) => fate.call('tokenBalance', () => client.tokenBalance(owner)),
   };
 }

@@ -23,8 +23,8 @@ export interface TestNetwork {
   readonly file: string;
   readonly folder: string;
   readonly rpcUrl: string;
-  /** A fresh key with coin for gas and `demo` whole tokens. */
-  party(demo: bigint): Promise<{ key: Hex; keyFile: string; chain: ChainAccess }>;
+  /** A key with coin for gas and `demo` whole tokens: a fresh one where none is named. */
+  party(demo: bigint, key?: Hex): Promise<{ key: Hex; keyFile: string; chain: ChainAccess }>;
   /** Lets time pass, and a block with it. */
   pass(seconds: number): Promise<void>;
   rpc(method: string, params: readonly unknown[]): Promise<unknown>;
@@ -59,8 +59,7 @@ export async function startNetwork(refereeSets?: { first: Hex[]; appeal: Hex[] }
     file,
     folder,
     rpcUrl: anvil.url,
-    async party(demo) {
-      const key = generatePrivateKey();
+    async party(demo, key = generatePrivateKey()) {
       const keyFile = path.join(folder, `key-${parties++}`);
       writeFileSync(keyFile, key);
       await anvil.client.request({

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Abi, AbiParameter } from 'viem';
 import { expect, test } from 'vitest';
-import { EVIDENCE_ABI, REGISTRY_ABI, SETTLEMENT_ABI } from '../../gateway/chain/contracts.ts';
+import { EVIDENCE_ABI, REGISTRY_ABI, RULINGS_ABI, SETTLEMENT_ABI } from '../../gateway/chain/contracts.ts';
 
 function built(name: string): Abi {
   const file = new URL(`../../contracts/chain/abi/${name}.json`, import.meta.url);
@@ -23,6 +23,7 @@ test.each([
   ['StakeRegistry', REGISTRY_ABI],
   ['Settlement', SETTLEMENT_ABI],
   ['Evidence', EVIDENCE_ABI],
+  ['Rulings', RULINGS_ABI],
 ] as const)('every call and event that the gateway uses is one of %s, field by field', (name, used) => {
   const known = built(name);
   for (const item of used as Abi) {

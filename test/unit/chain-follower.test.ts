@@ -1,6 +1,6 @@
 /** Reading a chain that changes its mind: everything that is final counts once, and nothing else does (spec-chain.md C9.4). */
 import fc from 'fast-check';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { commonAncestor, nextReading, RANGE_BLOCKS_MAX } from '../../gateway/chain/follow-core.ts';
 import { Follower } from '../../gateway/chain/follower.ts';
 import { RESERVE } from '../../gateway/ledger/accounts.ts';
@@ -8,29 +8,14 @@ import { appliedBlock } from '../../gateway/store/chain-blocks-repo.ts';
 import { chainStakeNano, totalBase } from '../../gateway/store/chain-state-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import { balanceNano } from '../../gateway/store/ledger-repo.ts';
-import { openStore } from '../../gateway/store/open-store.ts';
 import { Fate, mortalClient, mortalStore } from '../chain-crash/mortal.ts';
-import { FakeChain } from '../fixtures/fake-chain.ts';
+import type { FakeChain } from '../fixtures/fake-chain.ts';
 import { HandClock } from '../fixtures/hand-clock.ts';
-import { tempFolder } from './store-fixture.ts';
+import { bury, CONFIRMATIONS, emptyWorld } from './chain-world.ts';
 
-const CONFIRMATIONS = 3;
 const GATEWAY = `0x${'11'.repeat(20)}` as const;
 const PROVIDER = `0x${'22'.repeat(20)}` as const;
 const SECOND = `0x${'33'.repeat(20)}` as const;
-
-let cleaners: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
-  for (const clean of cleaners.reverse()) await clean();
-  cleaners = [];
-});
-
-function world() {
-  const folder = tempFolder((clean) => cleaners.push(clean));
-  const store = openStore({ file: `${folder}/assay.db`, fsync: false });
-  cleaners.push(() => store.close());
-  return { store, chain: new FakeChain() };
-}
 
 function follower(
   { store, chain }: { store: Store; chain: FakeChain },
@@ -54,12 +39,8 @@ const key = (account: string, signing: string) => ({
   name: 'KeyAdded',
   args: { account, key: signing, worksFrom: 0 },
 });
-const bury = (chain: FakeChain) => {
-  for (let blocks = 0; blocks < CONFIRMATIONS; blocks++) chain.mine();
-};
-
 test('an event counts once its block has so many on top, and not a block earlier', async () => {
-  const w = world();
+  const w = emptyWorld();
   w.chain.mine([funded(5n)]);
   w.chain.mine();
   w.chain.mine();
@@ -71,7 +52,7 @@ test('an event counts once its block has so many on top, and not a block earlier
 });
 
 test('what another gateway is paid is none of this one’s business', async () => {
-  const w = world();
+  const w = emptyWorld();
   w.chain.mine([{ name: 'Funded', args: { gateway: PROVIDER, from: PROVIDER, amount: 5n } }]);
   bury(w.chain);
   await follower(w).step();
@@ -79,7 +60,7 @@ test('what another gateway is paid is none of this one’s business', async () =
 });
 
 test('stake counts for the oldest live key of its account, and for nobody after a conviction', async () => {
-  const w = world();
+  const w = emptyWorld();
   w.chain.mine([staked(PROVIDER, 100n), key(PROVIDER, PROVIDER), key(PROVIDER, SECOND)]);
   bury(w.chain);
   await follower(w).step();
@@ -96,7 +77,7 @@ test('stake counts for the oldest live key of its account, and for nobody after 
 });
 
 test('stake that is on its way out does not count, and a slash takes what is active first', async () => {
-  const w = world();
+  const w = emptyWorld();
   w.chain.mine([
     staked(PROVIDER, 100n),
     key(PROVIDER, PROVIDER),
@@ -109,7 +90,7 @@ test('stake that is on its way out does not count, and a slash takes what is act
 });
 
 test('a reorganisation below what counted as final stops the reading, and changes nothing', async () => {
-  const w = world();
+  const w = emptyWorld();
   w.chain.mine([funded(5n)]);
   bury(w.chain);
   await follower(w).step();
@@ -121,7 +102,7 @@ test('a reorganisation below what counted as final stops the reading, and change
 });
 
 test('a chain that is far ahead is read in ranges, each event once', async () => {
-  const w = world();
+  const w = emptyWorld();
   for (let block = 0; block < 300; block++) w.chain.mine([funded(1n)]);
   await follower(w).step();
   const applied = (await w.store.read(appliedBlock))!.number;
@@ -156,7 +137,7 @@ const happening = fc.oneof(
 test('killed at any call and through reorganisations, the ledger holds exactly what final blocks say', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(happening, { minLength: 5, maxLength: 40 }), async (events) => {
-      const w = world();
+      const w = emptyWorld();
       let highest = 0;
       for (const what of events) {
         if (what.kind === 'mine') w.chain.mine([funded(what.amount), staked(PROVIDER, what.amount)]);

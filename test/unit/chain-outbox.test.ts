@@ -1,35 +1,19 @@
 /** The outbox over a chain in memory: whatever comes and goes, every effect happens once (spec-chain.md C9.3). */
 import fc from 'fast-check';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Hex } from '#protocol/hash';
 import { Outbox } from '../../gateway/chain/outbox.ts';
 import { bumped, nextNonce, nextStep, type OutboxTerms } from '../../gateway/chain/outbox-core.ts';
 import { enqueueIntent, intentByKey, intentsIn, triesOf } from '../../gateway/store/chain-outbox-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
-import { openStore } from '../../gateway/store/open-store.ts';
 import { Fate, mortalClient, mortalStore } from '../chain-crash/mortal.ts';
-import { FakeChain } from '../fixtures/fake-chain.ts';
-import { HandClock } from '../fixtures/hand-clock.ts';
-import { tempFolder } from './store-fixture.ts';
+import { CONFIRMATIONS, emptyWorld } from './chain-world.ts';
 
-const TERMS: OutboxTerms = { confirmations: 3, bumpMs: 1_000, feeMaxWei: 10_000n };
+const TERMS: OutboxTerms = { confirmations: CONFIRMATIONS, bumpMs: 1_000, feeMaxWei: 10_000n };
 const TO = `0x${'cc'.repeat(20)}` as const;
 const ENDED = ['confirmed', 'failed'] as const;
 
-let cleaners: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
-  for (const clean of cleaners.reverse()) await clean();
-  cleaners = [];
-});
-
-function world() {
-  const folder = tempFolder((clean) => cleaners.push(clean));
-  const store = openStore({ file: `${folder}/assay.db`, fsync: false });
-  cleaners.push(() => store.close());
-  return { store, chain: new FakeChain(), clock: new HandClock() };
-}
-
-type World = ReturnType<typeof world>;
+type World = ReturnType<typeof emptyWorld>;
 
 function outbox({ store, chain, clock }: World, fate = new Fate(Number.POSITIVE_INFINITY, false)): Outbox {
   const silent = { onMove: () => {}, onSendFailed: () => {} };
@@ -56,7 +40,7 @@ async function rest({ chain, clock, ...w }: World): Promise<void> {
 }
 
 test('an effect is sent, mined and confirmed with so many blocks on top', async () => {
-  const w = world();
+  const w = emptyWorld();
   await enter(w.store, 'a');
   const box = outbox(w);
   const states = [];
@@ -69,7 +53,7 @@ test('an effect is sent, mined and confirmed with so many blocks on top', async 
 });
 
 test('a name stands for one effect: entering it again changes nothing, and another effect under it is refused', async () => {
-  const { store } = world();
+  const { store } = emptyWorld();
   expect(await enter(store, 'a')).toBe(true);
   expect(await enter(store, 'a')).toBe(false);
   const other = store.withTx((tx) => enqueueIntent(tx, { key: 'a', to: TO, data: '0x00' }, 0));
@@ -77,7 +61,7 @@ test('a name stands for one effect: entering it again changes nothing, and anoth
 });
 
 test('what would be reverted fails without a nonce, but waits while something that it may follow from is on its way', async () => {
-  const w = world();
+  const w = emptyWorld();
   await enter(w.store, 'first');
   await enter(w.store, 'second');
   const second: Hex = `0x${Buffer.from('second').toString('hex')}`;
@@ -91,7 +75,7 @@ test('what would be reverted fails without a nonce, but waits while something th
 });
 
 test('what was refused before it had a nonce may be entered again, and happens once it can', async () => {
-  const w = world();
+  const w = emptyWorld();
   await enter(w.store, 'a');
   w.chain.reverts = () => true;
   await outbox(w).step();
@@ -105,7 +89,7 @@ test('what was refused before it had a nonce may be entered again, and happens o
 });
 
 test('a call that is reverted in its block has failed once that is final, and holds nothing up', async () => {
-  const w = world();
+  const w = emptyWorld();
   const bad: Hex = `0x${Buffer.from('bad').toString('hex')}`;
   w.chain.fails = (data) => data === bad;
   await enter(w.store, 'bad');
@@ -116,7 +100,7 @@ test('a call that is reverted in its block has failed once that is final, and ho
 });
 
 test('a nonce that somebody else has used for good is said, and never given again', async () => {
-  const w = world();
+  const w = emptyWorld();
   await enter(w.store, 'a');
   w.chain.hears = false;
   await outbox(w).step();
@@ -195,7 +179,7 @@ async function happen(w: World, what: Event, highest: number): Promise<void> {
 test('killed at any call, through lost transactions and reorganisations, every effect happens once', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 10, maxLength: 50 }), async (events) => {
-      const w = world();
+      const w = emptyWorld();
       let highest = 0;
       const nonces = new Map<string, number>();
       for (const what of events) {

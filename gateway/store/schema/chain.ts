@@ -1,7 +1,7 @@
 /** What the gateway does on a chain, and what it has read there (spec-chain.md C9). Base units of the token are decimal text: 128 bits. */
 import type { Columns } from '../columns-sqlite.ts';
 import { atLeastZero, condition, moneyRange, oneOf } from './checks.ts';
-import { INTENT_STATES, ROOT_STATES } from './words.ts';
+import { CASE_OUTCOMES, CASE_STATES, INTENT_STATES, ROOT_STATES } from './words.ts';
 
 /** Tables of the chain; empty in a gateway without one. */
 export function chainTables(c: Columns) {
@@ -168,6 +168,53 @@ export function chainTables(c: Columns) {
     claimedBase: c.text('claimed_base').notNull(),
   });
 
+  /** Upheld disputes that no contract can judge by itself, before the chain's referees. */
+  const chainCases = c.table(
+    'chain_cases',
+    {
+      disputeId: c.text('dispute_id').primaryKey(),
+      caseId: c.text('case_id').notNull(),
+      account: c.text('account').notNull(),
+      /** SHA-256 of the bundle that the referees read. */
+      bundleHash: c.text('bundle_hash').notNull(),
+      /** The division that is proposed to them: to whom the refund goes, how much, and who was right, as JSON. */
+      client: c.text('client').notNull(),
+      refundBase: c.text('refund_base').notNull(),
+      rightJson: c.text('right_json').notNull(),
+      state: c.text('state', { enum: CASE_STATES }).notNull(),
+      outcome: c.text('outcome', { enum: CASE_OUTCOMES }),
+      /** Version of the referee sets, and end of the step that it is in; null until the contract has it. */
+      setVersion: c.int('set_version'),
+      deadlineSeconds: c.int('deadline_seconds'),
+      enteredAtMs: c.int('entered_at_ms').notNull(),
+    },
+    (t) => [
+      c.uniqueIndex('chain_cases_case').on(t.caseId),
+      c.index('chain_cases_state').on(t.state),
+      c.check('chain_cases_state_word', oneOf('state', CASE_STATES)),
+      c.check('chain_cases_outcome_word', condition("outcome is null or outcome in ('upheld', 'rejected')")),
+    ],
+  );
+
+  /** What referees have signed; the newest of each counts. */
+  const chainVoices = c.table(
+    'chain_voices',
+    {
+      caseId: c.text('case_id').notNull(),
+      /** 0 the first set, 1 the set of the appeal. */
+      instance: c.int('instance').notNull(),
+      referee: c.text('referee').notNull(),
+      outcome: c.text('outcome', { enum: CASE_OUTCOMES }).notNull(),
+      signature: c.text('signature').notNull(),
+      atMs: c.int('at_ms').notNull(),
+    },
+    (t) => [
+      c.primaryKey({ columns: [t.caseId, t.instance, t.referee] }),
+      c.check('chain_voices_outcome_word', oneOf('outcome', CASE_OUTCOMES)),
+      c.check('chain_voices_instance', condition('instance in (0, 1)')),
+    ],
+  );
+
   return {
     chainIntents,
     chainTries,
@@ -180,5 +227,7 @@ export function chainTables(c: Columns) {
     chainRoots,
     chainLeaves,
     chainClaims,
+    chainCases,
+    chainVoices,
   };
 }

@@ -27,3 +27,9 @@ export function atLeastZero(...columns: readonly string[]): SQL {
 export function condition(text: string): SQL {
   return sql.raw(text);
 }
+
+/**
+ * Whether an entry of the log is a trial of a scorer. A constant text: only a query that says it word for word can use the index over it.
+ * Canonical JSON has no spaces, and texts within it their quotes escaped: nothing else can hold this.
+ */
+export const IS_TRIAL = `entry_json like '%"type":"trial"%'`;

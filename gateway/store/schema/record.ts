@@ -1,6 +1,6 @@
 /** What is published and argued about: the log, checkpoints, attestations and disputes. */
 import type { Columns } from '../columns-sqlite.ts';
-import { atLeastZero, condition, moneyRange, oneOf } from './checks.ts';
+import { atLeastZero, condition, IS_TRIAL, moneyRange, oneOf } from './checks.ts';
 import { DISPUTE_STATES, EVIDENCE_STAGES, FAULT_WORDS, RULING_WORDS } from './words.ts';
 import type { WorkTables } from './work.ts';
 
@@ -13,7 +13,11 @@ export function recordTables(c: Columns, { requests }: Pick<WorkTables, 'request
       leafHash: c.text('leaf_hash').notNull(),
       entryJson: c.text('entry_json').notNull(),
     },
-    () => [c.check('log_entries_index', atLeastZero('log_index'))],
+    (t) => [
+      c.check('log_entries_index', atLeastZero('log_index')),
+      // Read whole at every start; its condition is that of `trialEntries`, word for word.
+      c.index('log_entries_trials').on(t.logIndex).where(condition(IS_TRIAL)),
+    ],
   );
 
   /** Roots of full subtrees: level 0 are the leaves, node (l, i) covers leaves i·2^l to (i+1)·2^l − 1. */

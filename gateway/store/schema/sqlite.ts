@@ -42,4 +42,6 @@ export const {
   chainRoots,
   chainLeaves,
   chainClaims,
+  chainCases,
+  chainVoices,
 } = sqliteSchema;

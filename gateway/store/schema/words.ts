@@ -61,3 +61,6 @@ export const TRANSFER_WORDS = ['deposit', 'withdrawal', 'hold', 'close', 'late',
 export const INTENT_STATES = ['queued', 'sent', 'mined', 'confirmed', 'failed'] as const;
 /** `decided`: durable and perhaps on its way. `posted`: confirmed. `foreign`: posted, and decided by nobody here. */
 export const ROOT_STATES = ['decided', 'posted', 'disabled', 'failed', 'foreign'] as const;
+/** A case before a chain's referees. `entered`: on its way there; `failed`: the contract did not take it. */
+export const CASE_STATES = ['entered', 'opened', 'ruled', 'appealed', 'settled', 'failed'] as const;
+export const CASE_OUTCOMES = ['upheld', 'rejected'] as const;

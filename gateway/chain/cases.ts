@@ -1,0 +1,168 @@
+/**
+ * Upheld disputes that no contract can judge go before the chain's referees: the gateway opens the case once its own ruling is final,
+ * brings what they have signed, and ends the case when its times are over (spec-chain.md C7, C9.8). Every step follows from the contract and the database.
+ */
+import { canonicalJson } from '#protocol/canonical';
+import type { Clock } from '#protocol/env';
+import { type Address, type Hash, type Hex, sha256, toHex, utf8 } from '#protocol/hash';
+import { safeParse, zAddress } from '#protocol/schema';
+import { servedBundle } from '../dispute/bundle.ts';
+import { rightOf } from '../dispute/right.ts';
+import {
+  type CaseRow,
+  caseCount,
+  caseIdOf,
+  disputesForCases,
+  hasCaseOfRequest,
+  insertCase,
+  liveCases,
+  moveCase,
+  rightIn,
+  voicesOf,
+} from '../store/chain-cases-repo.ts';
+import { enqueueIntent, type Intent, intentByKey } from '../store/chain-outbox-repo.ts';
+import { accountOfKey, stakeRow } from '../store/chain-state-repo.ts';
+import { disputeById } from '../store/disputes-repo.ts';
+import type { Handle, Store, Tx } from '../store/handle.ts';
+import { jobById, jobsOfRequest } from '../store/jobs-repo.ts';
+import { requestById } from '../store/requests-repo.ts';
+import type { Contracts } from './calls.ts';
+import {
+  approveBonds,
+  caseName,
+  type Division,
+  endCase,
+  JUDGED_FAULTS,
+  type JudgedFault,
+  openCase,
+  openIntent,
+  ruleCase,
+} from './case-calls.ts';
+import type { CaseState, ChainClient } from './chain-client.ts';
+import { baseOf } from './units.ts';
+
+/** What the contract takes of those who were right. */
+const RIGHT_MAX = 15;
+const NOBODY: Address = `0x${'00'.repeat(20)}`;
+
+export interface CaseDeps {
+  readonly store: Store;
+  readonly client: Pick<ChainClient, 'sender' | 'head' | 'estimate' | 'account' | 'case' | 'caseBond' | 'tokenBalance'>;
+  readonly clock: Clock;
+  readonly contracts: Contracts;
+  readonly token: Address;
+  readonly decimals: number;
+}
+
+/**
+ * Opens a case for every dispute that needs one.
+ * @param blockNumber newest applied block
+ * @returns false where the sending key has less of the token than the bond
+ */
+export async function openCases(deps: CaseDeps, blockNumber: number): Promise<boolean> {
+  const { store, client, clock, contracts, token } = deps;
+  const due = await store.read((handle) => disputesForCases(handle, JUDGED_FAULTS));
+  for (const { disputeId, account, bundleJson } of due) {
+    // Whoever has no stake left loses nothing, and the bond would be bound for days.
+    const stake = await store.read((handle) => stakeRow(handle, account));
+    if (stake === null || stake.convicted === 1 || BigInt(stake.activeBase) + BigInt(stake.queuedBase) === 0n) continue;
+    const bond = await client.caseBond();
+    if ((await client.tokenBalance(client.sender)) < bond) return false;
+    const { operator } = await client.account(account, blockNumber);
+    const bundleHash = toHex(sha256(utf8(canonicalJson(servedBundle(bundleJson)))));
+    await store.withTx(async (tx) => {
+      const row = (await disputeById(tx, disputeId))!;
+      const accusation = { account, disputeId: disputeId as Hash, bundleHash, fault: row.fault as JudgedFault };
+      const opened = await caseCount(tx);
+      const division = await divisionOf(tx, row, deps.decimals, [account, operator]);
+      await insertCase(tx, {
+        ...{ disputeId, account, bundleHash, caseId: caseName(contracts.Rulings, accusation) },
+        ...{ client: division.client, refundBase: division.refund.toString() },
+        ...{ rightJson: JSON.stringify(division.right), state: 'entered', outcome: null },
+        ...{ setVersion: null, deadlineSeconds: null, enteredAtMs: clock.nowMs() },
+      });
+      await enqueueIntent(tx, approveBonds(contracts, token, bond, opened), clock.nowMs());
+      await enqueueIntent(tx, openCase(contracts, accusation), clock.nowMs());
+    });
+  }
+  return true;
+}
+
+/** A client whose account is an address is refunded what it paid, once; those who were right share as in the ledger (spec-money.md 11.8). */
+async function divisionOf(
+  tx: Tx,
+  { requestId, jobId }: { readonly requestId: string; readonly jobId: string },
+  decimals: number,
+  accused: readonly Address[],
+): Promise<Division> {
+  const request = await requestById(tx, requestId);
+  const payer = safeParse(zAddress, request?.account ?? '');
+  const isOwed = payer.success && !accused.includes(payer.data) && !(await hasCaseOfRequest(tx, requestId));
+  const refund = isOwed ? baseOf(request!.chargedNano - request!.refundedNano, decimals) : 0n;
+  const right = new Set<Address>();
+  for (const provider of rightOf(await jobsOfRequest(tx, requestId), await jobById(tx, jobId))) {
+    const account = await accountOfKey(tx, provider as Address);
+    if (account !== null && !accused.includes(account)) right.add(account);
+  }
+  const client = refund > 0n ? payer.data! : NOBODY;
+  return { client, refund, right: [...right].sort().slice(0, RIGHT_MAX) };
+}
+
+/** Looks at every case that is not at its end, and enters what comes next. @param blockNumber newest applied block */
+export async function followCases(deps: CaseDeps, blockNumber: number): Promise<void> {
+  const { store, client } = deps;
+  for (const row of await store.read(liveCases)) {
+    const now = await client.case(caseIdOf(row), blockNumber);
+    await note(deps, row, now);
+    if (now.state === 'none') await retryOpening(deps, row);
+    if (now.state === 'none' || now.state === 'settled') continue;
+    const isOver = (await client.head()).atSeconds >= now.deadline;
+    if (isOver) await enter(deps, endCase(deps.contracts, caseIdOf(row), divisionIn(row)));
+    else if (now.state !== 'ruled') await bringVoices(deps, row, now.state === 'opened' ? 0 : 1);
+  }
+}
+
+async function note({ store }: CaseDeps, row: CaseRow, now: CaseState): Promise<void> {
+  if (now.state === 'none') return;
+  const outcome = now.outcome === 'none' ? null : now.outcome;
+  const isSame = row.state === now.state && row.outcome === outcome && row.deadlineSeconds === now.deadline;
+  if (isSame) return;
+  const change = { state: now.state, outcome, setVersion: now.version, deadlineSeconds: now.deadline };
+  await store.withTx((tx) => moveCase(tx, row.disputeId, change));
+}
+
+/** An opening that was refused before it was sent waits again; one that was reverted in a block is over. */
+async function retryOpening({ store, clock }: CaseDeps, row: CaseRow): Promise<void> {
+  await store.withTx(async (tx) => {
+    const intent = await intentByKey(tx, openIntent(row.disputeId));
+    if (intent?.state !== 'failed') return;
+    if (intent.nonce !== null) return moveCase(tx, row.disputeId, { state: 'failed' });
+    const again = { key: intent.intentKey, to: intent.toAddress as Address, data: intent.callData as Hex };
+    await enqueueIntent(tx, again, clock.nowMs());
+  });
+}
+
+/** Sends what referees have signed as soon as the contract would take it: how many voices that needs is the contract's to say. */
+async function bringVoices(deps: CaseDeps, row: CaseRow, instance: 0 | 1): Promise<void> {
+  const voices = await deps.store.read((handle) => voicesOf(handle, row.caseId));
+  for (const outcome of ['upheld', 'rejected'] as const) {
+    const signatures = voices
+      .filter((voice) => voice.instance === instance && voice.outcome === outcome)
+      .map(({ signature }) => signature as Hex);
+    if (signatures.length === 0) continue;
+    await enter(deps, ruleCase(deps.contracts, caseIdOf(row), instance, outcome, divisionIn(row), signatures));
+  }
+}
+
+/** Enters a call that would go through now, unless it was entered before. */
+async function enter({ store, client, clock }: CaseDeps, intent: Intent): Promise<void> {
+  const known = await store.read((handle: Handle) => intentByKey(handle, intent.key));
+  if (known !== null && (known.state !== 'failed' || known.nonce !== null)) return;
+  if ('reverts' in (await client.estimate(intent.to, intent.data))) return;
+  const bytes = known === null ? intent : { ...intent, data: known.callData as Hex };
+  await store.withTx((tx) => enqueueIntent(tx, bytes, clock.nowMs()));
+}
+
+export function divisionIn(row: CaseRow): Division {
+  return { client: row.client as Address, refund: BigInt(row.refundBase), right: rightIn(row) };
+}
