@@ -27,6 +27,7 @@ const USAGE = `usage: assay <command> [options]
   restore    let a gateway go on over a copy
   fsck       check a gateway's database against itself
   deploy     the contracts, onto a chain
+  referee    judge a gateway's cases for a chain
 
 assay <command> --help tells more; assay --version prints the version.
 Exit codes: 0 done, 1 failed, 2 used or configured wrongly.`;
@@ -147,6 +148,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return (await import('./gateway/cli/fsck.ts')).runFsck(args, io);
     case 'deploy':
       return (await import('./gateway/cli/deploy.ts')).runDeploy(args, io, packaged('contracts', 'chain', 'abi'));
+    case 'referee':
+      return (await import('./gateway/cli/referee.ts')).runReferee(args, { ...io, fetch });
     case '--version':
     case '-v':
       io.print(version());

@@ -10,6 +10,7 @@ import type { PolicyDefault } from './admin/policy-default.ts';
 import type { LogKeeper } from './attest/log-keeper.ts';
 import type { ReceiptDesk } from './attest/receipts.ts';
 import type { SigningKeys } from './attest/signing-keys.ts';
+import { mountCases } from './chain/case-routes.ts';
 import { mountChainRoutes } from './chain/chain-routes.ts';
 import type { ChainWorker } from './chain/chain-worker.ts';
 import type { Breakers } from './committee/breakers.ts';
@@ -71,6 +72,8 @@ export function mountRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: Rout
   mountPublicRoutes(app, auth, { store, ...parts, log: logKeeper });
   mountEpochKeys(app, parts.epochs);
   mountChainRoutes(app, parts.chain);
+  const isOwn = (address: Address) => signingKeys.of(address) !== null;
+  mountCases(app, { store, clock, domain, recover, chain: parts.chain, isOwn });
   const shared = { ...parts, store, clock, rng, domain, recover, stakeNano: operation?.stakeNano ?? 0n };
   mountProviderDesk(app, {
     ...shared,
@@ -79,7 +82,7 @@ export function mountRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: Rout
     },
     log: logKeeper,
     events: log,
-    isOwn: (address) => signingKeys.of(address) !== null,
+    isOwn,
     allowed: new Set(operation?.allowedProviders ?? []),
   });
   const adminKey = operation?.adminKey ?? null;

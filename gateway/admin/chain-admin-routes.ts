@@ -1,6 +1,7 @@
 /** `/admin/chain`: what the gateway does on its chain, what it waits for, and what differs (spec-chain.md C9.7). */
 import { ProtocolError } from '#protocol/errors';
 import type { GatewayApp } from '../http/context.ts';
+import { liveCases } from '../store/chain-cases-repo.ts';
 import { type IntentRow, intentsIn } from '../store/chain-outbox-repo.ts';
 import { acceptDisabled, newestRoot } from '../store/chain-roots-repo.ts';
 import { listOf } from './admin-body.ts';
@@ -27,6 +28,10 @@ export function mountChain(app: GatewayApp, deps: AdminDeps): void {
       short_nano: status.shortNano.toString(),
       transactions: status.intents,
       demands: status.demands.map(({ id, answerBy, answer }) => ({ id, answer_by: answerBy, answer })),
+      cases: await store.read(async (handle) =>
+        (await liveCases(handle)).map(({ disputeId, state }) => ({ id: disputeId, state })),
+      ),
+      lacks_bond: status.lacksBond,
       newest_root: root && {
         sequence: root.sequence,
         state: root.state,

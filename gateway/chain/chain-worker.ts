@@ -13,6 +13,7 @@ import { keepDecimals, storedDecimals } from '../store/chain-network-repo.ts';
 import { intentCounts } from '../store/chain-outbox-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { ROOT_INTENT } from './calls.ts';
+import { type CaseDeps, followCases, openCases } from './cases.ts';
 import type { ChainClient } from './chain-client.ts';
 import { answerDemands, type DemandDeps, type DemandView } from './demands.ts';
 import { earningsProof } from './earnings-proof.ts';
@@ -26,6 +27,7 @@ import { type Difference, differencesIn } from './reconcile.ts';
 import { type RegistrationProblem, register } from './registration.ts';
 import { type RootLog, Settlement } from './settlement.ts';
 import { baseOf, DECIMALS_MAX, nanoOf } from './units.ts';
+import { takeVoice, type VoiceWire } from './voices.ts';
 import { takeVoucher, type VoucherWire } from './vouchers.ts';
 
 /** How a gateway behaves on its chain; durations in milliseconds. */
@@ -72,6 +74,8 @@ export interface ChainStatus {
   readonly shortNano: bigint;
   /** Open demands against the gateway's account. */
   readonly demands: readonly DemandView[];
+  /** Whether a dispute waits for its case because the sending key has less of the token than the bond. */
+  readonly lacksBond: boolean;
   readonly intents: Awaited<ReturnType<typeof intentCounts>>;
 }
 
@@ -90,6 +94,7 @@ export class ChainWorker {
   #comparedAtMs: number | null = null;
   #shortNano = 0n;
   #demands: readonly DemandView[] = [];
+  #lacksBond = false;
 
   constructor(deps: ChainWorkerDeps) {
     this.#deps = deps;
@@ -164,9 +169,18 @@ export class ChainWorker {
     return this.#deps.store.read((handle) => escrowView(handle, escrow, client));
   }
 
+  /** @throws {ProtocolError} where nobody is asked, or it is no referee's */
+  async takeVoice(disputeId: string, voice: VoiceWire): Promise<void> {
+    await takeVoice({ ...this.#deps, domain: this.#deps.network.domain }, disputeId, voice);
+  }
+
   /** Differences that stop payouts now; for metrics. */
   get differences(): readonly Difference[] {
     return this.#differences;
+  }
+
+  get client(): ChainClient {
+    return this.#deps.client;
   }
 
   async status(): Promise<ChainStatus> {
@@ -181,6 +195,7 @@ export class ChainWorker {
       comparedAtMs: this.#comparedAtMs,
       shortNano: this.#shortNano,
       demands: this.#demands,
+      lacksBond: this.#lacksBond,
       intents,
     };
   }
@@ -193,7 +208,16 @@ export class ChainWorker {
     if (this.#registration !== null) await this.#register(applied.number);
     await raiseEvidence(store, clock, network.addresses);
     await this.#answer(applied.number);
+    const cases = await this.#caseDeps();
+    this.#lacksBond = !(await openCases(cases, applied.number));
+    await followCases(cases, applied.number);
     await settlement.post();
+  }
+
+  async #caseDeps(): Promise<CaseDeps> {
+    const { network } = this.#deps;
+    const { decimals } = await this.#ready();
+    return { ...this.#deps, contracts: network.addresses, token: network.token, decimals };
   }
 
   async #answer(blockNumber: number): Promise<void> {
