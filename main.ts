@@ -61,9 +61,15 @@ function version(): string {
   return text;
 }
 
+const PARENT_MS = 500;
+
 /** Resolves at the first signal; later ones change nothing, so that nothing is left half stopped. */
 function stopped(): Promise<void> {
   return new Promise((resolve) => {
+    // A SIGTERM to `npm start` ends npm and its shell, and does not come here: another parent says the same.
+    const parent = process.ppid;
+    const watch = () => process.ppid !== parent && resolve();
+    if (process.env.npm_lifecycle_event !== undefined) setInterval(watch, PARENT_MS).unref();
     process.on('SIGTERM', () => resolve());
     process.on('SIGINT', () => resolve());
   });

@@ -71,6 +71,17 @@ export function watchChain(registry: Registry, chain: ChainWorker | null): void 
     },
   });
   new Gauge({
+    name: 'assay_chain_demands',
+    help: 'Open demands against the account by what is done about them: a state of the outbox, unanswerable or late.',
+    labelNames: ['answer'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      const status = await chain.status().catch(() => null);
+      for (const { answer } of status?.demands ?? []) this.inc({ answer });
+    },
+  });
+  new Gauge({
     name: 'assay_chain_transactions',
     help: 'Transactions of the outbox by state.',
     labelNames: ['state'],

@@ -59,7 +59,8 @@ const zOnChain = z.object({ account: z.string(), state: z.number(), version: z.n
 const OPENED = 1;
 const APPEALED = 3;
 
-interface Bench {
+/** One referee at work. */
+export interface Bench {
   readonly gateway: string;
   readonly gatewayAddress: Address;
   readonly chain: ChainAccess;
@@ -86,14 +87,19 @@ export async function runReferee(argv: readonly string[], io: RefereeIo): Promis
   }
   try {
     const bench = await benchOf(line.values, gateway.value, line.switches.has('dry-run'), io);
-    const { data } = zCases.parse(await json(io, `${gateway.value}/v1/cases`));
-    let undecided = 0;
-    for (const one of data) if (!(await judge(bench, one))) undecided++;
-    return undecided === 0 ? EXIT_OK : EXIT_FAILED;
+    return (await judgeCases(bench)) === 0 ? EXIT_OK : EXIT_FAILED;
   } catch (error) {
     io.fail(`assay referee: ${reasonOf(error)}`);
     return EXIT_FAILED;
   }
+}
+
+/** Judges every case that waits for this referee. @returns how many could not be judged @throws {Error} where somebody does not answer */
+export async function judgeCases(bench: Bench): Promise<number> {
+  const { data } = zCases.parse(await json(bench.io, `${bench.gateway}/v1/cases`));
+  let undecided = 0;
+  for (const one of data) if (!(await judge(bench, one))) undecided++;
+  return undecided;
 }
 
 async function benchOf(

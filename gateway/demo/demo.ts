@@ -21,7 +21,14 @@ import { lockFolder } from '../store/folder-lock.ts';
 import { chainMoves, showChain, stakeAll } from './chain-show.ts';
 import { type ChainStage, startStage } from './chain-stage.ts';
 import { showCheat } from './cheat.ts';
-import { type ProviderSpec, type RunningProvider, startProviders, stopProviders } from './network.ts';
+import {
+  type ProviderSpec,
+  type RunningProvider,
+  Stopped,
+  startProviders,
+  stopProviders,
+  untilStopped,
+} from './network.ts';
 import { welcomeLines } from './welcome.ts';
 
 /** What `ASSAY_…` variables change. */
@@ -128,6 +135,7 @@ export async function runDemo(argv: readonly string[], deps: DemoDeps): Promise<
       lock.release();
     }
   } catch (error) {
+    if (error instanceof Stopped) return hasLiar(plan.show) ? EXIT_FAILED : EXIT_OK;
     deps.fail(`assay demo: ${reasonOf(error)}`);
     return EXIT_FAILED;
   }
@@ -209,13 +217,17 @@ async function runProviders(
   deps: DemoDeps,
 ): Promise<number> {
   const gatewayAddress = nativeSigner(readOrMakeKey(plan.gateway.keyFile, deps.rng)).address;
-  const providers = await startProviders(specs, {
-    entry: deps.entry,
-    dataFolder: plan.dataFolder,
-    modelFolder: plan.modelFolder,
-    gatewayAddress,
-    env: stage === null ? deps.env : { ...deps.env, ASSAY_PROVIDER_NETWORK: stage.networkFile },
-  });
+  const providers = await startProviders(
+    specs,
+    {
+      entry: deps.entry,
+      dataFolder: plan.dataFolder,
+      modelFolder: plan.modelFolder,
+      gatewayAddress,
+      env: stage === null ? deps.env : { ...deps.env, ASSAY_PROVIDER_NETWORK: stage.networkFile },
+    },
+    stopped,
+  );
   let gateway: RunningGateway | null = null;
   let stopping = false;
   for (const { process: child, spec } of providers) {
@@ -226,7 +238,10 @@ async function runProviders(
   }
   try {
     const moves: DeskMove[] = [];
-    if (stage !== null) await stakeAll({ ...deps, ...foldersOf(plan), stage, providers }, gatewayAddress);
+    if (stage !== null) {
+      const staking = stakeAll({ ...deps, ...foldersOf(plan), stage, providers }, gatewayAddress);
+      await untilStopped(staking, stopped);
+    }
     gateway = await startDemoGateway(plan, stage, providers, moves, deps);
     const engines = plan.show === 'mixed' ? MIXED_ENGINES.slice(0, plan.providers) : [];
     const welcome = { url: gateway.url, apiKey: gateway.apiKey ?? '', engines, ...plan };

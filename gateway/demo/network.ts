@@ -34,14 +34,29 @@ export interface RunningProvider {
   readonly process: ChildProcess;
 }
 
-/** Starts all children at once and waits until each listens. @throws {Error} when one ends before */
+/** Whoever runs the demonstration has ended it before it had begun. */
+export class Stopped extends Error {
+  override readonly name = 'Stopped';
+}
+
+/** The work, unless it is ended before. @throws {Stopped} */
+export function untilStopped<T>(work: Promise<T>, stopped: Promise<void>): Promise<T> {
+  const ended = stopped.then((): never => {
+    throw new Stopped();
+  });
+  return Promise.race([work, ended]);
+}
+
+/** Starts all children at once and waits until each listens. @throws {Error} when one ends before @throws {Stopped} */
 export async function startProviders(
   specs: readonly ProviderSpec[],
   options: NetworkOptions,
+  stopped: Promise<void>,
 ): Promise<RunningProvider[]> {
   const children = specs.map((spec) => ({ spec, process: spawnProvider(spec, options) }));
   try {
-    return await Promise.all(children.map(({ spec, process }) => whenReady(spec, process)));
+    const ready = Promise.all(children.map(({ spec, process }) => whenReady(spec, process)));
+    return await untilStopped(ready, stopped);
   } catch (error) {
     for (const child of children) child.process.kill('SIGKILL');
     throw error;

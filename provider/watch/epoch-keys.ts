@@ -9,7 +9,7 @@ import { type ChainAccess, ChainError } from '../../contracts/chain/access.ts';
 import { allowanceOf, readAs, tokenBalance } from '../chain/account.ts';
 import { minedLine } from '../chain/steps.ts';
 import type { OpenedKey } from './demands.ts';
-import { leafOfEntry, pathUnder } from './log-mirror.ts';
+import { leafOfEntry } from './log-mirror.ts';
 import type { SeenEpoch, WatchState } from './state.ts';
 
 /** Keys of one epoch that are looked at, chosen by chance: a gateway that hides one in ten is found with probability 1/2 per epoch. */
@@ -27,7 +27,7 @@ export function noteEpochs(state: WatchState, entries: readonly unknown[], start
     const { epoch, drawRoot, drawSize, snapshotHash, atMs, auditCommitment } = parsed.data;
     const readable = auditCommitment === undefined;
     const place = start + at;
-    if (state.mirror.leaves[place] !== leafOfEntry(json) || state.epochs.has(epoch)) continue;
+    if (state.mirror.leaves.at(place) !== leafOfEntry(json) || state.epochs.has(epoch)) continue;
     state.epochs.set(epoch, { place, drawRoot, drawSize, snapshotHash, atMs, readable, state: 'open', misses: 0 });
   }
 }
@@ -112,7 +112,7 @@ async function demandedIn(chain: ChainAccess, block: bigint) {
 function logged(state: WatchState, head: ChainCheckpoint, number: number) {
   const { place, drawRoot, drawSize, snapshotHash, atMs } = state.epochs.get(number)!;
   const entry = { atMs: BigInt(atMs), drawRoot, drawSize, epoch: number, snapshotHash } satisfies EpochFields;
-  return { entry, place: BigInt(place), path: pathUnder(state.mirror.leaves, place, head.size) };
+  return { entry, place: BigInt(place), path: state.mirror.leaves.pathUnder(place, head.size) };
 }
 
 type Epoch = Extract<LogEntry, { type: 'epoch' }>;

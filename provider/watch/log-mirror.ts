@@ -1,14 +1,15 @@
 /** A copy of a gateway's log that nobody can take back, and what contradicts it (SPEC.md §9). Pure but for the entries it asks for. */
 import { canonicalJson } from '#protocol/canonical';
-import { fromHex, type Hash, toHex, utf8 } from '#protocol/hash';
+import { type Hash, toHex, utf8 } from '#protocol/hash';
 import type { ChainCheckpoint } from '#protocol/log';
-import { leafHash, merkleLevels, merkleRoot, pathIn } from '#protocol/merkle';
+import { leafHash } from '#protocol/merkle';
+import { LeafTree } from './leaf-tree.ts';
 import { forkedLogProof, type Proof, rewrittenLogProof } from './proofs.ts';
 
 /** What the watcher remembers of one log. */
 export interface Mirror {
-  /** Leaf hashes in order, as they were when they were first seen. */
-  readonly leaves: readonly Hash[];
+  /** Leaf hashes in order, as they were when they were first seen; what a head has covered never changes. */
+  readonly leaves: LeafTree;
   /** Signed heads, oldest first. */
   readonly heads: readonly ChainCheckpoint[];
 }
@@ -34,28 +35,24 @@ export function leafOfEntry(entry: unknown): Hash {
   return toHex(leafHash(utf8(canonicalJson(entry))));
 }
 
-const rootOf = (leaves: readonly Hash[]): Hash => toHex(merkleRoot(leaves.map(fromHex)));
-
-/** Where a leaf stands under the head of the first `size` leaves. */
-export function pathUnder(leaves: readonly Hash[], index: number, size: number): Hash[] {
-  return pathIn(merkleLevels(leaves.slice(0, size).map(fromHex)), index).map(toHex);
-}
-
-/** Compares a head with all that is known, and learns what is new. */
+/** Compares a head with all that is known, and learns what is new; costs what is new, unless the head contradicts what is known. */
 export async function lookAt(mirror: Mirror, head: ChainCheckpoint, read: ReadEntries): Promise<LogLook> {
   const known = mirror.heads.filter(({ origin }) => origin === head.origin);
   const twin = known.find(({ size, root }) => size === head.size && root !== head.root);
   if (twin !== undefined) return { mirror, proofs: [forkedLogProof(twin, head)], problem: null };
   const { leaves } = mirror;
-  if (head.size <= leaves.length) {
+  if (head.size <= leaves.size) {
     // An old head is no fault; one that is not of our log is.
-    const isOurs = head.size === 0 || rootOf(leaves.slice(0, head.size)) === head.root;
+    const isOurs = head.size === 0 || leaves.rootOf(head.size) === head.root;
     return isOurs ? { mirror: remember(mirror, head), proofs: [], problem: null } : searchRewritten(mirror, head, read);
   }
-  const grown = [...leaves, ...(await leavesFrom(read, leaves.length, head.size))];
-  if (grown.length === head.size && rootOf(grown) === head.root) {
-    return { mirror: remember({ ...mirror, leaves: grown }, head), proofs: [], problem: null };
+  const before = leaves.size;
+  for (const leaf of await leavesFrom(read, before, head.size)) leaves.append(leaf);
+  if (leaves.size === head.size && leaves.rootOf(head.size) === head.root) {
+    return { mirror: remember(mirror, head), proofs: [], problem: null };
   }
+  // What no head covers was never seen.
+  leaves.truncate(before);
   return searchRewritten(mirror, head, read);
 }
 
@@ -66,19 +63,20 @@ function remember(mirror: Mirror, head: ChainCheckpoint): Mirror {
 
 /** The head does not extend what we know: its own leaves show where, if the gateway gives them. */
 async function searchRewritten(mirror: Mirror, head: ChainCheckpoint, read: ReadEntries): Promise<LogLook> {
-  const theirs = await leavesFrom(read, 0, head.size);
-  if (theirs.length !== head.size || rootOf(theirs) !== head.root) {
+  const served = await leavesFrom(read, 0, head.size);
+  const theirs = new LeafTree(served);
+  if (theirs.size !== head.size || theirs.rootOf(head.size) !== head.root) {
     return { mirror, proofs: [], problem: `the entries that are served are not those of checkpoint ${head.size}` };
   }
-  const index = theirs.findIndex((leaf, at) => at < mirror.leaves.length && leaf !== mirror.leaves[at]);
+  const index = served.findIndex((leaf, at) => at < mirror.leaves.size && leaf !== mirror.leaves.at(at));
   const ours = mirror.heads.findLast(({ origin, size }) => origin === head.origin && size > index);
   if (index < 0 || ours === undefined) {
     return { mirror, proofs: [], problem: `checkpoint ${head.size} does not extend the log that was seen before` };
   }
-  const place = (leaves: readonly Hash[], size: number) => ({
-    leaf: leaves[index]!,
+  const place = (leaves: LeafTree, size: number) => ({
+    leaf: leaves.at(index)!,
     index,
-    path: pathUnder(leaves, index, size),
+    path: leaves.pathUnder(index, size),
   });
   const proof = rewrittenLogProof(ours, place(mirror.leaves, ours.size), head, place(theirs, head.size));
   return { mirror, proofs: [proof], problem: null };

@@ -8,14 +8,14 @@ import { snapshotHash } from '#protocol/draw';
 import type { Domain } from '#protocol/eip712';
 import { fromHex, type Hash, toHex, utf8 } from '#protocol/hash';
 import { type ChainCheckpoint, chainCheckpoint, logLeaf } from '#protocol/log';
-import { merkleRoot, verifyInclusion } from '#protocol/merkle';
+import { verifyInclusion } from '#protocol/merkle';
 import { drawOf, drawSigner, trueOrderHash } from '#protocol/signed-draw';
 import type { Recover } from '#protocol/signer';
 import { digests } from '#protocol/typed';
 import { answerEntry } from '#protocol/verify-log';
 import { parseSavedResponse } from '#protocol/verify-saved';
 import { CommandError } from '../cli/command-io.ts';
-import { leafOfEntry, type Mirror, pathUnder } from './log-mirror.ts';
+import { leafOfEntry, type Mirror } from './log-mirror.ts';
 import {
   falseDrawProof,
   forkedLogProof,
@@ -82,18 +82,17 @@ function forksIn(receipt: InlineReceipt, answer: Omit<PlacedLeaf, 'path'>, { dom
   const ours = mirror.heads.filter(({ origin }) => origin === theirs.origin);
   const twin = ours.find(({ size, root }) => size === theirs.size && root !== theirs.root);
   if (twin !== undefined) return [forkedLogProof(twin, theirs)];
-  const seen = mirror.leaves.slice(0, theirs.size).map(fromHex);
-  if (seen.length === theirs.size && toHex(merkleRoot(seen)) === theirs.root) return [];
+  if (theirs.size <= mirror.leaves.size && mirror.leaves.rootOf(theirs.size) === theirs.root) return [];
   const { epoch, inclusion } = receipt;
   const placed: PlacedLeaf[] = [
     { ...answer, path: inclusion },
     { leaf: logLeaf(epoch.entry), index: epoch.index, path: epoch.inclusion },
   ];
   for (const place of placed) {
-    const own = mirror.leaves[place.index];
-    const head = ours.findLast(({ size }) => size > place.index && size <= mirror.leaves.length);
+    const own = mirror.leaves.at(place.index);
+    const head = ours.findLast(({ size }) => size > place.index && size <= mirror.leaves.size);
     if (own === undefined || own === place.leaf || head === undefined || !isUnder(place, theirs)) continue;
-    const ownPlace = { leaf: own, index: place.index, path: pathUnder(mirror.leaves, place.index, head.size) };
+    const ownPlace = { leaf: own, index: place.index, path: mirror.leaves.pathUnder(place.index, head.size) };
     return [rewrittenLogProof(head, ownPlace, theirs, place)];
   }
   return [];
@@ -130,12 +129,12 @@ function falseDraws({ draw, snapshot }: InlineReceipt, statement: StatementWire,
 /** The attestation names a place in the log that holds another entry. */
 async function notLogged(signed: SignedSeal, leaf: Hash, { mirror, head, entryAt }: SavedCourt): Promise<Proof[]> {
   const { logIndex, statementHash } = signed.seal;
-  const own = mirror.leaves[logIndex];
-  if (head === null || head.size > mirror.leaves.length || logIndex >= head.size || own === leaf) return [];
+  const own = mirror.leaves.at(logIndex);
+  if (head === null || head.size > mirror.leaves.size || logIndex >= head.size || own === leaf) return [];
   const entry = await entryAt(logIndex);
   if (entry === undefined || leafOfEntry(entry) !== own) return [];
   const text = canonicalJson(entry);
   // As the contract reads it: an entry of this statement contradicts nothing, whatever else it says.
   if (text.endsWith(`,"statementHash":"${statementHash}","type":"answer"}`)) return [];
-  return [notLoggedProof(signed, head, utf8(text), pathUnder(mirror.leaves, logIndex, head.size))];
+  return [notLoggedProof(signed, head, utf8(text), mirror.leaves.pathUnder(logIndex, head.size))];
 }

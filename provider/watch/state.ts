@@ -3,6 +3,7 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, re
 import path from 'node:path';
 import { z } from 'zod';
 import { safeParse, zAddress, zHash, zTimeMs, zU32, zU128 } from '#protocol/schema';
+import { LeafTree } from './leaf-tree.ts';
 import type { Mirror } from './log-mirror.ts';
 import type { Proof } from './proofs.ts';
 
@@ -80,7 +81,7 @@ export function openState(folder: string): WatchState {
     earned: 0n,
     fromBlock: 0n,
   };
-  if (!existsSync(file)) return { mirror: { leaves: [], heads: [] }, ...fresh };
+  if (!existsSync(file)) return { mirror: { leaves: new LeafTree(), heads: [] }, ...fresh };
   const parsed = safeParse(zState, jsonOf(readFileSync(file, 'utf8')));
   if (!parsed.success)
     throw new Error(`${file} is damaged: a watcher that forgets proves less; restore it or remove it`);
@@ -93,7 +94,7 @@ export function openState(folder: string): WatchState {
     return `0x${leaf.toString('hex')}` as const;
   });
   return {
-    mirror: { leaves, heads: [...heads] },
+    mirror: { leaves: new LeafTree(leaves), heads: [...heads] },
     raised: new Map(Object.entries(raised)),
     pending: new Map(Object.entries(pending).map(([evidence, proof]) => [evidence, proofOf(proof)])),
     epochs: new Map(Object.entries(epochs).map(([epoch, value]) => [Number(epoch), value])),
@@ -106,11 +107,11 @@ export function openState(folder: string): WatchState {
 /** Leaves first, so that the state never names one that is not there. @param stored how many leaves the folder has already */
 export function saveState(folder: string, state: WatchState, stored: number): void {
   const { leaves, heads } = state.mirror;
-  const fresh = Buffer.concat(leaves.slice(stored).map((leaf) => Buffer.from(leaf.slice(2), 'hex')));
+  const fresh = Buffer.concat(leaves.from(stored));
   if (fresh.length > 0 || !existsSync(leavesFile(folder))) writeAt(leavesFile(folder), fresh, stored * LEAF_BYTES);
   const text = JSON.stringify({
     version: 1,
-    leafCount: leaves.length,
+    leafCount: leaves.size,
     heads: [...heads],
     raised: Object.fromEntries(state.raised),
     pending: Object.fromEntries([...state.pending].map(([evidence, proof]) => [evidence, proofText(proof)])),

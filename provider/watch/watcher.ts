@@ -56,7 +56,7 @@ export class Watcher {
     this.#options = options;
     this.#io = io;
     this.#state = openState(options.stateFolder);
-    this.#stored = this.#state.mirror.leaves.length;
+    this.#stored = this.#state.mirror.leaves.size;
   }
 
   /** Looks everywhere once; what fails in one place keeps nothing from the others. */
@@ -187,6 +187,6 @@ export class Watcher {
 
   #save(): void {
     saveState(this.#options.stateFolder, this.#state, this.#stored);
-    this.#stored = this.#state.mirror.leaves.length;
+    this.#stored = this.#state.mirror.leaves.size;
   }
 }

@@ -21,7 +21,7 @@ export const TERMS: ChainTerms = {
   reconcileMs: 10_000,
   voucherLeastNano: 1_000n,
 };
-const ORIGIN = 'crash.example/chain';
+export const ORIGIN = 'crash.example/chain';
 
 export function bornWorker(
   chain: TestChain,

@@ -44,15 +44,18 @@ export class TestChain {
   readonly #anvil: Anvil;
   readonly #abis: Readonly<Record<Callee, Abi>>;
   readonly network: Network;
+  /** The file of `assay deploy`. */
+  readonly networkText: string;
   /** What the chain is taken back to between two worlds. */
   #begin: string;
   /** State before each block that can still be taken back, oldest first. */
   #before: { readonly id: string; readonly height: number }[] = [];
   #highest = 0;
 
-  private constructor(anvil: Anvil, network: Network, abis: Readonly<Record<Callee, Abi>>, begin: string) {
+  private constructor(anvil: Anvil, networkText: string, abis: Readonly<Record<Callee, Abi>>, begin: string) {
     this.#anvil = anvil;
-    this.network = network;
+    this.networkText = networkText;
+    this.network = parseNetwork(networkText)!;
     this.#abis = abis;
     this.#begin = begin;
   }
@@ -87,8 +90,8 @@ export class TestChain {
       appealReferees: set(11, 5),
     });
     const abis = Object.fromEntries(CONTRACTS.map((name) => [name, artifacts[name].abi])) as Record<ContractName, Abi>;
-    const network = parseNetwork(JSON.stringify({ ...deployment, abis }))!;
-    const chain = new TestChain(anvil, network, { ...abis, token: demo.abi }, '');
+    const text = JSON.stringify({ ...deployment, abis });
+    const chain = new TestChain(anvil, text, { ...abis, token: demo.abi }, '');
     for (const { address } of [chain.client, chain.funder, ...chain.providers]) {
       await sender.call(token, demo.abi, 'transfer', [address, SHARE]);
     }

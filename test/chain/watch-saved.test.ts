@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Hono } from 'hono';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { assayMember, type InlineReceipt } from '#protocol/assay-member';
 import { compactAttestation, type StatementWire } from '#protocol/attestation';
 import { chainDigests } from '#protocol/chain-messages';
@@ -16,7 +16,6 @@ import { drawOf, type SignedDraw, signDraw } from '#protocol/signed-draw';
 import { portableSigner } from '#protocol/signer';
 import { recoverNative } from '#protocol/signer-native';
 import { answerEntry } from '#protocol/verify-log';
-import { accountOf } from '../../provider/chain/account.ts';
 import type { ProviderDeps } from '../../provider/deps.ts';
 import { mountOpenings } from '../../provider/openings.ts';
 import { createMemoryStore } from '../../provider/store/memory.ts';
@@ -24,9 +23,8 @@ import { providerMigrationsFolder } from '../../provider/store/migrations.ts';
 import { openSqliteStore } from '../../provider/store/sqlite.ts';
 import type { StoredChunk, StoredJob } from '../../provider/store/store.ts';
 import { ownOpening } from '../../provider/watch/own-openings.ts';
-import { Watcher, type WatchIo } from '../../provider/watch/watcher.ts';
-import { startNetwork, type TestNetwork } from './chain-fixture.ts';
-import { entryOf, epochEntry, GATEWAY_URL, type ScriptedGateway, stakedGateway } from './scripted-gateway.ts';
+import { entryOf, epochEntry } from './scripted-gateway.ts';
+import { watchWorld } from './watch-world.ts';
 
 const named = (byte: number): Hash => toHex(new Uint8Array(32).fill(byte));
 const vectors = JSON.parse(readFileSync(new URL('../vectors/attestation.json', import.meta.url), 'utf8')) as {
@@ -35,29 +33,13 @@ const vectors = JSON.parse(readFileSync(new URL('../vectors/attestation.json', i
 const LOG_INDEX = 1;
 
 describe('saved answers', () => {
-  let net: TestNetwork;
-  let auditor: Awaited<ReturnType<TestNetwork['party']>>;
-  let gateway: ScriptedGateway;
-  let folder: string;
-  let lines: string[];
-
-  beforeAll(async () => {
-    net = await startNetwork();
-  }, 120_000);
-  afterAll(() => net?.stop());
-  beforeEach(async () => {
-    auditor = await net.party(20n);
-    gateway = await stakedGateway(net);
-    folder = mkdtempSync(path.join(tmpdir(), 'assay-saved-'));
-    mkdirSync(path.join(folder, 'answers'));
-    lines = [];
-    return () => rmSync(folder, { recursive: true, force: true });
-  }, 30_000);
+  const world = watchWorld();
+  beforeEach(() => void mkdirSync(path.join(world.folder, 'answers')));
 
   const statement = (): StatementWire => {
     const { statement: given } = vectors.compactAttestation[0]!.input;
     const draw = { ...given.draw, snapshotHash: snapshotHash(snapshot()) };
-    return { ...given, gateway: gateway.signer.address, logIndex: LOG_INDEX, draw };
+    return { ...given, gateway: world.gateway.signer.address, logIndex: LOG_INDEX, draw };
   };
 
   /** Five providers of the statement's model. */
@@ -83,81 +65,66 @@ describe('saved answers', () => {
       shown === null || epoch === undefined
         ? null
         : {
-            checkpoint: gateway.noteOf(shown),
+            checkpoint: world.gateway.noteOf(shown),
             inclusion: pathOf(LOG_INDEX),
             epoch: { index: 0, entry: epoch, inclusion: pathOf(0) },
             snapshot: snapshot(),
             ...(draw === undefined ? {} : { draw }),
           };
-    const { domain } = net.network;
+    const { domain } = world.net.network;
     const member = assayMember({
-      ...{ id: 'x', verdict: statement().verdict, receipt, gateway: gateway.signer.address, domain, log: gateway.log },
-      ...{ url: '/', attestation: compactAttestation(domain, gateway.signer, statement()) },
-    });
-    writeFileSync(path.join(folder, 'answers', 'answer.json'), JSON.stringify({ id: 'x', assay: member }));
-  }
-
-  function look(): Promise<{ proven: number; problems: number }> {
-    const io: WatchIo = {
-      fetch: (url) => gateway.fetch(url),
-      clock: createClock({
-        now: () => 0,
-        after: (ms, callback) => {
-          if (ms === 1_000) void net.pass(1).then(callback);
-          return () => undefined;
-        },
-      }),
-      print: (line) => void lines.push(line),
-      rng: { bytes: (length) => new Uint8Array(length).fill(3) },
-    };
-    const watcher = new Watcher(
-      {
-        ...{ chain: auditor.chain, gateway: GATEWAY_URL, stateFolder: path.join(folder, 'state'), providers: [] },
-        ...{ saved: path.join(folder, 'answers'), provider: null, openingOf: async () => null, recover: recoverNative },
+      ...{
+        id: 'x',
+        verdict: statement().verdict,
+        receipt,
+        gateway: world.gateway.signer.address,
+        domain,
+        log: world.gateway.log,
       },
-      io,
-    );
-    return watcher.look();
+      ...{ url: '/', attestation: compactAttestation(domain, world.gateway.signer, statement()) },
+    });
+    writeFileSync(path.join(world.folder, 'answers', 'answer.json'), JSON.stringify({ id: 'x', assay: member }));
   }
 
-  const isConvicted = async () => (await accountOf(auditor.chain, gateway.account))!.convictedAt !== 0;
+  const look = () => world.watcher({ providers: [], saved: path.join(world.folder, 'answers') }).look();
+  const isConvicted = () => world.isConvicted(world.gateway.account);
 
   it('that stand where they say prove nothing', async () => {
     const log = [epochEntry(0), answerEntry(statement()), entryOf(2)];
-    gateway.entries = log;
+    world.gateway.entries = log;
     save(log.slice(0, 2));
-    writeFileSync(path.join(folder, 'answers', 'notes.txt'), 'no answer');
-    expect(await look(), lines.join('\n')).toEqual({ proven: 0, problems: 0 });
+    writeFileSync(path.join(world.folder, 'answers', 'notes.txt'), 'no answer');
+    expect(await look(), world.lines.join('\n')).toEqual({ proven: 0, problems: 0 });
     expect(await isConvicted()).toBe(false);
   });
 
   it('whose order does not follow from its key cost the gateway its stake; the true order does not', async () => {
     const log = [epochEntry(0), answerEntry(statement()), entryOf(2)];
-    const { domain } = net.network;
-    gateway.entries = log;
-    save(log, signDraw(domain, gateway.signer, statement(), snapshot()));
-    expect(await look(), lines.join('\n')).toEqual({ proven: 0, problems: 0 });
+    const { domain } = world.net.network;
+    world.gateway.entries = log;
+    save(log, signDraw(domain, world.gateway.signer, statement(), snapshot()));
+    expect(await look(), world.lines.join('\n')).toEqual({ proven: 0, problems: 0 });
     const first = snapshot().entries.map(({ address }) => address);
     const digest = chainDigests.draw(domain, drawOf(statement(), orderHash(first)));
-    save(log, { orderHash: orderHash(first), signature: gateway.signer.sign(digest) });
-    expect((await look()).proven, lines.join('\n')).toBe(1);
-    expect(lines.at(-1)).toMatch(/^proved false_draw/);
+    save(log, { orderHash: orderHash(first), signature: world.gateway.signer.sign(digest) });
+    expect((await look()).proven, world.lines.join('\n')).toBe(1);
+    expect(world.lines.at(-1)).toMatch(/^proved false_draw/);
     expect(await isConvicted()).toBe(true);
   });
 
   it('that the log does not hold cost the gateway its stake', async () => {
-    gateway.entries = [epochEntry(0), entryOf(1), entryOf(2)];
+    world.gateway.entries = [epochEntry(0), entryOf(1), entryOf(2)];
     save(null);
-    expect((await look()).proven, lines.join('\n')).toBe(1);
-    expect(lines.at(-1)).toMatch(/^proved contradicting_attestation/);
+    expect((await look()).proven, world.lines.join('\n')).toBe(1);
+    expect(world.lines.at(-1)).toMatch(/^proved contradicting_attestation/);
     expect(await isConvicted()).toBe(true);
   });
 
   it('whose receipt is of another log of the same name cost it too, whatever the sizes', async () => {
-    gateway.entries = [epochEntry(0), entryOf(1), entryOf(2), entryOf(3)];
+    world.gateway.entries = [epochEntry(0), entryOf(1), entryOf(2), entryOf(3)];
     save([epochEntry(0), answerEntry(statement())]);
-    expect((await look()).proven, lines.join('\n')).toBe(1);
-    expect(lines.join('\n')).toMatch(/proved forked_log/);
+    expect((await look()).proven, world.lines.join('\n')).toBe(1);
+    expect(world.lines.join('\n')).toMatch(/proved forked_log/);
     expect(await isConvicted()).toBe(true);
   });
 });

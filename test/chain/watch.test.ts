@@ -1,164 +1,100 @@
 /** `assay watch` on a real chain: who signs two things loses all, who is honest loses nothing. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createClock } from '#protocol/clock';
+import { describe, expect, it } from 'vitest';
 import type { Contradiction } from '#protocol/contradiction';
 import { type Hash, toHex } from '#protocol/hash';
 import { commitmentHash, sealRound } from '#protocol/round';
 import type { Signer } from '#protocol/signer';
-import { recoverNative } from '#protocol/signer-native';
 import { digests, type Opening, type Ticket } from '#protocol/typed';
 import type { Call, ChainAccess } from '../../contracts/chain/access.ts';
 import { accountOf, creditOf } from '../../provider/chain/account.ts';
-import { Watcher, type WatchIo, type WatchOptions } from '../../provider/watch/watcher.ts';
-import { DEMO, startNetwork, type TestNetwork } from './chain-fixture.ts';
-import {
-  entryOf,
-  epochEntry,
-  GATEWAY_URL,
-  PROVIDER_URL,
-  type ScriptedGateway,
-  stakedGateway,
-  stakedProvider,
-} from './scripted-gateway.ts';
+import { DEMO } from './chain-fixture.ts';
+import { entryOf, epochEntry, stakedProvider } from './scripted-gateway.ts';
+import { watchWorld } from './watch-world.ts';
 
 const DAY = 86_400;
 const named = (byte: number): Hash => toHex(new Uint8Array(32).fill(byte));
 
-let net: TestNetwork;
-let auditor: Awaited<ReturnType<TestNetwork['party']>>;
-let gateway: ScriptedGateway;
-let folder: string;
-let lines: string[];
-let seed = 0;
-
-beforeAll(async () => {
-  net = await startNetwork();
-}, 120_000);
-afterAll(() => net?.stop());
-
-beforeEach(async () => {
-  auditor = await net.party(20n);
-  gateway = await stakedGateway(net);
-  folder = mkdtempSync(path.join(tmpdir(), 'assay-watch-'));
-  lines = [];
-}, 30_000);
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-function io(): WatchIo {
-  return {
-    fetch: (url) => gateway.fetch(url),
-    // A second passes on the chain for each that is waited for; deadlines of calls never end.
-    clock: createClock({
-      now: () => 0,
-      after: (ms, callback) => {
-        if (ms === 1_000) void net.pass(1).then(callback);
-        return () => undefined;
-      },
-    }),
-    print: (line) => void lines.push(line),
-    rng: { bytes: (length) => new Uint8Array(length).fill(++seed) },
-  };
-}
-
-/** A watcher over the folder of this test: a second one is the first after a restart. */
-function watcher(change: Partial<WatchOptions> = {}): Watcher {
-  const options: WatchOptions = {
-    chain: auditor.chain,
-    gateway: GATEWAY_URL,
-    stateFolder: path.join(folder, 'state'),
-    providers: [PROVIDER_URL],
-    saved: null,
-    provider: null,
-    openingOf: async () => null,
-    recover: recoverNative,
-    ...change,
-  };
-  return new Watcher(options, io());
-}
-
-const sent = () => auditor.chain.client.getTransactionCount({ address: auditor.chain.sender });
-const isConvicted = async (account: `0x${string}`) => (await accountOf(auditor.chain, account))!.convictedAt !== 0;
+const world = watchWorld();
 
 async function quiet(look: Promise<unknown>): Promise<void> {
-  const before = await sent();
-  expect(await look, lines.join('\n')).toEqual({ proven: 0, problems: 0 });
-  expect([await sent(), lines]).toEqual([before, []]);
+  const before = await world.sent();
+  expect(await look, world.lines.join('\n')).toEqual({ proven: 0, problems: 0 });
+  expect([await world.sent(), world.lines]).toEqual([before, []]);
 }
 
 describe('a gateway', () => {
   it('that signs two checkpoints of one size loses its stake, after a restart of the watcher too; its finder is paid', async () => {
-    await quiet(watcher().look());
-    gateway.note = gateway.noteOf([entryOf(0), entryOf(1), entryOf(99)]);
-    expect((await watcher().look()).proven, lines.join('\n')).toBe(1);
-    expect(lines).toEqual([
+    await quiet(world.watcher().look());
+    world.gateway.note = world.gateway.noteOf([entryOf(0), entryOf(1), entryOf(99)]);
+    expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
+    expect(world.lines).toEqual([
       expect.stringMatching(/^announced evidence of forked_log by .*; 0x[0-9a-f]{64}, \d+ gas$/),
       expect.stringMatching(/^proved forked_log of .*; 0x[0-9a-f]{64}, \d+ gas$/),
     ]);
-    expect(await isConvicted(gateway.account)).toBe(true);
-    expect((await watcher().look()).proven).toBe(0);
-    await net.pass(14 * DAY);
-    await watcher().look();
-    expect(await creditOf(auditor.chain, auditor.chain.sender)).toBe(15n * DEMO);
+    expect(await world.isConvicted(world.gateway.account)).toBe(true);
+    expect((await world.watcher().look()).proven).toBe(0);
+    await world.net.pass(14 * DAY);
+    await world.watcher().look();
+    expect(await creditOf(world.auditor.chain, world.auditor.chain.sender)).toBe(15n * DEMO);
   });
 
   it('that rewrites an entry and grows loses its stake', async () => {
-    await quiet(watcher().look());
-    gateway.entries = [entryOf(0), entryOf(77), entryOf(2), entryOf(3), entryOf(4)];
-    expect((await watcher().look()).proven, lines.join('\n')).toBe(1);
-    expect(await isConvicted(gateway.account)).toBe(true);
+    await quiet(world.watcher().look());
+    world.gateway.entries = [entryOf(0), entryOf(77), entryOf(2), entryOf(3), entryOf(4)];
+    expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
+    expect(await world.isConvicted(world.gateway.account)).toBe(true);
   });
 
   it('that grows, and shows an old checkpoint again, loses nothing', async () => {
-    const one = watcher();
+    const one = world.watcher();
     await quiet(one.look());
-    gateway.entries = [...gateway.entries, entryOf(3), entryOf(4), epochEntry(0), entryOf(6)];
+    world.gateway.entries = [...world.gateway.entries, entryOf(3), entryOf(4), epochEntry(0), entryOf(6)];
     await quiet(one.look());
-    gateway.note = gateway.noteOf(gateway.entries.slice(0, 3));
+    world.gateway.note = world.gateway.noteOf(world.gateway.entries.slice(0, 3));
     await quiet(one.look());
-    gateway.note = gateway.noteOf(gateway.entries.slice(0, 2));
-    await quiet(watcher().look());
+    world.gateway.note = world.gateway.noteOf(world.gateway.entries.slice(0, 2));
+    await quiet(world.watcher().look());
   });
 
   it('whose entries are not those of its checkpoint is reported, and nothing is sent', async () => {
-    const before = await sent();
-    gateway.note = gateway.noteOf([entryOf(0), entryOf(1), entryOf(5)]);
-    expect(await watcher().look()).toEqual({ proven: 0, problems: 1 });
-    expect(lines).toEqual([expect.stringContaining('are not those of checkpoint 3')]);
-    expect(await sent()).toBe(before);
+    const before = await world.sent();
+    world.gateway.note = world.gateway.noteOf([entryOf(0), entryOf(1), entryOf(5)]);
+    expect(await world.watcher().look()).toEqual({ proven: 0, problems: 1 });
+    expect(world.lines).toEqual([expect.stringContaining('are not those of checkpoint 3')]);
+    expect(await world.sent()).toBe(before);
   });
 
   it('that shows a provider two roots for one round loses its stake', async () => {
     const [roundId, index] = [named(5), 3];
     const side = (roundRoot: Hash) => {
-      const digest = digests.permission(net.network.domain, { roundId, index, roundRoot });
-      return { roundRoot, signature: gateway.signer.sign(digest) };
+      const digest = digests.permission(world.net.network.domain, { roundId, index, roundRoot });
+      return { roundRoot, signature: world.gateway.signer.sign(digest) };
     };
-    gateway.twoRoots = [{ roundId, index, first: side(named(1)), second: side(named(1)) }];
-    await quiet(watcher().look());
-    gateway.twoRoots = [{ roundId, index, first: side(named(1)), second: side(named(2)) }];
-    expect((await watcher().look()).proven, lines.join('\n')).toBe(1);
-    expect(await isConvicted(gateway.account)).toBe(true);
+    world.gateway.twoRoots = [{ roundId, index, first: side(named(1)), second: side(named(1)) }];
+    await quiet(world.watcher().look());
+    world.gateway.twoRoots = [{ roundId, index, first: side(named(1)), second: side(named(2)) }];
+    expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
+    expect(await world.isConvicted(world.gateway.account)).toBe(true);
   });
 
   it('that opens its keys once an epoch is over is left alone; one that hides them pays a fifth', async () => {
-    gateway.entries = [epochEntry(0), entryOf(1), epochEntry(1), entryOf(3)];
-    await quiet(watcher().look());
-    gateway.hidesKeys = true;
-    await quiet(watcher().look());
-    gateway.entries = [...gateway.entries, epochEntry(2)];
-    const one = watcher();
+    world.gateway.entries = [epochEntry(0), entryOf(1), epochEntry(1), entryOf(3)];
+    await quiet(world.watcher().look());
+    world.gateway.hidesKeys = true;
+    await quiet(world.watcher().look());
+    world.gateway.entries = [...world.gateway.entries, epochEntry(2)];
+    const one = world.watcher();
     await quiet(one.look());
     await quiet(one.look());
     await one.look();
-    expect(lines).toEqual([expect.stringMatching(/^demanded key \d of epoch 1, which the gateway hides; 0x/)]);
-    await net.pass(DAY);
-    await watcher().look();
-    expect(lines.at(-1)).toMatch(/stayed silent on demand/);
-    expect((await accountOf(auditor.chain, gateway.account))?.active).toBe(40n * DEMO);
-    expect(await isConvicted(gateway.account)).toBe(false);
+    expect(world.lines).toEqual([expect.stringMatching(/^demanded key \d of epoch 1, which the gateway hides; 0x/)]);
+    await world.net.pass(DAY);
+    await world.watcher().look();
+    expect(world.lines.at(-1)).toMatch(/stayed silent on demand/);
+    expect((await accountOf(world.auditor.chain, world.gateway.account))?.active).toBe(40n * DEMO);
+    expect(await world.isConvicted(world.gateway.account)).toBe(false);
   });
 });
 
@@ -166,35 +102,38 @@ describe('a provider', () => {
   const jobId = named(8);
   const commit = (signer: Signer, commitment: Hash, job = jobId) => ({
     commitment,
-    signature: signer.sign(digests.commitment(net.network.domain, { jobId: job, index: 0, commitment })),
+    signature: signer.sign(digests.commitment(world.net.network.domain, { jobId: job, index: 0, commitment })),
   });
 
   it('that equivocates in a logged dispute loses its stake; one of whom it is only said does not', async () => {
-    const [liar, honest] = [await stakedProvider(net), await stakedProvider(net)];
+    const [liar, honest] = [await stakedProvider(world.net), await stakedProvider(world.net)];
     const twice = (signer: Signer, second: ReturnType<typeof commit>): Contradiction => {
       return { kind: 'two_commitments', index: 0, first: commit(signer, named(1)), second };
     };
     const { address: provider } = honest.signer;
-    gateway.disputes = [
+    world.gateway.disputes = [
       { job_id: jobId, provider, contradiction: null },
       { job_id: jobId, provider, contradiction: twice(honest.signer, commit(honest.signer, named(1))) },
       { job_id: jobId, provider, contradiction: twice(honest.signer, commit(liar.signer, named(2))) },
       { job_id: jobId, provider, contradiction: twice(honest.signer, commit(honest.signer, named(2), named(4))) },
       { job_id: named(4), provider, contradiction: twice(honest.signer, commit(honest.signer, named(2))) },
     ];
-    await quiet(watcher().look());
+    await quiet(world.watcher().look());
     const contradiction = twice(liar.signer, commit(liar.signer, named(2)));
-    gateway.disputes.push({ job_id: jobId, provider: liar.signer.address, contradiction });
-    expect((await watcher().look()).proven, lines.join('\n')).toBe(1);
-    expect([await isConvicted(liar.chain.sender), await isConvicted(honest.chain.sender)]).toEqual([true, false]);
+    world.gateway.disputes.push({ job_id: jobId, provider: liar.signer.address, contradiction });
+    expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
+    expect([await world.isConvicted(liar.chain.sender), await world.isConvicted(honest.chain.sender)]).toEqual([
+      true,
+      false,
+    ]);
   });
 
   it('that opens a chunk other than it sealed loses its stake', async () => {
-    const liar = await stakedProvider(net);
+    const liar = await stakedProvider(world.net);
     const sealed = commit(liar.signer, commitmentHash(liar.signer.address, openingOf(named(1))));
     const reveal = (tokensHash: Hash) => {
       const opening = openingOf(tokensHash);
-      return { opening, signature: liar.signer.sign(digests.reveal(net.network.domain, opening)) };
+      return { opening, signature: liar.signer.sign(digests.reveal(world.net.network.domain, opening)) };
     };
     const say = (tokensHash: Hash) => {
       const contradiction: Contradiction = {
@@ -203,17 +142,17 @@ describe('a provider', () => {
         before: null,
         reveal: reveal(tokensHash),
       };
-      gateway.disputes = [{ job_id: jobId, provider: liar.signer.address, contradiction }];
+      world.gateway.disputes = [{ job_id: jobId, provider: liar.signer.address, contradiction }];
     };
     say(named(1));
-    await quiet(watcher().look());
+    await quiet(world.watcher().look());
     say(named(2));
-    expect((await watcher().look()).proven, lines.join('\n')).toBe(1);
-    expect(await isConvicted(liar.chain.sender)).toBe(true);
+    expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
+    expect(await world.isConvicted(liar.chain.sender)).toBe(true);
   });
 
   it('gives the reward to the watcher, though somebody copies the proof and is faster', async () => {
-    const [liar, copier] = [await stakedProvider(net), await net.party(0n)];
+    const [liar, copier] = [await stakedProvider(world.net), await world.net.party(0n)];
     const second = commit(liar.signer, named(2));
     const contradiction: Contradiction = {
       kind: 'two_commitments',
@@ -221,8 +160,8 @@ describe('a provider', () => {
       first: commit(liar.signer, named(1)),
       second,
     };
-    gateway.disputes = [{ job_id: jobId, provider: liar.signer.address, contradiction }];
-    const { chain } = auditor;
+    world.gateway.disputes = [{ job_id: jobId, provider: liar.signer.address, contradiction }];
+    const { chain } = world.auditor;
     const copied: ChainAccess = {
       ...chain,
       async send(call: Call) {
@@ -233,7 +172,7 @@ describe('a provider', () => {
         return chain.send(call);
       },
     };
-    expect((await watcher({ chain: copied }).look()).proven, lines.join('\n')).toBe(1);
+    expect((await world.watcher({ chain: copied }).look()).proven, world.lines.join('\n')).toBe(1);
     expect((await accountOf(chain, liar.chain.sender))?.reporter).toBe(chain.sender);
   });
 
@@ -250,11 +189,11 @@ describe('a provider', () => {
   });
 
   async function demandOf(provider: Signer): Promise<Opening> {
-    const { domain } = net.network;
+    const { domain } = world.net.network;
     const opening = openingOf(named(1));
     const commitment = commitmentHash(provider.address, opening);
     const { root: roundRoot, path: pathOf } = sealRound(named(5), 0, named(3), new Map([[2, commitment]]));
-    const retainUntilMs = ((await auditor.chain.nowSeconds()) + 3600) * 1000;
+    const retainUntilMs = ((await world.auditor.chain.nowSeconds()) + 3600) * 1000;
     const ticket: Ticket = {
       ...{ jobId, requestHash: named(1), roundId: named(5), provider: provider.address, kind: 0 },
       ...{ jobHash: named(1), padHash: named(2), inputNanoPerMtok: 1n, outputNanoPerMtok: 1n },
@@ -263,13 +202,17 @@ describe('a provider', () => {
     const permission = { roundId: named(5), index: 0, roundRoot };
     const times = ['issuedAtMs', 'expiresAtMs', 'retainUntilMs'] as const;
     const wire = { ...ticket, ...Object.fromEntries(times.map((name) => [name, BigInt(ticket[name])])) };
-    const maker = await net.party(5n);
-    await maker.chain.send({ callee: 'token', functionName: 'approve', args: [net.network.addresses.Evidence, DEMO] });
+    const maker = await world.net.party(5n);
+    await maker.chain.send({
+      callee: 'token',
+      functionName: 'approve',
+      args: [world.net.network.addresses.Evidence, DEMO],
+    });
     const args = [
       wire,
-      gateway.signer.sign(digests.ticket(domain, ticket)),
+      world.gateway.signer.sign(digests.ticket(domain, ticket)),
       { commitment, roundRoot, index: 0, slot: 2, path: pathOf(2) },
-      gateway.signer.sign(digests.permission(domain, permission)),
+      world.gateway.signer.sign(digests.permission(domain, permission)),
       commit(provider, commitment).signature,
     ];
     await maker.chain.send({ callee: 'Evidence', functionName: 'demandOpening', args });
@@ -277,31 +220,31 @@ describe('a provider', () => {
   }
 
   it('answers a demand in time and gets the bond; what it cannot open it is warned of', async () => {
-    const own = await stakedProvider(net);
+    const own = await stakedProvider(world.net);
     const opening = await demandOf(own.signer);
     const by = { chain: own.chain, provider: own.signer.address };
-    await watcher({ ...by }).look();
-    expect(lines).toEqual([expect.stringMatching(/^DEMAND 0x.* the opening is not to be had; due 20/)]);
+    await world.watcher({ ...by }).look();
+    expect(world.lines).toEqual([expect.stringMatching(/^DEMAND 0x.* the opening is not to be had; due 20/)]);
     const asked: Hash[] = [];
     const openings = async (commitment: Hash) => {
       asked.push(commitment);
       return opening;
     };
-    await watcher({ ...by, openingOf: openings }).look();
-    expect(lines.at(-1)).toMatch(/^answered demand 0x.* with the opening/);
+    await world.watcher({ ...by, openingOf: openings }).look();
+    expect(world.lines.at(-1)).toMatch(/^answered demand 0x.* with the opening/);
     expect(asked).toEqual([commitmentHash(own.signer.address, opening)]);
     const held = await accountOf(own.chain, own.chain.sender);
     expect([held?.active, held?.frozen]).toEqual([50n * DEMO, 0n]);
-    lines = [];
-    await watcher({ ...by, openingOf: openings }).look();
-    expect(lines).toEqual([]);
+    world.lines = [];
+    await world.watcher({ ...by, openingOf: openings }).look();
+    expect(world.lines).toEqual([]);
   });
 });
 
 describe('the state of a watcher', () => {
   it('is refused where it is damaged: a watcher that forgets proves less', async () => {
-    await watcher().look();
-    writeFileSync(path.join(folder, 'state', 'watch.json'), '{"version":1}');
-    expect(() => watcher()).toThrow('damaged');
+    await world.watcher().look();
+    writeFileSync(path.join(world.folder, 'state', 'watch.json'), '{"version":1}');
+    expect(() => world.watcher()).toThrow('damaged');
   });
 });

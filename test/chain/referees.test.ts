@@ -1,0 +1,152 @@
+/** A liar before a real contract's referees: the gateway opens the case, they judge the evidence again and sign, it ends the case. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { chainDigests, rightHash } from '#protocol/chain-messages';
+import { createClock } from '#protocol/clock';
+import { LOCAL_DOMAIN } from '#protocol/eip712';
+import type { Address, Hash } from '#protocol/hash';
+import { portableSigner, type Signer } from '#protocol/signer';
+import { recoverNative } from '#protocol/signer-native';
+import { type Bench, judgeCases } from '../../gateway/cli/referee.ts';
+import type { CaseView } from '../../gateway/store/chain-cases-repo.ts';
+import { accountOf, bondsOf, creditOf } from '../../provider/chain/account.ts';
+import { cheatOf } from '../fixtures/cheats.ts';
+import { signerOf } from '../fixtures/toy-network.ts';
+import { TOY_MODEL, toyCalibration, toyMachine } from '../simulation/toy-machine.ts';
+import { DEMO } from './chain-fixture.ts';
+import { type ChainGateway, soon, startChainGateway } from './chain-gateway.ts';
+
+const [REFEREES, APPEAL] = [
+  [21, 22, 23],
+  [31, 32, 33, 34, 35],
+].map((bytes) => bytes.map((byte) => portableSigner(new Uint8Array(32).fill(byte)))) as [Signer[], Signer[]];
+const LIAR = signerOf('p0').address;
+const QUORUM = { verification: { mode: 'quorum', n: 5, agree: 4 } };
+const DAY = 86_400;
+
+let gateway: ChainGateway;
+const lines: string[] = [];
+
+beforeAll(async () => {
+  const members = (set: readonly Signer[]) => set.map(({ address }) => address);
+  const honest = toyMachine();
+  const tools = {
+    other: toyMachine({ salt: 'small' }),
+    signer: signerOf('p0'),
+    domain: LOCAL_DOMAIN,
+    forger: signerOf('f'),
+  };
+  const liar = cheatOf('smaller_model').engine!(honest, tools);
+  gateway = await startChainGateway(
+    5,
+    { first: members(REFEREES), appeal: members(APPEAL) },
+    { engines: { p0: liar } },
+  );
+}, 300_000);
+afterAll(() => gateway?.stop());
+
+async function caseOf(disputeId: string): Promise<CaseView | null> {
+  const reply = await gateway.toy.call(`/v1/disputes/${disputeId}`);
+  return ((await reply.json()) as { case: CaseView | null }).case;
+}
+
+/** Asks until the newest dispute is another one than before. @returns its id */
+async function newDispute(before: readonly string[]): Promise<Hash> {
+  const { toy } = gateway;
+  for (let tries = 0; tries < 8; tries++) {
+    await toy.ask(`tell me more (${tries}, after ${before.length})`, QUORUM);
+    const { data } = (await (await toy.call('/v1/disputes')).json()) as { data: { id: Hash; provider: string }[] };
+    const fresh = data.find(({ id, provider }) => provider === LIAR && !before.includes(id));
+    if (fresh !== undefined) return fresh.id;
+  }
+  throw new Error('the liar was not caught');
+}
+
+async function benchOf(signer: Signer): Promise<Bench> {
+  const { net, toy } = gateway;
+  const { domain } = net.network;
+  return {
+    gateway: 'http://gateway',
+    gatewayAddress: signerOf('gateway').address,
+    chain: (await net.party(0n)).chain,
+    signer,
+    courtOf: () => ({ domain, recover: recoverNative, text: TOY_MODEL.text, calibrationOf: toyCalibration }),
+    isDryRun: false,
+    io: {
+      fetch: (url, init) => toy.call(url.slice('http://gateway'.length), init),
+      clock: createClock({ now: () => Date.now(), after: () => () => undefined }),
+      rng: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
+      print: (line) => void lines.push(line),
+      fail: (line) => void lines.push(line),
+    },
+  };
+}
+
+const stakeOfLiar = async () => (await accountOf((await gateway.net.party(0n)).chain, LIAR))?.active;
+
+/** A voice as a referee that believes nobody's evidence would give it. */
+async function voice(one: CaseView, signer: Signer, instance: 0 | 1, outcome: 'upheld' | 'rejected') {
+  const { client, refund, right } = one.division;
+  const ruling = {
+    ...{ caseId: one.id as Hash, instance, outcome: outcome === 'upheld' ? 1 : 2, client: client as Address },
+    ...{ refund: BigInt(refund), rightHash: rightHash(right as Address[]) },
+  };
+  const signature = signer.sign(chainDigests.ruling(gateway.net.network.domain, ruling));
+  return gateway.post(`/v1/cases/${one.dispute_id}/voices`, { instance, outcome, signature });
+}
+
+let first: Hash;
+
+it('a final ruling of the gateway becomes a case; two of three referees judge the same, and a fifth of the stake goes after the time to appeal', {
+  timeout: 300_000,
+}, async () => {
+  const { net, toy, account } = gateway;
+  first = await newDispute([]);
+  await soon(async () => expect(await caseOf(first)).toMatchObject({ state: 'opened', account: LIAR }));
+  const opened = (await caseOf(first))!;
+  expect(opened.division.right).toHaveLength(4);
+
+  // Strangers have no voice, and see no prompt.
+  expect((await voice(opened, APPEAL[0]!, 0, 'upheld')).status).toBe(401);
+  expect((await voice(opened, REFEREES[0]!, 1, 'upheld')).status).toBe(400);
+  await expect(judgeCases({ ...(await benchOf(REFEREES[0]!)), courtOf: noCourt })).resolves.toBe(1);
+  expect(lines.splice(0)).toEqual([expect.stringContaining('the evidence does not decide it')]);
+  expect(await judgeCases(await benchOf(signerOf('stranger')))).toBe(0);
+  expect(lines).toEqual([]);
+
+  expect(await judgeCases(await benchOf(REFEREES[0]!))).toBe(0);
+  expect(await judgeCases(await benchOf(REFEREES[0]!))).toBe(0);
+  await toy.restart();
+  expect((await caseOf(first))?.state).toBe('opened');
+  expect(await judgeCases(await benchOf(REFEREES[1]!))).toBe(0);
+  await soon(async () => expect(await caseOf(first)).toMatchObject({ state: 'ruled', outcome: 'upheld' }));
+  expect(await stakeOfLiar()).toBe(50n * DEMO);
+  await net.pass(2 * DAY);
+  await soon(async () => expect(await caseOf(first)).toMatchObject({ state: 'settled', outcome: 'upheld' }));
+  expect(await stakeOfLiar()).toBe(40n * DEMO);
+  const { chain } = await net.party(0n);
+  expect(await creditOf(chain, signerOf('p1').address)).toBe((3n * DEMO) / 4n);
+  expect(await bondsOf(chain, 'Rulings', account)).toBe(DEMO);
+  expect(await toy.gateway.chain!.compare()).toEqual([]);
+});
+
+it('an appeal is followed to the larger set, whose word gives the stake back', { timeout: 300_000 }, async () => {
+  const { net } = gateway;
+  const second = await newDispute([first]);
+  await soon(async () => expect(await caseOf(second)).toMatchObject({ state: 'opened' }));
+  const opened = (await caseOf(second))!;
+  for (const referee of REFEREES.slice(0, 2)) expect(await judgeCases(await benchOf(referee))).toBe(0);
+  await soon(async () => expect(await caseOf(second)).toMatchObject({ state: 'ruled' }));
+  const { chain } = await net.party(10n);
+  const { Rulings } = net.network.addresses;
+  await chain.send({ callee: 'token', functionName: 'approve', args: [Rulings, 2n * DEMO] });
+  await chain.send({ callee: 'Rulings', functionName: 'appeal', args: [opened.id] });
+  await soon(async () => expect(await caseOf(second)).toMatchObject({ state: 'appealed' }));
+  for (const referee of APPEAL.slice(0, 3)) expect((await voice(opened, referee, 1, 'rejected')).status).toBe(201);
+  await soon(async () => expect(await caseOf(second)).toMatchObject({ state: 'settled', outcome: 'rejected' }));
+  expect(await stakeOfLiar()).toBe(40n * DEMO);
+});
+
+/** A referee that has neither the model nor its calibration. */
+function noCourt(): ReturnType<Bench['courtOf']> {
+  return { domain: gateway.net.network.domain, recover: recoverNative, text: null, calibrationOf: () => null };
+}
