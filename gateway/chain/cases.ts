@@ -96,15 +96,16 @@ async function divisionOf(
   accused: readonly Address[],
 ): Promise<Division> {
   const request = await requestById(tx, requestId);
-  const payer = safeParse(zAddress, request?.account ?? '');
-  const isOwed = payer.success && !accused.includes(payer.data) && !(await hasCaseOfRequest(tx, requestId));
+  const parsed = safeParse(zAddress, request?.account ?? '');
+  const payer = parsed.success ? parsed.data : NOBODY;
+  const isOwed = parsed.success && !accused.includes(payer) && !(await hasCaseOfRequest(tx, requestId));
   const refund = isOwed ? baseOf(request!.chargedNano - request!.refundedNano, decimals) : 0n;
   const right = new Set<Address>();
   for (const provider of rightOf(await jobsOfRequest(tx, requestId), await jobById(tx, jobId))) {
     const account = await accountOfKey(tx, provider as Address);
     if (account !== null && !accused.includes(account)) right.add(account);
   }
-  const client = refund > 0n ? payer.data! : NOBODY;
+  const client = refund > 0n ? payer : NOBODY;
   return { client, refund, right: [...right].sort().slice(0, RIGHT_MAX) };
 }
 
