@@ -5,16 +5,18 @@ import path from 'node:path';
 import { z } from 'zod';
 import { chainDigests } from '#protocol/chain-messages';
 import type { Clock, Rng } from '#protocol/env';
-import type { Address, Hash } from '#protocol/hash';
+import type { Address } from '#protocol/hash';
 import { newPrivateKey } from '#protocol/private-key';
 import { nativeSigner } from '#protocol/signer-native';
 import type { ChainMove } from '../chain/outbox.ts';
-import { bringCase } from './chain-case.ts';
+import type { CaseView } from '../store/chain-cases-repo.ts';
+import { showCase } from './chain-case.ts';
 import { type ChainStage, DEMO, transactionLine } from './chain-stage.ts';
 import { type CheatShow, catchLiar, readJson } from './cheat.ts';
 import type { RunningProvider } from './network.ts';
 
 const STAKE_DEMO = 1_000n;
+const BOND_DEMO = 10n;
 const ESCROW_DEMO = 100n;
 const VOUCHER_DEMO = 50n;
 const WAIT_MS = 100;
@@ -37,7 +39,8 @@ export async function stakeAll(show: Omit<ChainShow, 'gateway' | 'moves'>, gatew
   const { stage, providers, print } = show;
   print('');
   print('Money for gas and stake:');
-  await stage.give(gatewayAddress, 0n, 'the gateway');
+  // It opens a case under a bond.
+  await stage.give(gatewayAddress, BOND_DEMO, 'the gateway');
   for (const { address, spec } of members(providers)) await stage.give(address, STAKE_DEMO, spec.name);
   print('');
   print('Every provider stakes, by `assay stake`:');
@@ -50,7 +53,7 @@ export async function stakeAll(show: Omit<ChainShow, 'gateway' | 'moves'>, gatew
 
 /** @returns the exit code: 0 where the liar was slashed, the honest were paid, and the books balance */
 export async function showChain(show: ChainShow): Promise<number> {
-  const { stage, gateway, providers, print } = show;
+  const { gateway, providers, print } = show;
   print('');
   print('The gateway has registered, and sees the stake:');
   await until(show, 'the gateway does not see the stake', () => seesStake(show));
@@ -64,16 +67,19 @@ export async function showChain(show: ChainShow): Promise<number> {
   print('What every provider has earned, as a root on the chain:');
   await until(show, 'no root was posted', () => hasRoot(show));
   print('');
-  print('The dispute goes before the chain’s referees:');
+  print('The gateway takes the dispute before the chain’s referees; two of three judge it again, by `assay referee`:');
   const liar = members(providers)[0]!;
-  const opener = await stage.access(await funded(show, 10n, 'whoever opens the case'));
-  const bundle = await bundleOf(show, disputeId);
-  const slashed = await bringCase(stage, opener, {
-    account: liar.address,
+  const slashed = await showCase(
+    {
+      ...show,
+      gatewayUrl: gateway.url,
+      run: (who, args) => run(show, who, args),
+      until: (why, holds) => until(show, why, holds),
+      caseOf: async (id) => (await readJson<{ case: CaseView | null }>(gateway, `/v1/disputes/${id}`)).case,
+    },
     disputeId,
-    bundle,
-    right: [servedBy(bundle)],
-  });
+    liar.address,
+  );
   print(`  slashed: ${slashed / DEMO} of ${STAKE_DEMO} DEMO`);
   print('');
   print('The root is active; every honest provider claims, by `assay claim`:');
@@ -124,8 +130,21 @@ function configOf({ stage, dataFolder, modelFolder }: Setting, { spec, url }: Ru
 
 /** Runs `assay …` for a provider and shows its transactions. @throws {Error} with what it complains of */
 async function command(show: Setting, provider: RunningProvider, args: readonly string[]): Promise<void> {
-  const inherited = Object.entries(show.env).filter(([name]) => !name.startsWith('ASSAY_'));
-  const child = spawn(process.execPath, [show.entry, ...args, `--config=${configFile(show, provider)}`], {
+  const out = await run(show, provider.spec.name, [...args, `--config=${configFile(show, provider)}`]);
+  for (const [, what, hash, gas] of out.matchAll(/^\d+\/\d+ done: (.*); (0x[0-9a-f]{64}), (\d+) gas$/gm)) {
+    const [short = ''] = what!.replaceAll(/0x([0-9a-fA-F]{6})[0-9a-fA-F]+/g, '0x$1…').split(/, | \(| earned /);
+    show.print(transactionLine(`${provider.spec.name}: ${short}`, hash!, BigInt(gas!)));
+  }
+}
+
+/** Runs `assay …`. @returns what it printed @throws {Error} with what it complains of */
+async function run(
+  { entry, env }: Pick<Setting, 'entry' | 'env'>,
+  who: string,
+  args: readonly string[],
+): Promise<string> {
+  const inherited = Object.entries(env).filter(([name]) => !name.startsWith('ASSAY_'));
+  const child = spawn(process.execPath, [entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: Object.fromEntries(inherited),
   });
@@ -140,12 +159,8 @@ async function command(show: Setting, provider: RunningProvider, args: readonly 
     child.once('error', reject);
     child.once('close', resolve);
   });
-  for (const [, what, hash, gas] of out.matchAll(/^\d+\/\d+ done: (.*); (0x[0-9a-f]{64}), (\d+) gas$/gm)) {
-    const [short = ''] = what!.replaceAll(/0x([0-9a-fA-F]{6})[0-9a-fA-F]+/g, '0x$1…').split(/, | \(| earned /);
-    show.print(transactionLine(`${provider.spec.name}: ${short}`, hash!, BigInt(gas!)));
-  }
-  if (code !== 0)
-    throw new Error(`${provider.spec.name}: ${err.trim() || `assay ${args[0]} ended with ${String(code)}`}`);
+  if (code !== 0) throw new Error(`${who}: ${err.trim() || `assay ${args[0]} ended with ${String(code)}`}`);
+  return out;
 }
 
 async function until(show: Pick<ChainShow, 'clock'>, why: string, isDone: () => Promise<boolean>): Promise<void> {
@@ -212,19 +227,6 @@ async function hasRoot({ stage, gateway }: ChainShow): Promise<boolean> {
   const pool = z.object({ rootCount: z.bigint(), committed: z.bigint() });
   const call = { callee: 'Settlement' as const, functionName: 'poolOf', args: [gateway.address] };
   return pool.parse(await stage.rich.read(call)).committed > 0n;
-}
-
-async function bundleOf({ gateway }: ChainShow, disputeId: Hash): Promise<unknown> {
-  const headers = { authorization: `Bearer ${gateway.apiKey}` };
-  const reply = await fetch(`${gateway.url}/v1/disputes/${disputeId}/bundle`, { headers });
-  if (!reply.ok) throw new Error(`the bundle of ${disputeId} is not to be had (${reply.status})`);
-  return reply.json();
-}
-
-/** Whose answer was served in place of the liar's. */
-function servedBy(bundle: unknown): Address {
-  const { served } = z.object({ served: z.object({ provider: z.custom<Address>() }) }).parse(bundle);
-  return served.provider;
 }
 
 async function canClaim(show: ChainShow, payee: Address): Promise<boolean> {

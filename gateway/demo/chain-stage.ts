@@ -4,7 +4,6 @@ import path from 'node:path';
 import type { Rng } from '#protocol/env';
 import { type Address, fromHex } from '#protocol/hash';
 import { newPrivateKey } from '#protocol/private-key';
-import type { Signer } from '#protocol/signer';
 import { nativeSigner } from '#protocol/signer-native';
 import { type Call, type ChainAccess, type Mined, openChain } from '../../contracts/chain/access.ts';
 import { type Artifact, CONTRACTS, DEMO_TOKEN, deployContracts } from '../../contracts/chain/deploy.ts';
@@ -27,7 +26,8 @@ export interface ChainStage {
   readonly networkFile: string;
   /** Deployer: owns the contracts and all DEMO at first. */
   readonly rich: ChainAccess;
-  readonly referees: readonly Signer[];
+  /** Private keys of the first referee set. */
+  readonly refereeKeys: readonly Uint8Array[];
   /** Coin for gas, and DEMO. */
   give(to: Address, demo: bigint, who: string): Promise<void>;
   /** Sends from a key and shows it. */
@@ -61,13 +61,13 @@ export async function startStage({ rng, print, abis, dataFolder }: StageDeps): P
     const artifacts = readArtifacts(abis);
     const tokenFile = path.join(abis, `${DEMO_TOKEN}.json`);
     const token = await sender.deploy(JSON.parse(readFileSync(tokenFile, 'utf8')) as Artifact, [SUPPLY]);
-    const signers = Array.from({ length: REFEREES + APPEAL_REFEREES }, () => nativeSigner(newPrivateKey(rng)));
-    const [referees, appeal] = [signers.slice(0, REFEREES), signers.slice(REFEREES)];
-    const members = (set: readonly Signer[]) => set.map(({ address }) => address);
+    const keys = Array.from({ length: REFEREES + APPEAL_REFEREES }, () => newPrivateKey(rng));
+    const [refereeKeys, appeal] = [keys.slice(0, REFEREES), keys.slice(REFEREES)];
+    const members = (set: readonly Uint8Array[]) => set.map((key) => nativeSigner(key).address);
     const deployment = await deployContracts(sender, artifacts, {
       token,
       bond: DEMO,
-      referees: { members: members(referees), threshold: 2 },
+      referees: { members: members(refereeKeys), threshold: 2 },
       appealReferees: { members: members(appeal), threshold: 3 },
     });
     const text = JSON.stringify({
@@ -81,7 +81,7 @@ export async function startStage({ rng, print, abis, dataFolder }: StageDeps): P
     for (const name of CONTRACTS) print(`  ${name.padEnd(14)} ${network.addresses[name]}`);
     const access = (privateKey: Uint8Array) => openChain({ network, rpcUrl: chain.url, privateKey, pollingMs: 50 });
     const rich = await access(fromHex(RICH_KEY));
-    return { chain, network, networkFile, rich, referees, access, ...acts(chain, rich, print) };
+    return { chain, network, networkFile, rich, refereeKeys, access, ...acts(chain, rich, print) };
   } catch (error) {
     await chain.stop();
     throw error;
