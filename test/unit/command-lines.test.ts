@@ -13,6 +13,7 @@ import { runDeploy } from '../../gateway/cli/deploy.ts';
 import { runFsck } from '../../gateway/cli/fsck.ts';
 import { runKeygen } from '../../gateway/cli/keygen.ts';
 import { runMigrate } from '../../gateway/cli/migrate.ts';
+import { runReferee } from '../../gateway/cli/referee.ts';
 import { runRestore } from '../../gateway/cli/restore.ts';
 import { runVerify } from '../../gateway/cli/verify.ts';
 import { runGateway } from '../../gateway/main.ts';
@@ -137,6 +138,8 @@ async function codeOf(command: string, argv: readonly string[], io: CliIo): Prom
       return runFsck(argv, io);
     case 'deploy':
       return runDeploy(argv, io, home);
+    case 'referee':
+      return runReferee(argv, { ...io, fetch: unreachable });
     default:
       throw new Error(`assay has no ${command}`);
   }
@@ -199,6 +202,7 @@ test('every flag that a document names is one of the commands’', async () => {
     'claim',
     'watch',
     'calibrate',
+    'referee',
   ];
   // The demo's usage would need a network to be printed.
   const known = new Set([...FOREIGN, ...read('gateway/demo/demo.ts').match(/--[a-z][a-z-]*[a-z]/g)!]);
