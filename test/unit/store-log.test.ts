@@ -1,5 +1,6 @@
 /** The log on real files: roots and proofs out of stored subtrees, and one root for each size (SPEC.md §9). */
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fromHex, toHex, utf8 } from '#protocol/hash';
 import {
@@ -20,8 +21,10 @@ import {
   logSize,
   recordCheckpoint,
   setCheckpointNote,
+  trialEntries,
 } from '../../gateway/store/log-repo.ts';
 import { openStore } from '../../gateway/store/open-store.ts';
+import { IS_TRIAL } from '../../gateway/store/schema/checks.ts';
 import { hashOf, leafOf, tempFolder } from './store-fixture.ts';
 import { refusal } from './store-life-fixture.ts';
 
@@ -157,4 +160,25 @@ test('the note of a checkpoint is stored once', async () => {
   await store.withTx((tx) => setCheckpointNote(tx, 3, 'second'));
   expect(await store.read((handle) => checkpointOfSize(handle, 3))).toMatchObject({ note: 'first' });
   expect(await store.read((handle) => checkpointOfSize(handle, 4))).toBeNull();
+});
+
+test('trials are found among all entries, in order, and read out of an index that has nothing else', async () => {
+  const texts = [
+    '{"a":1,"type":"answer"}',
+    '{"a":2,"type":"trial"}',
+    '{"a":"\\"type\\":\\"trial\\"","type":"answer"}',
+    '{"a":3,"type":"trial"}',
+  ];
+  await store.withTx((tx) => appendLog(tx, texts.map(leafOf)));
+  const found = await store.read(trialEntries);
+  expect(found.map(({ logIndex, entryJson }) => [logIndex, entryJson])).toEqual([
+    [1, texts[1]],
+    [3, texts[3]],
+  ]);
+  const sqlite = new Database(file, { readonly: true });
+  const plan = sqlite
+    .prepare(`explain query plan select * from log_entries where ${IS_TRIAL} order by log_index`)
+    .all();
+  sqlite.close();
+  expect(plan).toMatchObject([{ detail: expect.stringContaining('USING INDEX log_entries_trials') }]);
 });
