@@ -2,6 +2,7 @@
 import { and, asc, count, eq, inArray, isNotNull, isNull } from 'drizzle-orm';
 import type { Address, Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
+import { LIVE_CASES } from './schema/words.ts';
 
 export type CaseRow = Handle['tables']['chainCases']['$inferSelect'];
 export type VoiceRow = Handle['tables']['chainVoices']['$inferSelect'];
@@ -75,7 +76,7 @@ export async function liveCases(handle: Handle): Promise<readonly CaseRow[]> {
   return handle.db
     .select()
     .from(cases)
-    .where(inArray(cases.state, ['entered', 'opened', 'ruled', 'appealed']))
+    .where(inArray(cases.state, [...LIVE_CASES]))
     .orderBy(asc(cases.enteredAtMs), asc(cases.disputeId));
 }
 

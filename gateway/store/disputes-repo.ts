@@ -1,7 +1,22 @@
 /** Rows of disputes and their moves. */
-import { and, asc, count, desc, eq, getTableColumns, inArray, isNotNull, isNull, lte, max, sql } from 'drizzle-orm';
+import {
+  and,
+  asc,
+  count,
+  desc,
+  eq,
+  getTableColumns,
+  inArray,
+  isNotNull,
+  isNull,
+  lte,
+  max,
+  notInArray,
+  sql,
+} from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Handle, Tx } from './handle.ts';
+import { LIVE_CASES } from './schema/words.ts';
 import { given, reading } from './statement.ts';
 
 /** Bundles hold tokens: not too many at one time. */
@@ -168,11 +183,22 @@ export async function disputeMoves(handle: Handle, disputeId: string): Promise<r
   return handle.db.select().from(moves).where(eq(moves.disputeId, disputeId)).orderBy(asc(moves.moveIndex));
 }
 
-/** Forgets bundles, which hold token ids, of settled disputes whose retention is over. */
+/** Forgets bundles, which hold token ids, of settled disputes whose retention is over; referees of a chain read those of their cases until the end. */
 export async function forgetExpiredBundles(tx: Tx, nowMs: number): Promise<void> {
-  const { disputes } = tx.tables;
+  const { disputes, chainCases } = tx.tables;
+  const judged = tx.db
+    .select({ disputeId: chainCases.disputeId })
+    .from(chainCases)
+    .where(inArray(chainCases.state, [...LIVE_CASES]));
   await tx.db
     .update(disputes)
     .set({ bundleJson: null })
-    .where(and(eq(disputes.state, 'settled'), lte(disputes.retainUntilMs, nowMs), isNotNull(disputes.bundleJson)));
+    .where(
+      and(
+        eq(disputes.state, 'settled'),
+        lte(disputes.retainUntilMs, nowMs),
+        isNotNull(disputes.bundleJson),
+        notInArray(disputes.disputeId, judged),
+      ),
+    );
 }

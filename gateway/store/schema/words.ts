@@ -63,4 +63,6 @@ export const INTENT_STATES = ['queued', 'sent', 'mined', 'confirmed', 'failed'] 
 export const ROOT_STATES = ['decided', 'posted', 'disabled', 'failed', 'foreign'] as const;
 /** A case before a chain's referees. `entered`: on its way there; `failed`: the contract did not take it. */
 export const CASE_STATES = ['entered', 'opened', 'ruled', 'appealed', 'settled', 'failed'] as const;
+/** Those that are not at their end. */
+export const LIVE_CASES = ['entered', 'opened', 'ruled', 'appealed'] as const;
 export const CASE_OUTCOMES = ['upheld', 'rejected'] as const;
