@@ -90,7 +90,7 @@ async function upheld(name = 'd', until: 'ruled' | 'settled' = 'settled'): Promi
       ...{ retainUntilMs: 9_000, move: move('opened', 1_500) },
     }),
   );
-  await answer(store, everybody('counted').set(BAD, 'rejected'));
+  await answer(store, 'r1', 'agreed', everybody('counted').set(BAD, 'rejected'));
   await store.withTx((tx) =>
     ruleDispute(tx, disputeId, { ruling: 'upheld', appealUntilMs: 3_000, move: move('ruled', 2_500) }),
   );
