@@ -53,6 +53,14 @@ async function requeueRefused(tx: Tx, { intentKey, state, nonce }: IntentRow): P
   return true;
 }
 
+/** What was refused is asked about again so often: nodes and logs need not hear of it with every look. */
+const REFUSED_MS = 60_000;
+
+/** Whether an intent was refused before it had a nonce, and may be entered again. */
+export function mayRetry({ state, nonce, endedAtMs }: IntentRow, nowMs: number): boolean {
+  return state === 'failed' && nonce === null && nowMs - (endedAtMs ?? 0) >= REFUSED_MS;
+}
+
 export async function intentByKey(handle: Handle, key: string): Promise<IntentRow | null> {
   const { chainIntents: intents } = handle.tables;
   const [row] = await handle.db.select().from(intents).where(eq(intents.intentKey, key));
