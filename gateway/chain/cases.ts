@@ -20,7 +20,7 @@ import {
   rightIn,
   voicesOf,
 } from '../store/chain-cases-repo.ts';
-import { enqueueIntent, type Intent, intentByKey } from '../store/chain-outbox-repo.ts';
+import { enqueueIntent, type Intent, intentByKey, mayRetry } from '../store/chain-outbox-repo.ts';
 import { accountOfKey, stakeRow } from '../store/chain-state-repo.ts';
 import { disputeById } from '../store/disputes-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
@@ -138,6 +138,7 @@ async function retryOpening({ store, clock }: CaseDeps, row: CaseRow): Promise<v
     const intent = await intentByKey(tx, openIntent(row.disputeId));
     if (intent?.state !== 'failed') return;
     if (intent.nonce !== null) return moveCase(tx, row.disputeId, { state: 'failed' });
+    if (!mayRetry(intent, clock.nowMs())) return;
     const again = { key: intent.intentKey, to: intent.toAddress as Address, data: intent.callData as Hex };
     await enqueueIntent(tx, again, clock.nowMs());
   });

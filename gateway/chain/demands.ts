@@ -2,7 +2,7 @@
 import type { Clock } from '#protocol/env';
 import type { Hash } from '#protocol/hash';
 import { openDemands } from '../store/chain-demands-repo.ts';
-import { enqueueIntent, type IntentRow, intentByKey } from '../store/chain-outbox-repo.ts';
+import { enqueueIntent, type IntentRow, intentByKey, mayRetry } from '../store/chain-outbox-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { answerKey, type Contracts, demandIntent } from './calls.ts';
 import type { ChainClient } from './chain-client.ts';
@@ -51,8 +51,7 @@ async function answerOne(deps: DemandDeps, id: Hash, blockNumber: number): Promi
   if (!isOpen) return null;
   const known = await store.read((handle) => intentByKey(handle, demandIntent(id)));
   // One that was refused before it was sent may do now.
-  if (known !== null && (known.state !== 'failed' || known.nonce !== null))
-    return { id, answerBy, answer: known.state };
+  if (known !== null && !mayRetry(known, clock.nowMs())) return { id, answerBy, answer: known.state };
   if ((await client.head()).atSeconds >= answerBy) return { id, answerBy, answer: 'late' };
   // Chunks are providers': what they have sealed, they open.
   const opened = isKey ? await openedKey(expected, index) : null;

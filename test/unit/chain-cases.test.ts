@@ -29,6 +29,7 @@ const BUNDLE_HASH = toHex(sha256(utf8(canonicalJson(SERVED))));
 let cleaners: (() => void)[] = [];
 let store: Store;
 let deps: CaseDeps;
+let clock: HandClock;
 /** What the chain says. */
 let chain: { balance: bigint; case: CaseState; reverts: boolean; nowSeconds: number };
 
@@ -36,6 +37,7 @@ beforeEach(async () => {
   const folder = tempFolder((clean) => cleaners.push(clean));
   store = await fundedStore(join(folder, 'assay.db'));
   await revealed(store);
+  clock = new HandClock();
   chain = { balance: 5n, case: caseState('none'), reverts: false, nowSeconds: 1_000 };
   deps = {
     store,
@@ -53,7 +55,7 @@ beforeEach(async () => {
       caseBond: async () => 5n,
       tokenBalance: async () => chain.balance,
     },
-    ...{ clock: new HandClock(), contracts: addresses, token: TOKEN, decimals: 9 },
+    ...{ clock, contracts: addresses, token: TOKEN, decimals: 9 },
   };
   await store.withTx(async (tx) => {
     // Two of those who were right have accounts, one of them the liar's operator's; and the liar has.
@@ -148,7 +150,11 @@ test('an opening that was refused unsent is tried again; one that was reverted i
   const disputeId = await upheld();
   await openCases(deps, 9);
   const key = `case:open:${disputeId}`;
-  await store.withTx((tx) => moveIntent(tx, key, { state: 'failed', failure: 'reverted' }));
+  const refused = { state: 'failed', failure: 'reverted', endedAtMs: clock.nowMs() } as const;
+  await store.withTx((tx) => moveIntent(tx, key, refused));
+  await followCases(deps, 9);
+  expect(await intent(key)).toMatchObject({ state: 'failed' });
+  clock.pass(60_000);
   await followCases(deps, 9);
   expect(await intent(key)).toMatchObject({ state: 'queued', failure: null });
   await store.withTx(async (tx) => {

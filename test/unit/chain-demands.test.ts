@@ -57,13 +57,16 @@ test('demands of others, of what no store has, and those that came too late are 
   expect((await late.worker.status()).demands).toMatchObject([{ answer: 'late' }]);
 });
 
-test('an answer that would be reverted is tried again until it goes', async () => {
-  const { chain, demand, settle, answer } = await demanded();
+test('an answer that would be reverted is tried again after a minute, until it goes', async () => {
+  const { chain, clock, demand, settle, answer } = await demanded();
   demand(chain.sender);
   chain.reverts = () => true;
   await settle();
   expect(await answer()).toMatchObject({ state: 'failed', nonce: null });
   chain.reverts = () => false;
+  await settle();
+  expect(await answer()).toMatchObject({ state: 'failed' });
+  clock.pass(60_000);
   await settle();
   expect(await answer()).toMatchObject({ state: 'sent' });
 });
