@@ -1,5 +1,5 @@
 /** A whole gateway of toy providers on a real chain: they stake there, it registers, reads and sends by itself. */
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { type Address, toHex, ZERO_HASH } from '#protocol/hash';
 import type { ChainSetup } from '../../gateway/chain/chain-worker.ts';
 import { viemChainClient } from '../../gateway/chain/viem-client.ts';
@@ -79,5 +79,5 @@ export async function startChainGateway(
 
 /** Asks again and again until it holds: blocks and looks come when they come. */
 export async function soon(holds: () => Promise<void>): Promise<void> {
-  await expect.poll(() => holds().then(() => true), { timeout: PATIENCE_MS, interval: 50 }).toBe(true);
+  await vi.waitFor(holds, { timeout: PATIENCE_MS, interval: 50 });
 }

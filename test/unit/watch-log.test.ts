@@ -78,14 +78,7 @@ describe('a head that contradicts the log as it was seen', () => {
       const theirs = head(rewritten);
       const { proofs, problem } = await lookAt(mirror, theirs, serving(rewritten).read);
       expect([proofs.length, problem]).toEqual([1, null]);
-      const [first, , ours, second, , their] = proofs[0]!.args as [
-        { size: bigint; root: Hash },
-        unknown,
-        Placed,
-        typeof first,
-        unknown,
-        Placed,
-      ];
+      const [first, , ours, second, , their] = proofs[0]!.args as [Signed, unknown, Placed, Signed, unknown, Placed];
       expect([first.size, second.size, ours.index, their.index]).toEqual([3n, BigInt(rewritten.length), 1n, 1n]);
       expect(ours.leaf).not.toBe(their.leaf);
       expect([under(ours, first), under(their, second)]).toEqual([true, true]);
@@ -112,12 +105,17 @@ describe('a head that contradicts the log as it was seen', () => {
   });
 });
 
+interface Signed {
+  readonly size: bigint;
+  readonly root: Hash;
+}
+
 interface Placed {
   readonly leaf: Hash;
   readonly index: bigint;
   readonly path: readonly Hash[];
 }
 
-function under({ leaf, index, path }: Placed, { size, root }: { size: bigint; root: Hash }): boolean {
+function under({ leaf, index, path }: Placed, { size, root }: Signed): boolean {
   return verifyInclusion(fromHex(leaf), Number(index), Number(size), path.map(fromHex), fromHex(root));
 }
