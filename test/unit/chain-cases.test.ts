@@ -8,7 +8,7 @@ import { type CaseDeps, followCases, openCases } from '../../gateway/chain/cases
 import type { CaseState } from '../../gateway/chain/chain-client.ts';
 import { DEFAULT_SPLIT } from '../../gateway/ledger/dispute-money.ts';
 import { caseByDispute, putVoice, rightIn } from '../../gateway/store/chain-cases-repo.ts';
-import { intentByKey, moveIntent } from '../../gateway/store/chain-outbox-repo.ts';
+import { giveNonce, intentByKey, moveIntent } from '../../gateway/store/chain-outbox-repo.ts';
 import { addKey, putStake } from '../../gateway/store/chain-state-repo.ts';
 import { openDispute, ruleDispute, settleRuledDispute } from '../../gateway/store/change-dispute.ts';
 import { disputeById, forgetExpiredBundles } from '../../gateway/store/disputes-repo.ts';
@@ -113,7 +113,9 @@ const row = async (disputeId: Hash) => (await store.read((handle) => caseByDispu
 
 test('a dispute goes there once it is final, with its evidence, whom it harmed and who was right, under one approval', async () => {
   const disputeId = await upheld();
-  await store.withTx((tx) => tx.db.update(tx.tables.requests).set({ account: accountOf('ee') }));
+  // On a chain the ledger holds no stake that it could have refunded out of.
+  const unpaid = { account: accountOf('ee'), refundedNano: 0n };
+  await store.withTx((tx) => tx.db.update(tx.tables.requests).set(unpaid));
   expect(await openCases(deps, 9)).toBe(true);
   const opened = await row(disputeId);
   const caseId = caseName(addresses.Rulings, accusation(disputeId));
@@ -158,8 +160,8 @@ test('an opening that was refused unsent is tried again; one that was reverted i
   await followCases(deps, 9);
   expect(await intent(key)).toMatchObject({ state: 'queued', failure: null });
   await store.withTx(async (tx) => {
-    const { chainIntents } = tx.tables;
-    await tx.db.update(chainIntents).set({ state: 'failed', failure: 'reverted', nonce: 3 });
+    await giveNonce(tx, key, { nonce: 3, gasLimit: 1n });
+    await moveIntent(tx, key, { state: 'failed', failure: 'reverted' });
   });
   await followCases(deps, 9);
   expect(await row(disputeId)).toMatchObject({ state: 'failed' });
