@@ -107,6 +107,14 @@ export function firstFees({ maxFeePerGas, maxPriorityFeePerGas }: Fees, feeMaxWe
 }
 
 /**
+ * What must keep its order: vouchers of one client, of which the larger makes the smaller worthless. Everything else stands alone.
+ * @param key name of an intent
+ */
+export function laneOf(key: string): string {
+  return key.startsWith('redeem:') ? key.slice(0, key.lastIndexOf(':')) : key;
+}
+
+/**
  * The next nonce of the one sender.
  * @param highest of the outbox; null while it has given none
  * @param onChain transactions of the sender in the newest block: those of before there was an outbox count too

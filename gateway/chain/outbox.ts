@@ -20,6 +20,7 @@ import {
   confirmedHeight,
   type Fees,
   firstFees,
+  laneOf,
   type MinedAt,
   nextNonce,
   nextStep,
@@ -157,13 +158,16 @@ export class Outbox {
       await intentsIn(handle, ['sent', 'mined'], IN_FLIGHT_MAX),
     ]);
     let inFlight = open.length;
+    const waiting = new Set<string>();
     for (const intent of queued) {
       if (inFlight >= IN_FLIGHT_MAX) return;
-      if (!maySend(intent.intentKey)) continue;
+      const lane = laneOf(intent.intentKey);
+      if (!maySend(intent.intentKey) || waiting.has(lane)) continue;
       const estimated = await client.estimate(intent.toAddress as Address, intent.callData as Hex);
       if ('reverts' in estimated) {
         // It may follow from one that is on its way; alone, it would only burn gas.
         if (inFlight === 0) await this.#refuse(intent, estimated.reverts);
+        else waiting.add(lane);
         continue;
       }
       await this.#sign(intent, (estimated.gas * GAS_NUMERATOR) / GAS_DENOMINATOR);

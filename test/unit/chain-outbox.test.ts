@@ -205,3 +205,18 @@ test('killed at any call, through lost transactions and reorganisations, every e
     { numRuns: 25 },
   );
 }, 120_000);
+
+test('of two vouchers of one client the larger does not overtake the smaller, which would be worth nothing then; others do', async () => {
+  const w = emptyWorld();
+  const client = `0x${'cd'.repeat(20)}`;
+  const names = ['first', `redeem:${client}:0:100`, `redeem:${client}:0:200`, `redeem:${client}:1:50`];
+  for (const name of names) await enter(w.store, name);
+  const data = (name: string) => `0x${Buffer.from(name).toString('hex')}`;
+  // It follows from what is on its way.
+  w.chain.reverts = (call) => call === data(names[1]!) && w.chain.effects.length === 0;
+  await outbox(w).step();
+  expect(await Promise.all(names.map((name) => stateOf(w.store, name)))).toEqual(['sent', 'queued', 'queued', 'sent']);
+  await rest(w);
+  expect(w.chain.effects.indexOf(data(names[1]!) as Hex)).toBeLessThan(w.chain.effects.indexOf(data(names[2]!) as Hex));
+  expect(await Promise.all(names.map((name) => stateOf(w.store, name)))).toEqual(names.map(() => 'confirmed'));
+});
