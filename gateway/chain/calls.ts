@@ -17,6 +17,8 @@ export interface Contracts {
 
 /** Every name of a root's intent begins so. */
 export const ROOT_INTENT = 'root:';
+/** And of a redemption's. */
+export const REDEEM_INTENT = 'redeem:';
 
 export interface PostedRoot {
   readonly sequence: number;
@@ -47,7 +49,7 @@ export function postRoot(
 export function redeem({ Settlement }: Contracts, voucher: Voucher, signature: Hex): Intent {
   const { client, gateway, epoch, cumulative } = voucher;
   return {
-    key: `redeem:${client}:${epoch}:${cumulative}`,
+    key: `${REDEEM_INTENT}${client}:${epoch}:${cumulative}`,
     to: Settlement,
     data: encodeFunctionData({
       abi: SETTLEMENT_ABI,

@@ -12,7 +12,7 @@ import { appliedBlock } from '../store/chain-blocks-repo.ts';
 import { keepDecimals, storedDecimals } from '../store/chain-network-repo.ts';
 import { intentCounts } from '../store/chain-outbox-repo.ts';
 import type { Store } from '../store/handle.ts';
-import { ROOT_INTENT } from './calls.ts';
+import { REDEEM_INTENT, ROOT_INTENT } from './calls.ts';
 import { type CaseDeps, followCases, openCases } from './cases.ts';
 import type { ChainClient } from './chain-client.ts';
 import { answerDemands, type DemandDeps, type DemandView } from './demands.ts';
@@ -28,7 +28,7 @@ import { type RegistrationProblem, register } from './registration.ts';
 import { type RootLog, Settlement } from './settlement.ts';
 import { baseOf, DECIMALS_MAX, nanoOf } from './units.ts';
 import { takeVoice, type VoiceWire } from './voices.ts';
-import { takeVoucher, type VoucherWire } from './vouchers.ts';
+import { retryVouchers, takeVoucher, type VoucherWire } from './vouchers.ts';
 
 /** How a gateway behaves on its chain; durations in milliseconds. */
 export interface ChainTerms extends OutboxTerms {
@@ -128,7 +128,7 @@ export class ChainWorker {
     if (isWhole && (await this.#maySettle(settlement))) await settlement.decide();
     if (isWhole) await settlement.post();
     // Nothing that waits is paid out while there is a difference; what has a nonce goes on, or all behind it would stand still.
-    await this.#outbox.step((key) => this.#differences.length === 0 || !key.startsWith(ROOT_INTENT));
+    await this.#outbox.step((key) => this.#maySend(key));
   }
 
   /** Compares ledger and chain now. @returns what differs */
@@ -206,6 +206,7 @@ export class ChainWorker {
     if (applied === null) return;
     // Once the chain knows the gateway, it is asked again before every root.
     if (this.#registration !== null) await this.#register(applied.number);
+    await retryVouchers(store, clock.nowMs());
     await raiseEvidence(store, clock, network.addresses);
     await this.#answer(applied.number);
     const cases = await this.#caseDeps();
@@ -234,6 +235,12 @@ export class ChainWorker {
     const { network, log } = this.#deps;
     const terms = { domain: network.domain, contracts: network.addresses, origin: log.keys.origin };
     this.#registration = await register({ ...this.#deps, ...terms }, blockNumber);
+  }
+
+  /** No root while there is a difference; no voucher before the chain knows who redeems it: it would be refused. */
+  #maySend(key: string): boolean {
+    if (key.startsWith(ROOT_INTENT)) return this.#differences.length === 0;
+    return !key.startsWith(REDEEM_INTENT) || this.#registration === null;
   }
 
   #isComparisonDue(): boolean {

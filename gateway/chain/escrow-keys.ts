@@ -37,7 +37,7 @@ export interface EscrowKeyDeps {
 
 /**
  * Adds a key to a client's account, or takes it away for good. The same statement again changes nothing.
- * @throws {ProtocolError} invalid_signature, or invalid_request with the field that is wrong
+ * @throws {ProtocolError} invalid_request with the field that is wrong
  */
 export async function takeEscrowKey(
   deps: EscrowKeyDeps,
@@ -48,7 +48,7 @@ export async function takeEscrowKey(
   const { client, key_hash: keyHash, revoked, signature } = wire;
   const statement = { settlement: contracts.Settlement, client, gateway: account, keyHash, revoked };
   if (recover(chainDigests.escrowKey(domain, statement), signature) !== client) {
-    throw new ProtocolError('invalid_signature', 'The statement is not signed by its client.', { param: 'signature' });
+    throw new ProtocolError('invalid_request', 'The statement is not signed by its client.', { param: 'signature' });
   }
   const keyId = keyIdOf(keyHash);
   return store.withTx(async (tx) => {

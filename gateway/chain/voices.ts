@@ -30,7 +30,7 @@ export interface VoiceDeps {
 
 /**
  * Takes one referee's voice; its next one replaces it.
- * @throws {ProtocolError} not_found, invalid_request where nobody is asked now, invalid_signature
+ * @throws {ProtocolError} not_found, invalid_request where nobody is asked now or no referee has signed it
  */
 export async function takeVoice(deps: VoiceDeps, disputeId: string, wire: VoiceWire): Promise<void> {
   const { store, client, clock, domain, recover } = deps;
@@ -47,7 +47,7 @@ export async function takeVoice(deps: VoiceDeps, disputeId: string, wire: VoiceW
   };
   const referee = recover(chainDigests.ruling(domain, ruling), signature);
   if (referee === null || !(await client.isReferee(row.setVersion, instance, referee))) {
-    throw new ProtocolError('invalid_signature', 'That is no referee of the case.', { param: 'signature' });
+    throw new ProtocolError('invalid_request', 'That is no referee of the case.', { param: 'signature' });
   }
   const voice = { caseId: row.caseId, instance, referee, outcome, signature, atMs: clock.nowMs() };
   await store.withTx((tx) => putVoice(tx, voice));

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { chainDigests } from '#protocol/chain-messages';
 import type { Domain } from '#protocol/eip712';
 import { ProtocolError } from '#protocol/errors';
-import type { Address } from '#protocol/hash';
+import type { Address, Hex } from '#protocol/hash';
 import { zAddress, zSignature, zU64, zU128 } from '#protocol/schema';
 import type { Recover } from '#protocol/signer';
-import { enqueueIntent, intentByKey, redeemedUpTo } from '../store/chain-outbox-repo.ts';
+import { enqueueIntent, intentByKey, mayRetry, redeemedUpTo, refusedRedemptions } from '../store/chain-outbox-repo.ts';
 import { channelOf } from '../store/chain-state-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { type Contracts, redeem } from './calls.ts';
@@ -32,7 +32,7 @@ export interface VoucherDeps {
 
 /**
  * Takes a voucher and enters its redemption. The same one again changes nothing.
- * @throws {ProtocolError} invalid_signature, or invalid_request with the field that is wrong
+ * @throws {ProtocolError} invalid_request with the field that is wrong
  */
 export async function takeVoucher(deps: VoucherDeps, wire: VoucherWire, nowMs: number): Promise<{ isNew: boolean }> {
   const { store, domain, recover, contracts, account, leastBase } = deps;
@@ -41,7 +41,7 @@ export async function takeVoucher(deps: VoucherDeps, wire: VoucherWire, nowMs: n
   const [epoch, cumulative] = [BigInt(wire.epoch), BigInt(wire.cumulative)];
   const voucher = { settlement, client, gateway: account, epoch, cumulative };
   if (recover(chainDigests.voucher(domain, voucher), signature) !== client) {
-    throw new ProtocolError('invalid_signature', 'The voucher is not signed by its client.', { param: 'signature' });
+    throw new ProtocolError('invalid_request', 'The voucher is not signed by its client.', { param: 'signature' });
   }
   const call = redeem(contracts, voucher, signature);
   return store.withTx(async (tx) => {
@@ -64,6 +64,23 @@ export async function takeVoucher(deps: VoucherDeps, wire: VoucherWire, nowMs: n
     }
     return { isNew: await enqueueIntent(tx, call, nowMs) };
   });
+}
+
+/** Vouchers of one look. */
+const RETRIES_MAX = 16;
+
+/** Enters again, after a while, what was taken and refused unsent, while it is still worth something: a client was told that it was taken. */
+export async function retryVouchers(store: Store, nowMs: number): Promise<void> {
+  const refusals = await store.read((handle) => refusedRedemptions(handle, RETRIES_MAX));
+  for (const intent of refusals.filter((known) => mayRetry(known, nowMs))) {
+    const [, client = '', epoch = '', cumulative = ''] = intent.intentKey.split(':');
+    await store.withTx(async (tx) => {
+      const channel = await channelOf(tx, client as Address);
+      const isWorth = channel?.epoch === Number(epoch) && BigInt(cumulative) > BigInt(channel.redeemedBase);
+      const again = { key: intent.intentKey, to: intent.toAddress as Address, data: intent.callData as Hex };
+      if (isWorth) await enqueueIntent(tx, again, nowMs);
+    });
+  }
 }
 
 function refused(param: string, message: string): ProtocolError {

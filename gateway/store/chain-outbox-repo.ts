@@ -1,5 +1,5 @@
 /** The outbox: transactions that shall happen, and every try that was signed for them (spec-chain.md C9.3). */
-import { and, asc, count, eq, gte, inArray, lt, max, ne } from 'drizzle-orm';
+import { and, asc, count, eq, gte, inArray, isNull, lt, max, ne } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Address, Hash, Hex } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
@@ -140,6 +140,25 @@ export async function isOwnTry(handle: Handle, txHash: Hash): Promise<boolean> {
   const { chainTries: tries } = handle.tables;
   const rows = await handle.db.select({ hash: tries.txHash }).from(tries).where(eq(tries.txHash, txHash));
   return rows.length > 0;
+}
+
+/** Redemptions that were refused before they had a nonce, oldest first. */
+export async function refusedRedemptions(handle: Handle, limit: number): Promise<readonly IntentRow[]> {
+  const { chainIntents: intents } = handle.tables;
+  return handle.db
+    .select()
+    .from(intents)
+    .where(
+      // ';' follows ':'.
+      and(
+        gte(intents.intentKey, 'redeem:'),
+        lt(intents.intentKey, 'redeem;'),
+        eq(intents.state, 'failed'),
+        isNull(intents.nonce),
+      ),
+    )
+    .orderBy(asc(intents.place))
+    .limit(limit);
 }
 
 /** The most that redemptions of a client's vouchers, whether mined yet or not, bring in all; 0 where there are none. */

@@ -106,7 +106,7 @@ it('a final ruling of the gateway becomes a case; two of three referees judge th
   expect(opened.division.right).toHaveLength(4);
 
   // Strangers have no voice, and see no prompt.
-  expect((await voice(opened, APPEAL[0]!, 0, 'upheld')).status).toBe(401);
+  expect((await voice(opened, APPEAL[0]!, 0, 'upheld')).status).toBe(400);
   expect((await voice(opened, REFEREES[0]!, 1, 'upheld')).status).toBe(400);
   await expect(judgeCases({ ...(await benchOf(REFEREES[0]!)), courtOf: noCourt })).resolves.toBe(1);
   expect(lines.splice(0)).toEqual([expect.stringContaining('the evidence does not decide it')]);

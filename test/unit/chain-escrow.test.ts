@@ -30,7 +30,10 @@ test('vouchers above the escrow, of another epoch, for crumbs or with a foreign 
   expect(await refused(voucher(1_001n))).toMatchObject({ param: 'cumulative' });
   expect(await refused(voucher(200n, 1n))).toMatchObject({ param: 'epoch' });
   expect(await refused(voucher(109n))).toMatchObject({ param: 'cumulative' });
-  expect(await refused({ ...voucher(500n), cumulative: '600' })).toMatchObject({ code: 'invalid_signature' });
+  expect(await refused({ ...voucher(500n), cumulative: '600' })).toMatchObject({
+    code: 'invalid_request',
+    param: 'signature',
+  });
   expect(await worker.takeVoucher(voucher(110n))).toEqual({ isNew: true });
 });
 
@@ -66,8 +69,11 @@ test('keys without escrow, with a foreign signature, of another account, or more
   expect(await poor.take(poor.statement('one'))).toMatchObject({ code: 'invalid_request', param: 'client' });
   const { statement, take, store } = await keyed(1_000n);
   const stranger = nativeSigner(new Uint8Array(32).fill(10));
-  expect(await take(statement('one', false, stranger))).toMatchObject({ code: 'invalid_signature' });
-  expect(await take({ ...statement('one'), revoked: true })).toMatchObject({ code: 'invalid_signature' });
+  expect(await take(statement('one', false, stranger))).toMatchObject({ code: 'invalid_request', param: 'signature' });
+  expect(await take({ ...statement('one'), revoked: true })).toMatchObject({
+    code: 'invalid_request',
+    param: 'signature',
+  });
   expect(await take(statement('none', true))).toMatchObject({ code: 'invalid_request', param: 'key_hash' });
   const keyHash = toHex(sha256(utf8('operator’s')));
   const grant = { keyId: keyIdOf(keyHash), keyHash, label: 'x', fundsNano: 5n, policy: null };
@@ -88,4 +94,36 @@ test('a client reads what it has in escrow, and what its next voucher must be', 
     ...{ deposited: '1000', redeemed: '0', promised: '100', next_least: '110', exit_at: null },
   });
   expect(await worker.escrowOf(PROVIDER)).toBeNull();
+});
+
+test('a voucher that was taken and then refused unsent is entered again while it is worth something', async () => {
+  const { worker, store, chain, clock, voucher } = await keyed(1_000n);
+  await worker.takeVoucher(voucher(100n));
+  const key = `redeem:${CLIENT.address}:0:100`;
+  const state = async () => (await store.read((handle) => intentByKey(handle, key)))?.state;
+  chain.reverts = () => true;
+  await worker.tick();
+  expect(await state()).toBe('failed');
+  await worker.tick();
+  expect(await state()).toBe('failed');
+  clock.pass(60_000);
+  chain.reverts = () => false;
+  await worker.tick();
+  expect(await state()).toBe('sent');
+  // One that a larger one has overtaken is not.
+  await worker.takeVoucher(voucher(200n));
+  chain.reverts = () => true;
+  for (let blocks = 0; blocks < 2; blocks++) {
+    bury(chain);
+    await worker.tick();
+  }
+  const larger = `redeem:${CLIENT.address}:0:200`;
+  expect((await store.read((handle) => intentByKey(handle, larger)))?.state).toBe('failed');
+  const redeemed = { client: CLIENT.address, gateway: chain.sender, epoch: 0n, cumulative: 300n, amount: 300n };
+  chain.mine([{ name: 'Redeemed', args: redeemed }]);
+  bury(chain);
+  chain.reverts = () => false;
+  clock.pass(60_000);
+  await worker.tick();
+  expect((await store.read((handle) => intentByKey(handle, larger)))?.state).toBe('failed');
 });
