@@ -127,3 +127,14 @@ test('a voucher that was taken and then refused unsent is entered again while it
   await worker.tick();
   expect((await store.read((handle) => intentByKey(handle, larger)))?.state).toBe('failed');
 });
+
+test('no voucher is sent before the chain knows the gateway: it would be refused', async () => {
+  const { worker, store, chain, voucher } = await escrowWorld(1_000n, false);
+  bury(chain);
+  await worker.tick();
+  await worker.takeVoucher(voucher(100n));
+  await worker.tick();
+  const state = async (key: string) => (await store.read((handle) => intentByKey(handle, key)))?.state;
+  expect(await state(`redeem:${CLIENT.address}:0:100`)).toBe('queued');
+  expect(await state('register:open')).toMatch(/sent|mined/);
+});

@@ -49,18 +49,18 @@ export function emptyWorld() {
   return { store, chain: new FakeChain(), clock: new HandClock() };
 }
 
-/** A worker whose gateway the chain knows already. */
-export async function workerWorld() {
+/** @param isKnown whether the chain knows the worker's gateway already */
+export async function workerWorld(isKnown = true) {
   const { store, chain, clock } = emptyWorld();
   const signer = nativeSigner(MASTER);
   const log = new LogKeeper({ store, signer: logSignerOf(ORIGIN, MASTER, signer), domain, clock });
   await log.start();
   const logOriginHash = toHex(keccak256(utf8(ORIGIN)));
-  const account = { operator: chain.sender, isOpen: true, active: 0n, queued: 0n, logOriginHash };
+  const account = { operator: chain.sender, isOpen: isKnown, active: 0n, queued: 0n, logOriginHash };
   const pool = { funded: 0n, withdrawn: 0n, committed: 0n };
   const client = Object.assign(chain, {
     account: async () => account,
-    keyOwner: async () => ({ account: chain.sender, isRetired: false }),
+    keyOwner: async () => (isKnown ? { account: chain.sender, isRetired: false } : null),
     pool: async () => pool,
   });
   const worker = new ChainWorker({
@@ -92,8 +92,8 @@ export async function workerWorld() {
 }
 
 /** A client's deposit, not final yet, and vouchers out of it. */
-export async function escrowWorld(amount: bigint) {
-  const w = await workerWorld();
+export async function escrowWorld(amount: bigint, isKnown = true) {
+  const w = await workerWorld(isKnown);
   const { chain } = w;
   chain.mine([{ name: 'Deposited', args: { client: CLIENT.address, gateway: chain.sender, epoch: 0n, amount } }]);
   await w.worker.tick();
