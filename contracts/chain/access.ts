@@ -19,6 +19,7 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { type Address, type Hash, type Hex, toHex } from '#protocol/hash';
 import type { ContractName } from './deploy.ts';
 import type { Network } from './network.ts';
+import { receiptOf } from './receipt.ts';
 
 /** What can be called: the network's contracts, and its token. */
 export type Callee = ContractName | 'token';
@@ -121,7 +122,7 @@ export async function openChain({ network, rpcUrl, privateKey, pollingMs }: Chai
         // Tried first: what would revert is explained and costs nothing.
         await client.simulateContract({ ...target(call), account } as never);
         const hash = await wallet.writeContract(target(call) as never);
-        return minedOf(await client.waitForTransactionReceipt({ hash }));
+        return minedOf(await receiptOf(client, hash));
       }),
     events: ({ callee, ...query }) =>
       explained(() =>

@@ -12,6 +12,7 @@ import {
   type NetworkTerms,
   type Sender,
 } from '../../contracts/chain/deploy.ts';
+import { receiptOf } from '../../contracts/chain/receipt.ts';
 import { type CliIo, reasonOf } from './cli-io.ts';
 
 const USAGE = `assay deploy --rpc-url <url> --key <file> --token <address> --referees <list> --appeal-referees <list> --out <file>
@@ -138,7 +139,7 @@ export async function senderOf({ rpcUrl, key }: Pick<DeployOrder, 'rpcUrl' | 'ke
   const client = createPublicClient({ chain, transport });
   const wallet = createWalletClient({ chain, transport, account });
   const mined = async (hash: Hex) => {
-    const receipt = await client.waitForTransactionReceipt({ hash });
+    const receipt = await receiptOf(client, hash);
     if (receipt.status !== 'success') throw new Error(`transaction ${hash} failed`);
     return receipt;
   };

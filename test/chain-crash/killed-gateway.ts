@@ -209,7 +209,7 @@ class KilledWorld {
     const taken = await store.read((handle) => redeemedUpTo(handle, this.#chain.client.address, 0n));
     if (taken < this.#acknowledged)
       this.#problems.push(`a voucher of ${this.#acknowledged} was taken, and ${taken} are there`);
-    for (let jobs = this.#rng.between(0, 2); jobs > 0; jobs--) {
+    for (let jobs = this.#rng.between(1, 2); jobs > 0; jobs--) {
       const { address } = this.#rng.pick(this.#chain.providers);
       const wanted = BigInt(this.#rng.between(1, 5_000_000));
       await store.withTx(async (tx) => {
@@ -226,6 +226,9 @@ class KilledWorld {
 
   /** Nobody is killed any more; then everything is counted. */
   async end(): Promise<KilledResult> {
+    // A world in which nobody has earned anything shows nothing.
+    await this.#rest();
+    await this.#withStore((store) => this.#betweenLives(store));
     let isAtRest = false;
     for (let rests = 0; rests < RESTS_MAX && !isAtRest; rests++) {
       await this.#rest();

@@ -9,6 +9,7 @@ import type { Address } from '#protocol/hash';
 import { nativeSigner } from '#protocol/signer-native';
 import { type Artifact, CONTRACTS, type ContractName, deployContracts } from '../../contracts/chain/deploy.ts';
 import { type Network, parseNetwork } from '../../contracts/chain/network.ts';
+import { receiptOf } from '../../contracts/chain/receipt.ts';
 import { type Anvil, startAnvil } from '../chain/anvil.ts';
 import { ABI_FOLDER } from '../chain/write-abi.ts';
 
@@ -63,7 +64,7 @@ export class TestChain {
   static async start(): Promise<TestChain> {
     const anvil = await startAnvil();
     const { client, wallet } = anvil;
-    const mined = async (hash: Hex) => client.waitForTransactionReceipt({ hash });
+    const mined = async (hash: Hex) => receiptOf(client, hash);
     const deploy = async ({ abi, bytecode }: Artifact, args: readonly unknown[]) =>
       (await mined(await wallet.deployContract({ abi, bytecode, args }))).contractAddress!;
     const demo = artifact('DemoToken');

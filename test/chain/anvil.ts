@@ -17,6 +17,7 @@ import {
   type WalletClient,
 } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
+import { receiptOf } from '../../contracts/chain/receipt.ts';
 import { freePort, listening } from '../../gateway/demo/anvil.ts';
 import { foundryBinary } from './forge.mjs';
 
@@ -87,7 +88,7 @@ export async function startAnvil(): Promise<Anvil> {
 
   async function deploy(name: string, args: readonly unknown[]): Promise<Hex> {
     const hash = await wallet.deployContract({ ...artifact(name), args });
-    const { contractAddress } = await client.waitForTransactionReceipt({ hash });
+    const { contractAddress } = await receiptOf(client, hash);
     if (!contractAddress) throw new Error(`${name} was not deployed`);
     return contractAddress;
   }
