@@ -39,6 +39,35 @@ export function drawnProbability({ operators, colluding }: OperatorPool, drawn: 
   return ratio(choose(colluding, hits) * choose(operators - colluding, drawn - hits), choose(operators, drawn));
 }
 
+/** How accomplices come up where some are drawn after others. */
+interface Draws {
+  /** How many can be drawn at most. */
+  readonly size: number;
+  /** Probability of exactly `hits` accomplices among the next `drawn`. */
+  readonly of: (drawn: number, hits: number) => number;
+  /** What is left after such a draw. */
+  readonly after: (drawn: number, hits: number) => Draws;
+}
+
+/** From a registry as it is, without replacement. */
+function drawsFrom(pool: OperatorPool): Draws {
+  return {
+    size: pool.operators,
+    of: (drawn, hits) => drawnProbability(pool, drawn, hits),
+    after: (drawn, hits) => drawsFrom({ operators: pool.operators - drawn, colluding: pool.colluding - hits }),
+  };
+}
+
+/** From a registry without end, of which a share are accomplices. */
+function drawsOfShare(share: number): Draws {
+  const draws: Draws = {
+    size: Number.POSITIVE_INFINITY,
+    of: (drawn, hits) => Number(choose(drawn, hits)) * share ** hits * (1 - share) ** (drawn - hits),
+    after: () => draws,
+  };
+  return draws;
+}
+
 /**
  * Probability that accomplices get a wrong answer served, by the very rule that decides splits. Worst case: they give one wrong
  * answer, no honest member finds an excuse to join it, as many fresh scorers as the pool has left (two at most) can be had, and no
@@ -46,7 +75,12 @@ export function drawnProbability({ operators, colluding }: OperatorPool, drawn: 
  * @param n seats, 1 to 15, at most the operators of the pool @param agree seats that must stand behind the answer
  */
 export function quorumCapture(pool: OperatorPool, n: number, agree: number): number {
-  return captured(pool, n, (colluders, lying, fresh) => isQuorumCaptured(n, agree, colluders, lying, fresh));
+  return quorumCaptured(drawsFrom(pool), n, agree);
+}
+
+/** The same in a registry without end. @param share of the operators, 0 to 1 */
+export function captureProbability(n: number, agree: number, share: number): number {
+  return quorumCaptured(drawsOfShare(share), n, agree);
 }
 
 /**
@@ -54,29 +88,43 @@ export function quorumCapture(pool: OperatorPool, n: number, agree: number): num
  * witnesses reject.
  */
 export function witnessedCapture(pool: OperatorPool, n: number, agree: number): number {
-  const { operators, colluding } = pool;
-  const witnesses = { operators: operators - 1, colluding: colluding - 1 };
-  if (colluding === 0) return 0;
-  const share = captured(witnesses, n - 1, (accepting, lying, fresh) => {
+  return witnessedCaptured(drawsFrom(pool), n, agree);
+}
+
+/** The same in a registry without end. @param share of the operators, 0 to 1 */
+export function witnessedCaptureProbability(n: number, agree: number, share: number): number {
+  return witnessedCaptured(drawsOfShare(share), n, agree);
+}
+
+function quorumCaptured(draws: Draws, n: number, agree: number): number {
+  return captured(draws, n, (colluders, lying, fresh) => isQuorumCaptured(n, agree, colluders, lying, fresh));
+}
+
+function witnessedCaptured(draws: Draws, n: number, agree: number): number {
+  const generates = draws.of(1, 1);
+  if (generates === 0) return 0;
+  const share = captured(draws.after(1, 1), n - 1, (accepting, lying, fresh) => {
     const orders = votesOf(lying, fresh);
     const served = orders.filter((late) => isWitnessedCaptured(n, agree, accepting, late));
     return served.length / orders.length;
   });
-  return (colluding / operators) * share;
+  return generates * share;
 }
 
 /** Sum over accomplices in the seats and among the fresh scorers. @param share how much of such a draw is captured */
 function captured(
-  pool: OperatorPool,
+  draws: Draws,
   seats: number,
   share: (colluders: number, lying: number, fresh: number) => number,
 ): number {
-  const fresh = Math.min(REJECTIONS_NEEDED, pool.operators - seats);
+  const fresh = Math.min(REJECTIONS_NEEDED, draws.size - seats);
   let sum = 0;
-  for (let colluders = 0; colluders <= Math.min(seats, pool.colluding); colluders++) {
-    const left = { operators: pool.operators - seats, colluding: pool.colluding - colluders };
-    for (let lying = 0; lying <= Math.min(fresh, left.colluding); lying++) {
-      const likely = drawnProbability(pool, seats, colluders) * drawnProbability(left, fresh, lying);
+  for (let colluders = 0; colluders <= seats; colluders++) {
+    const seated = draws.of(seats, colluders);
+    if (seated === 0) continue;
+    const left = draws.after(seats, colluders);
+    for (let lying = 0; lying <= fresh; lying++) {
+      const likely = seated * left.of(fresh, lying);
       if (likely > 0) sum += likely * share(colluders, lying, fresh);
     }
   }

@@ -13,6 +13,7 @@ import { type ChatRules, findModel, parseChatRequest } from './chat-request.ts';
 import { choicesOfBody } from './choices.ts';
 import { parseCompletionRequest } from './completion-request.ts';
 import { maxTokensOfBody } from './max-tokens.ts';
+import { isTargetParameter, parseTarget, targetOfQuery } from './quote-target.ts';
 
 export interface QuoteDeps extends ChatRules {
   readonly quote: (request: QuotedRequest) => Promise<QuoteFacts>;
@@ -26,6 +27,7 @@ const zCounts = z.strictObject({
   n: z.number().int().min(1).max(TOKENS_MAX).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
   verification: z.unknown().optional(),
+  target: z.unknown().optional(),
 });
 
 /** A whole body of either route, quoted as it would be served, or counts. @throws {ProtocolError} as that route, for what it refuses */
@@ -33,8 +35,9 @@ export function postQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Respo
   return async (c) => {
     const bytes = await readBody(c.req.raw, deps.limits.bodyBytesMax);
     const { fields } = parseJsonBody(bytes);
+    const target = parseTarget(fields.target);
     const parse = parserOf(fields);
-    if (parse === null) return show(c, deps, quotedCounts(c, deps, fields));
+    if (parse === null) return show(c, deps, { ...quotedCounts(c, deps, fields), target });
     const { answer } = parse(
       {
         requestId: c.get('requestId'),
@@ -46,7 +49,7 @@ export function postQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Respo
       },
       deps,
     );
-    return show(c, deps, { ...answer, promptTokens: answer.prompts.map((ids) => ids.length) });
+    return show(c, deps, { ...answer, target, promptTokens: answer.prompts.map((ids) => ids.length) });
   };
 }
 
@@ -60,15 +63,15 @@ function parserOf(fields: Readonly<Record<string, unknown>>) {
 export function getQuote(deps: QuoteDeps): (c: GatewayContext) => Promise<Response> {
   return (c) => {
     const numbers = ['prompt_tokens', 'max_tokens', 'n', 'temperature'];
-    const members = Object.entries(c.req.query()).map(([name, text]) => {
+    const query = c.req.query();
+    const target = parseTarget(targetOfQuery(query));
+    const counts = Object.entries(query).filter(([name]) => !isTargetParameter(name));
+    const members = counts.map(([name, text]) => {
       const isNumber = numbers.includes(name) && /^\d{1,9}(\.\d{1,6})?$/.test(text);
       return [name, isNumber ? Number(text) : text];
     });
-    return show(
-      c,
-      deps,
-      quotedCounts(c, deps, parseJsonBody(utf8(JSON.stringify(Object.fromEntries(members)))).fields),
-    );
+    const { fields } = parseJsonBody(utf8(JSON.stringify(Object.fromEntries(members))));
+    return show(c, deps, { ...quotedCounts(c, deps, fields), target });
   };
 }
 
@@ -85,7 +88,14 @@ function quotedCounts(c: GatewayContext, rules: ChatRules, fields: Readonly<Reco
       },
     );
   }
-  const { model: name, prompt_tokens: promptTokens, temperature, verification: body, ...counts } = parsed.data;
+  const {
+    model: name,
+    prompt_tokens: promptTokens,
+    temperature,
+    verification: body,
+    target: _,
+    ...counts
+  } = parsed.data;
   const { model, suffix } = findModel(name, rules.models);
   const policy = resolvePolicy({
     body,
@@ -130,6 +140,7 @@ async function show(c: GatewayContext, deps: QuoteDeps, request: QuotedRequest):
       modes: Object.fromEntries(Object.entries(facts.modes).map(([mode, nano]) => [mode, nano.toString()])),
     },
     security: facts.security,
+    ...(request.target ? { cheapest: shownOption(facts.cheapest) } : {}),
     availability: {
       available: isAvailable,
       eligible_operators: facts.operators,
@@ -137,4 +148,17 @@ async function show(c: GatewayContext, deps: QuoteDeps, request: QuotedRequest):
       reserve_covers: facts.isCovered,
     },
   });
+}
+
+/** Null where no policy that can be seated now meets the target. */
+function shownOption(option: QuoteFacts['cheapest']) {
+  return (
+    option && {
+      policy: policyJson(option.policy),
+      policy_text: policyText(option.policy),
+      quote_nano: option.quoteNano.toString(),
+      price_multiple: option.priceMultiple,
+      security: option.security,
+    }
+  );
 }

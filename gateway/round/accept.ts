@@ -73,6 +73,8 @@ export interface Running {
   readonly seats: readonly Address[];
   readonly quoteNano: bigint;
   readonly priceMultiple: number;
+  /** The quote of one seat alone. */
+  readonly seatNano: bigint;
   /** Ends with the client's leaving or the gateway's stop; released with the request. */
   readonly life: LinkedAbort;
   /** Set once it is being ended, and nothing else may end it. */
@@ -130,7 +132,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     return { plan, journal, attempt: run };
   });
   const seats = candidates.slice(0, policy.n).map(({ address }) => address);
-  const { quoteNano, priceMultiple } = offer;
+  const { quoteNano, priceMultiple, seatNano } = offer;
   return {
     request,
     choices,
@@ -140,6 +142,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     seats,
     quoteNano,
     priceMultiple,
+    seatNano,
     life,
     closed: false,
     closedBy: null,

@@ -24,8 +24,9 @@ export interface Offer {
   readonly quoteNano: bigint;
   /** What the reserve sets aside beside it. */
   readonly coverNano: bigint;
-  /** The quote over that of one seat alone. */
+  /** The quote over that of one seat alone, and the latter. */
   readonly priceMultiple: number;
+  readonly seatNano: bigint;
 }
 
 /** Digits of the multiple; it is rounded up. */
@@ -45,7 +46,8 @@ export function offerOf(costed: Costed, streamChunks: readonly number[]): Offer 
     throw new ProtocolError('max_cost_exceeded', message, { param: 'verification.max_cost' });
   }
   const cover = shapes.reduce((sum, shape) => sum + coverNano(shape), 0n);
-  return { shapes, quoteNano: quote, coverNano: cover, priceMultiple: multipleOf(shapes, quote) };
+  const seatNano = seatNanoOf(shapes);
+  return { shapes, quoteNano: quote, coverNano: cover, seatNano, priceMultiple: multipleOf(shapes, quote, seatNano) };
 }
 
 /** By prompt: what the jobs of its choices are like under this policy. */
@@ -66,9 +68,13 @@ export function shapesOf(
   });
 }
 
+/** The quote of one seat alone. */
+function seatNanoOf(shapes: readonly CostShape[]): bigint {
+  return quoteNano(...shapes.map((shape) => ({ ...shape, seats: 1, scorePasses: undefined })));
+}
+
 /** Where nothing costs anything, as many times nothing as there are jobs that generate. */
-function multipleOf(shapes: readonly CostShape[], quote: bigint): number {
-  const single = quoteNano(...shapes.map((shape) => ({ ...shape, seats: 1, scorePasses: undefined })));
+function multipleOf(shapes: readonly CostShape[], quote: bigint, single: bigint): number {
   const [{ seats, scorePasses }] = shapes as [CostShape];
   if (single === 0n) return scorePasses === undefined ? seats : 1;
   return Number((quote * MULTIPLE_SCALE + single - 1n) / single) / Number(MULTIPLE_SCALE);

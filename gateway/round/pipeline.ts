@@ -11,6 +11,7 @@ import type { AttemptResult } from './attempt.ts';
 import { runChoices } from './choices.ts';
 import { fail, seal, sealedAnswer } from './conclude.ts';
 import { countEvidence } from './count-evidence.ts';
+import { admittedEntries, operatorsOf } from './eligible.ts';
 import { type QuotedRequest, type QuoteFacts, quoteFacts } from './quote.ts';
 import { securityOf } from './security.ts';
 import { tryScorer } from './try-scorer.ts';
@@ -56,7 +57,10 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
     yield {
       type: 'opened',
       policyText: policyText(request.policy),
-      security: securityOf(request.policy, epoch.snapshot, seats, running.priceMultiple),
+      security: securityOf(request.policy, epoch.snapshot, seats, {
+        ...running,
+        operators: operatorsOf(admittedEntries(epoch.snapshot, request.model.digest, request.policy)),
+      }),
     };
     for (;;) {
       running.isUnread = false;

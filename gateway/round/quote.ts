@@ -2,6 +2,7 @@
 import type { SnapshotEntry } from '#protocol/draw';
 import type { Address, Hash } from '#protocol/hash';
 import { POLICY_MODES_SERVED, type PolicyMode, policyOfBody } from '#protocol/policy';
+import type { SecurityTarget } from '../audit/cheapest.ts';
 import { passedOver } from '../committee/passed-over.ts';
 import type { Seat } from '../committee/seat.ts';
 import { RESERVE } from '../ledger/accounts.ts';
@@ -10,9 +11,10 @@ import type { AnswerRequest } from '../openai/answer.ts';
 import { balanceNano } from '../store/ledger-repo.ts';
 import type { PipelineDeps } from './accept.ts';
 import { generatingSeats } from './chunk-plan.ts';
-import { ableEntries, admittedEntries } from './eligible.ts';
+import { ableEntries, admittedEntries, operatorsOf } from './eligible.ts';
 import { offerOf, shapesOf } from './offer.ts';
 import { wavesMaxOf } from './oversize.ts';
+import { cheapestPolicy, type OptionFacts, type QuotedOption } from './quote-options.ts';
 import { securityOf } from './security.ts';
 
 /** A request as far as its quote goes. */
@@ -21,6 +23,8 @@ export interface QuotedRequest
   /** Of each prompt. */
   readonly promptTokens: readonly number[];
   readonly maxTokens: number;
+  /** What the cheapest policy is looked up for. */
+  readonly target?: SecurityTarget | null;
 }
 
 export interface QuoteFacts {
@@ -36,13 +40,15 @@ export interface QuoteFacts {
   readonly operators: number;
   /** Whether the reserve holds what must be set aside. */
   readonly isCovered: boolean;
+  /** The cheapest policy for the target; null where none meets it, or none is asked for. */
+  readonly cheapest: QuotedOption | null;
 }
 
 /** @throws {ProtocolError} invalid_request, max_cost_exceeded, insufficient_quota */
 export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Promise<QuoteFacts> {
   const { model, policy } = request;
   const { streamChunks } = deps.pipeline;
-  const { quoteNano: quote, coverNano: cover, priceMultiple } = offerOf(request, streamChunks);
+  const { quoteNano: quote, coverNano: cover, ...offer } = offerOf(request, streamChunks);
   const epoch = await deps.epochs.current();
   const unable = await deps.skips.of(model.digest, request);
   // Refuses what could not be attested.
@@ -68,9 +74,29 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
     modes: Object.fromEntries(
       POLICY_MODES_SERVED.map((mode) => [mode, quoteNano(...shapesOf(inMode(request, mode), streamChunks))]),
     ),
-    security: securityOf(policy, epoch.snapshot, weakest(eligible, admitted, policy.n), priceMultiple),
+    security: securityOf(policy, epoch.snapshot, weakest(eligible, admitted, policy.n), {
+      ...offer,
+      operators: operatorsOf(admitted),
+    }),
     operators: eligible.length,
     isCovered: reserveNano >= cover,
+    cheapest: request.target
+      ? cheapestPolicy(optionFacts(request, eligible, admitted, streamChunks), request.target)
+      : null,
+  };
+}
+
+function optionFacts(
+  request: QuotedRequest,
+  eligible: readonly Seat[],
+  admitted: readonly SnapshotEntry[],
+  streamChunks: readonly number[],
+): OptionFacts {
+  const addresses = new Set(eligible.map(({ address }) => address));
+  return {
+    policy: request.policy,
+    entries: admitted.filter(({ address }) => addresses.has(address)),
+    quoteNanoOf: (policy) => quoteNano(...shapesOf({ ...request, policy }, streamChunks)),
   };
 }
 

@@ -14,6 +14,13 @@ interface Quote {
   readonly price: Record<'quote_nano' | 'input_nano' | 'output_nano', string> & { modes: Record<string, string> };
   readonly security: Record<string, string | number>;
   readonly availability: Record<string, number | boolean>;
+  readonly cheapest?: {
+    policy: Record<string, unknown>;
+    policy_text: string;
+    quote_nano: string;
+    price_multiple: number;
+    security: Record<string, string | number>;
+  } | null;
 }
 
 const CHAT = { model: 'minnow-5m', temperature: 0, max_tokens: 6, messages: [{ role: 'user', content: 'Hi' }] };
@@ -114,6 +121,88 @@ test.each([
   const refused = await post(body);
   expect(refused.status).toBe(status);
   expect(refused.body.error).toMatchObject({ code, param });
+});
+
+const COUNTS = { model: 'minnow-5m', prompt_tokens: 40, max_tokens: 40 };
+
+test('security follows from the registry: one of five operators captures no committee, and cheating pays where nobody looks', async () => {
+  const of = async (verification: string) => (await post({ ...COUNTS, verification })).body.security;
+  const penalty = STAKE_NANO / 5n;
+  const quorum = await of('quorum; n=3');
+  expect(quorum).toMatchObject({ operators: 5, colluding_operators: 1, capture_probability: 0 });
+  expect(BigInt(quorum.cheat_loss_nano!)).toBeLessThan(penalty);
+  expect(BigInt(quorum.cheat_loss_nano!)).toBeGreaterThan((penalty * 9n) / 10n);
+  const single = await of('single');
+  expect(single).toMatchObject({ capture_probability: 0.2 });
+  expect(BigInt(single.cheat_loss_nano!)).toBeLessThan(0n);
+  // In a request's own header too.
+  const reply = await fetch(`${network.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(CHAT),
+  });
+  expect(reply.headers.get('assay-security')).toMatch(
+    /operators=5.*colluding_operators=1|colluding_operators=1.*operators=5/,
+  );
+  await reply.text();
+});
+
+test('a target gets the cheapest policy that meets it, and buying that policy costs what was said', async () => {
+  const { cheapest } = (await post({ ...COUNTS, target: { capture_probability_max: 0.01 } })).body;
+  expect(cheapest).toMatchObject({
+    policy: { mode: 'witnessed', n: 2, agree: 2 },
+    security: { capture_probability: 0 },
+  });
+  const bought = (await post({ ...COUNTS, verification: cheapest!.policy_text })).body;
+  expect(bought.price.quote_nano).toBe(cheapest!.quote_nano);
+  expect(bought.security.price_multiple).toBe(cheapest!.price_multiple);
+  // The same by a query, and beside a whole body of the chat route.
+  const query = new URLSearchParams({
+    model: 'minnow-5m',
+    prompt_tokens: '40',
+    max_tokens: '40',
+    target_capture_probability_max: '0.01',
+  });
+  expect((await get(query.toString())).body.cheapest).toEqual(cheapest);
+  expect((await post({ ...CHAT, target: { capture_probability_max: 0.01 } })).body.cheapest?.policy).toEqual(
+    cheapest!.policy,
+  );
+});
+
+test('a target may be a budget, a stake or deterrence; where nothing meets it, nothing is named', async () => {
+  const cheapest = async (target: object) => (await post({ ...COUNTS, target })).body.cheapest;
+  const { modes } = (await post(COUNTS)).body.price;
+  // What a single answer costs buys nothing else; what a quorum of three costs buys something that deters.
+  expect(await cheapest({ max_cost: modes.single })).toMatchObject({
+    policy: { mode: 'single' },
+    quote_nano: modes.single,
+  });
+  const safest = await cheapest({ max_cost: modes.quorum });
+  expect(BigInt(safest!.security.cheat_loss_nano!)).toBeGreaterThan(0n);
+  expect(BigInt(safest!.quote_nano)).toBeLessThanOrEqual(BigInt(modes.quorum!));
+  expect(await cheapest({ max_cost: '0' })).toBeNull();
+  expect((await cheapest({ stake_at_risk_min: (STAKE_NANO * 4n).toString() }))?.policy.n).toBe(4);
+  expect(await cheapest({ stake_at_risk_min: (STAKE_NANO * 6n).toString() })).toBeNull();
+  // Three of five accomplices capture every committee sometimes.
+  expect(await cheapest({ capture_probability_max: 0, colluding_share: 1 })).toBeNull();
+  expect((await cheapest({ deters: true }))?.policy.mode).not.toBe('single');
+  expect((await post(COUNTS)).body).not.toHaveProperty('cheapest');
+});
+
+test.each([
+  [{}, 'target'],
+  [{ colluding_share: 0.2 }, 'target'],
+  ['cheap', 'target'],
+  [{ price: 1 }, 'target.price'],
+  [{ capture_probability_max: 2 }, 'target.capture_probability_max'],
+  [{ max_cost: 5 }, 'target.max_cost'],
+  [{ stake_at_risk_min: '-1' }, 'target.stake_at_risk_min'],
+  [{ finality_seconds_max: 0.5 }, 'target.finality_seconds_max'],
+  [{ deters: 'yes' }, 'target.deters'],
+])('the target %j is refused and names %s', async (target, param) => {
+  const refused = await post({ ...COUNTS, target });
+  expect(refused.status).toBe(400);
+  expect(refused.body.error).toMatchObject({ code: 'invalid_request', param });
 });
 
 test('a query that is no quote is refused by name, and nobody is quoted without a key', async () => {

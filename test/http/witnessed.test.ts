@@ -139,7 +139,8 @@ describe('an honest answer', () => {
       const multiple = Number(quote.price.quote_nano) / Number(quote.price.modes.single);
       expect(quote.security.price_multiple).toBeCloseTo(multiple, 2);
       expect(quote.security).toMatchObject({ seats: 3, agree: 3 });
-      expect(quote.security.capture_probability).toBe(0.011);
+      // One of five operators never is both generator and every witness.
+      expect(quote.security.capture_probability).toBe(0);
     }
   });
 });

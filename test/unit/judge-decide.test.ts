@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { neededOf } from '#protocol/voices';
+import { captureProbability } from '../../gateway/audit/collusion.ts';
 import { type Ballot, decide, type SplitState } from '../../gateway/judge/decide.ts';
 import type { ScoreVote } from '../../gateway/judge/score.ts';
-import { captureProbability } from '../../gateway/round/security.ts';
 
 const vote = fc.constantFrom<ScoreVote>('accept', 'reject', 'abstain');
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { policyJson, policyJsonSchema, policyOfBody, policyOfJson, policyOfText, policyText } from '#protocol/policy';
 import type { Vote } from '#protocol/voices';
 import { decideWitnessed, type WitnessState } from '#protocol/witnessed';
+import { captureProbability, witnessedCaptureProbability } from '../../gateway/audit/collusion.ts';
 import {
   committeeBounds,
   coverNano,
@@ -12,7 +13,6 @@ import {
   scoringJobMaxNano,
 } from '../../gateway/ledger/price.ts';
 import { chunkSizesOf, scorePassesOf } from '../../gateway/round/chunk-plan.ts';
-import { captureProbability, witnessedCaptureProbability } from '../../gateway/round/security.ts';
 
 const [yes, no, unsure] = ['accept', 'reject', 'abstain'] as const;
 

@@ -1,0 +1,73 @@
+/** Every policy that could be seated now, with what it costs and is worth: what a quote's target chooses from (spec-money.md §11.12). Pure. */
+import type { SnapshotEntry } from '#protocol/draw';
+import { POLICY_MODES_SERVED, type Policy, WITNESSED_AGREE_MIN } from '#protocol/policy';
+import { SEATS_MAX } from '#protocol/schema';
+import { cheapestOf, type PolicyOption, type SecurityTarget } from '../audit/cheapest.ts';
+import { poolOf } from '../audit/collusion.ts';
+import { captureOf, cheatLossNano } from '../audit/figures.ts';
+import { roundedUp } from './security.ts';
+
+export interface QuotedOption extends PolicyOption {
+  readonly policy: Policy;
+  readonly security: Readonly<Record<string, string | number>>;
+}
+
+export interface OptionFacts {
+  /** What the request asks for beside the policy: release, filter and the rest stay. */
+  readonly policy: Policy;
+  /** Of the operators that can be seated, one entry each, the weakest of its own. */
+  readonly entries: readonly SnapshotEntry[];
+  /** The quote of the same request under another policy. @throws {ProtocolError} where no account could hold it */
+  readonly quoteNanoOf: (policy: Policy) => bigint;
+}
+
+/** @returns null where no policy that can be seated meets the target */
+export function cheapestPolicy(facts: OptionFacts, target: SecurityTarget): QuotedOption | null {
+  return cheapestOf(optionsOf(facts, target.colludingShare), target);
+}
+
+function optionsOf({ policy, entries, quoteNanoOf }: OptionFacts, share: number): QuotedOption[] {
+  const stakes = entries.map(({ stakeNano }) => BigInt(stakeNano)).sort((a, b) => (a < b ? -1 : 1));
+  const pool = poolOf(stakes.length, share);
+  const bare = { ...policy, threshold: null, maxCostNano: null, evidence: undefined };
+  const single: Policy = { ...bare, mode: 'single', n: 1, agree: 1 };
+  const seatNano = quoteNanoOf(single);
+  return policiesOf(bare, stakes.length).map((asked) => {
+    const quoteNano = quoteNanoOf(asked);
+    const captureProbability = captureOf(asked, pool);
+    const stakeAtRiskNano = stakes.slice(0, asked.n).reduce((sum, stake) => sum + stake, 0n);
+    const cheat = { seatNano, stakeNano: stakes[0]!, auditPpm: null, collusionPpm: 0 };
+    const lossNano = cheatLossNano(asked, pool, cheat);
+    const priceMultiple = seatNano === 0n ? asked.n : Number((quoteNano * 1000n + seatNano - 1n) / seatNano) / 1000;
+    return {
+      policy: asked,
+      quoteNano,
+      priceMultiple,
+      captureProbability,
+      stakeAtRiskNano,
+      cheatLossNano: lossNano,
+      finalitySeconds: 0,
+      security: {
+        stake_at_risk_nano: stakeAtRiskNano.toString(),
+        colluding_share: share,
+        colluding_operators: pool.colluding,
+        operators: pool.operators,
+        capture_probability: roundedUp(captureProbability),
+        cheat_loss_nano: lossNano.toString(),
+        finality_seconds: 0,
+      },
+    };
+  });
+}
+
+/** Every mode and size that the operators suffice for, with every number of seats that may have to agree. */
+function policiesOf(bare: Policy, operators: number): Policy[] {
+  return POLICY_MODES_SERVED.flatMap((mode) => {
+    const most = mode === 'single' ? Math.min(1, operators) : Math.min(SEATS_MAX, operators);
+    const sizes = Array.from({ length: most }, (_, i) => i + 1).filter((n) => mode === 'single' || n > 1);
+    return sizes.flatMap((n) => {
+      const least = n === 1 ? 1 : WITNESSED_AGREE_MIN;
+      return Array.from({ length: n - least + 1 }, (_, i): Policy => ({ ...bare, mode, n, agree: least + i }));
+    });
+  });
+}
