@@ -1,10 +1,9 @@
-/** The whole simulation: tables of cheats measured, thresholds predicted and seen, every strategy, prices, honest providers. */
+/** The strategies' part of the simulation: tables of cheats measured, thresholds predicted and seen, every strategy, prices. */
 import type { DetectionTable } from '../../gateway/audit/detection.ts';
 import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
 import { CHEATS, HONEST, poolOfMachine } from './answers.ts';
 import { type ContestRow, contest, exits, type LeakRow, leaks, strategiesOf, sybils } from './contests.ts';
 import { type Detection, type KnownCheat, measureDetection, tableOf } from './detection.ts';
-import { auditHonest } from './honest.ts';
 import { only, priceRow } from './prices.ts';
 import { always, type Cheaper, hitAndRun } from './strategies.ts';
 import { foundWithin, threshold } from './thresholds.ts';
@@ -15,7 +14,6 @@ export interface Sizes {
   readonly perLength: number;
   readonly trials: number;
   readonly runs: number;
-  readonly audits: number;
 }
 
 /** Five accomplices among the 29 operators that may audit an accomplice: a fifth of thirty. */
@@ -106,7 +104,6 @@ export function economy(sizes: Sizes, seed: number, date: string, say: (what: st
     contests,
     ...breaks(world, cheaper, runs, seed, say),
     prices: pricesOf(table),
-    honest: auditHonest(sizes.audits, 1_000),
   };
 }
 

@@ -29,8 +29,11 @@ export function auditHonest(audits: number, perProvider: number, scenarios = SCE
     for (let provider = 0; provider < providers; provider++) {
       const account = openAccount();
       let [isQuarantined, isSlashed] = [false, false];
+      let wealth = 1;
       for (let audit = 0; audit < perProvider; audit++) {
-        const { wealth, stage } = next(account, maker, pool, audit);
+        const standing = next(account, maker, pool, audit, wealth);
+        const { stage } = standing;
+        wealth = standing.wealth;
         counts.largestWealth = Math.max(counts.largestWealth, wealth);
         if (stage !== 'clear') isQuarantined = true;
         if (stage === 'slash') isSlashed = true;
@@ -47,8 +50,8 @@ function next(
   maker: ResponseMaker,
   pool: Parameters<ResponseMaker['next']>[0],
   audit: number,
+  wealth: number,
 ) {
-  const { wealth } = standingOf(account);
   maker.next(pool, wealth);
   // The pool's responses are bet on by their margins; all other factors are 1.
   const factors = BETS.map((_, i) => (i < MARGIN_BETS.length ? maker.factors[i]! : 1));

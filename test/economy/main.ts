@@ -1,6 +1,6 @@
 /**
- * `npm run sim:economy`: strategies of providers against hidden audits; `-- --seed 1 --runs 400 --audits 1000000 --out folder` change it. Writes
- * `economy-<date>.json` and its plots into the folder.
+ * `npm run sim:economy`: strategies of providers against hidden audits; `-- --seed 1 --runs 100 --audits 1000000 --only honest --out folder` change it. Writes
+ * `economy-<date>.json`, its plots and `economy-honest-<date>.json` into the folder; `--only strategies` or `--only honest` does a part.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,15 +8,17 @@ import { parseArgs } from 'node:util';
 import { provenance } from '../bench/gateway/provenance.ts';
 import { ROOT } from '../contract/program.ts';
 import { economy } from './economy.ts';
+import { auditHonest } from './honest.ts';
 import { plotsOf } from './plots.ts';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
-    runs: { type: 'string', default: '400' },
-    trials: { type: 'string', default: '400' },
-    'per-length': { type: 'string', default: '400' },
+    runs: { type: 'string', default: '100' },
+    trials: { type: 'string', default: '100' },
+    'per-length': { type: 'string', default: '100' },
     audits: { type: 'string', default: '1000000' },
+    only: { type: 'string' },
     out: { type: 'string', default: path.join(ROOT, 'test/bench/results') },
   },
 });
@@ -24,34 +26,31 @@ const { values } = parseArgs({
 // Before anything runs: whoever goes on working meanwhile changes nothing of what is measured.
 const origin = provenance();
 const day = origin.date.slice(0, 10);
-const sizes = {
-  perLength: Number(values['per-length']),
-  trials: Number(values.trials),
-  runs: Number(values.runs),
-  audits: Number(values.audits),
-};
-const result = economy(sizes, Number(values.seed), day, (what) => console.log(`${new Date().toISOString()} ${what}`));
-const name = path.join(values.out, `economy-${day}`);
-writeFileSync(
-  `${name}.json`,
-  `${JSON.stringify({ ...origin, seed: Number(values.seed), sizes, ...result }, null, 2)}\n`,
-);
-for (const [plot, svg] of plotsOf(
-  result,
-  `npm run sim:economy, ${day}, commit ${origin.commit}, seed ${values.seed}`,
-)) {
-  writeFileSync(`${name}-${plot}.svg`, svg);
-}
-console.table(
-  result.contests.map(({ strategy, stake, profit, half, answers, ratePpm }) => ({
+const seed = Number(values.seed);
+const fileOf = (name: string) => path.join(values.out, `${name}-${day}`);
+const write = (file: string, record: object) => writeFileSync(`${file}.json`, `${JSON.stringify(record, null, 2)}\n`);
+
+// Each part is written when it is done, so that a run that is cut keeps what it has.
+if (values.only !== 'honest') {
+  const sizes = { perLength: Number(values['per-length']), trials: Number(values.trials), runs: Number(values.runs) };
+  const result = economy(sizes, seed, day, (what) => console.log(`${new Date().toISOString()} ${what}`));
+  write(fileOf('economy'), { ...origin, seed, sizes, ...result });
+  for (const [plot, svg] of plotsOf(result, `npm run sim:economy, ${day}, commit ${origin.commit}, seed ${seed}`)) {
+    writeFileSync(`${fileOf('economy')}-${plot}.svg`, svg);
+  }
+  const columns = ({ strategy, stake, profit, half, answers }: (typeof result.contests)[number]) => ({
     strategy,
     stake,
     profit,
     half,
     answers,
-    ratePpm,
-  })),
-);
-console.table(result.thresholds);
-console.table(result.within);
-console.table(result.honest);
+  });
+  console.table(result.contests.map(columns));
+  console.table(result.thresholds);
+  console.table(result.within);
+}
+if (values.only !== 'strategies') {
+  const honest = auditHonest(Number(values.audits), 1_000);
+  write(fileOf('economy-honest'), { ...origin, honest });
+  console.table(honest);
+}
