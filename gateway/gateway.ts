@@ -194,6 +194,7 @@ export class Gateway {
       log: this.logKeeper,
       signers: () => this.signingKeys.chain(),
       openedKey: (drawRoot, index) => this.epochs.openedUnder(drawRoot, index),
+      openedAudits: (commitment, epoch) => this.epochs.openedAudits(commitment, epoch),
       onStakes: () => this.epochs.renew(),
     });
   }

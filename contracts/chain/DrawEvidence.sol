@@ -3,8 +3,10 @@ pragma solidity ^0.8.30;
 
 import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {Conviction, Fault, NotProven} from "./evidence/Conviction.sol";
+import {EpochEntries, EpochEntry, LoggedEpoch} from "./lib/EpochEntries.sol";
 import {Hashes} from "./lib/Hashes.sol";
-import {Draw, Messages} from "./lib/Messages.sol";
+import {LogMerkle} from "./lib/LogMerkle.sol";
+import {Checkpoint, Draw, Messages} from "./lib/Messages.sol";
 import {IStakeRegistry} from "./registry/IStakeRegistry.sol";
 
 /// @notice One provider of a registry snapshot (SPEC.md §8). `rest` is the entry's text between its last model digest
@@ -42,6 +44,38 @@ contract DrawEvidence is Conviction {
         if (Hashes.order(orderOf(capNano, entries, draw.modelDigest, seed)) == draw.orderHash) revert NotProven();
         bytes32 structHash = Messages.hash(draw);
         _convict(Fault.FalseDraw, _signerOf(structHash, signature), structHash, salt);
+    }
+
+    /// @notice Proves that a signed draw is of another key or another snapshot than the log's entry of its epoch holds.
+    /// @param key the one that the epoch's root holds at the draw's index; where only the snapshots differ, not looked at
+    function proveForeignDraw(
+        Draw calldata draw,
+        bytes calldata signature,
+        Checkpoint calldata head,
+        bytes calldata headSignature,
+        LoggedEpoch calldata epoch,
+        bytes32 key,
+        bytes32[] calldata path,
+        bytes32 salt
+    ) external {
+        if (!EpochEntries.isIn(epoch, head)) revert NotProven();
+        if (!_isForeign(draw, epoch.entry, key, path)) revert NotProven();
+        bytes32 structHash = Messages.hash(draw);
+        address signer = _signerOf(structHash, signature);
+        _ofLog(signer, _signerOf(Messages.hash(head), headSignature), head);
+        _convict(Fault.FalseDraw, signer, structHash, salt);
+    }
+
+    function _isForeign(Draw calldata draw, EpochEntry calldata entry, bytes32 key, bytes32[] calldata path)
+        private
+        view
+        returns (bool)
+    {
+        if (draw.epoch != entry.epoch) return false;
+        if (draw.snapshotHash != entry.snapshotHash || draw.index >= entry.drawSize) return true;
+        if (draw.key == key) return false;
+        bytes32 leaf = Hashes.drawKeyLeaf(draw.index, key);
+        return LogMerkle.verifyInclusion(leaf, draw.index, entry.drawSize, path, entry.drawRoot);
     }
 
     /// @notice H("assay/snapshot/1", canonical JSON of the snapshot).

@@ -83,14 +83,15 @@ contract StakeRegistry is Keys, Slashers {
         if (convictedAt == 0) {
             convictedAt = _now();
             held.convictedAt = convictedAt;
+            held.reporter = reporter;
             if (_isFresh(announcedAt, convictedAt)) _announcedAt[account] = announcedAt;
         } else {
             uint48 before = _announcedAt[account];
             bool first = _isFresh(announcedAt, convictedAt) && (before == 0 || announcedAt < before);
             if (!first || _now() >= convictedAt + potWindow) revert Convicted();
             _announcedAt[account] = announcedAt;
+            held.reporter = reporter;
         }
-        held.reporter = reporter;
         emit AccountConvicted(account, reporter, msg.sender);
     }
 

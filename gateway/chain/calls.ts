@@ -84,6 +84,15 @@ export function answerKey({ Evidence }: Contracts, id: Hash, opened: { key: Hash
   };
 }
 
+/** The secret of an epoch's audits that a demand asks for. */
+export function answerAudit({ Evidence }: Contracts, id: Hash, secret: Hash): Intent {
+  return {
+    key: demandIntent(id),
+    to: Evidence,
+    data: encodeFunctionData({ abi: EVIDENCE_ABI, functionName: 'answerAudit', args: [id, secret] }),
+  };
+}
+
 export const demandIntent = (id: Hash): string => `demand:${id}`;
 
 /**

@@ -46,8 +46,9 @@ export interface DemandState {
   readonly isOpen: boolean;
   /** Until when an answer counts, in seconds. */
   readonly answerBy: number;
-  /** Whether a draw key is demanded; else a sealed chunk. */
-  readonly isKey: boolean;
+  /** A draw key, the secret of an epoch's audits, or a sealed chunk. */
+  readonly asks: 'key' | 'audit' | 'opening';
+  /** Of the key or the chunk; the audits' epoch. */
   readonly index: number;
   /** Root of the epoch's keys, or the commitment. */
   readonly expected: Hash;

@@ -59,6 +59,7 @@ export interface ChainWorkerDeps extends ChainSetup {
   readonly events: Log;
   readonly signers: () => Promise<readonly Signer[]>;
   readonly openedKey: DemandDeps['openedKey'];
+  readonly openedAudits: DemandDeps['openedAudits'];
   /** Stakes have changed: the next draw is from another registry. */
   readonly onStakes: () => void;
 }

@@ -49,6 +49,7 @@ export const EVIDENCE_ABI = parseAbi([
   'struct Demand { address account; uint48 answerBy; uint8 status; address demander; address subject; uint8 fault; uint32 index; uint32 size; bytes32 expected; }',
   'function demandOf(bytes32 id) view returns (Demand)',
   'function answerKey(bytes32 id, bytes32 key, bytes32[] path)',
+  'function answerAudit(bytes32 id, bytes32 secret)',
   'event Demanded(bytes32 indexed id, address indexed account, uint8 fault, uint48 answerBy)',
   'event Answered(bytes32 indexed id, address indexed account)',
   'event StayedSilent(bytes32 indexed id, address indexed account)',

@@ -2,12 +2,12 @@
 import type { createPublicClient } from 'viem';
 import type { Address, Hash } from '#protocol/hash';
 import type { Network } from '../../contracts/chain/network.ts';
-import type { CaseState, ChainClient } from './chain-client.ts';
+import type { CaseState, ChainClient, DemandState } from './chain-client.ts';
 import { EVIDENCE_ABI, RULINGS_ABI, TOKEN_ABI } from './contracts.ts';
 
 /** Places in the contracts' enums. */
 const DEMAND_OPEN = 1;
-const FAULT_HIDDEN_KEY = 9;
+const ASKED: Readonly<Record<number, DemandState['asks']>> = { 9: 'key', 10: 'audit' };
 const CASE_STATES: readonly CaseState['state'][] = ['none', 'opened', 'ruled', 'appealed', 'settled'];
 const OUTCOMES: readonly CaseState['outcome'][] = ['none', 'upheld', 'rejected'];
 
@@ -22,7 +22,7 @@ export function disputeReadings(
       const call = { address: evidence, abi: EVIDENCE_ABI, functionName: 'demandOf', args: [id] } as const;
       const found = await client.readContract({ ...call, blockNumber: BigInt(number) });
       const { status, answerBy, fault, index, expected } = found;
-      return { isOpen: status === DEMAND_OPEN, answerBy, isKey: fault === FAULT_HIDDEN_KEY, index, expected };
+      return { isOpen: status === DEMAND_OPEN, answerBy, asks: ASKED[fault] ?? 'opening', index, expected };
     },
     async case(caseId: Hash, number: number) {
       const call = { address: rulings, abi: RULINGS_ABI, functionName: 'caseOf', args: [caseId] } as const;

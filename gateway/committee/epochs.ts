@@ -119,6 +119,16 @@ export class EpochKeeper {
     return row && this.openedKey(row.epoch, index);
   }
 
+  /** The secret of the audits of an epoch that is over; null for others, and where it is not what was committed to. */
+  async openedAudits(commitment: Hash, number: number): Promise<Hash | null> {
+    const latest = await this.#deps.store.read(latestEpoch);
+    if (latest === null || number >= latest.epoch) return null;
+    const epoch = await this.byNumber(number);
+    if (epoch === null) return null;
+    const secret = auditSecret(epoch.secret, number);
+    return auditCommitment(secret) === commitment ? secret : null;
+  }
+
   /** Opens key `index`: the order of candidates for this body, and the proof that the key was committed. */
   draw(epoch: OpenEpoch, index: number, modelDigest: Hash, bodyHash: Hash, clientNonce: string | null): OpenedDraw {
     const key = drawKey(epoch.secret, epoch.epoch, index);

@@ -12,6 +12,7 @@ import type { WatchState } from './state.ts';
 /** Places in the contract's enums. */
 export const FAULT_NON_REVEAL = 3;
 export const FAULT_HIDDEN_KEY = 9;
+export const FAULT_HIDDEN_AUDIT = 10;
 const STATUS_OPEN = 1;
 
 const zDemand = z.object({
@@ -39,6 +40,8 @@ export interface DemandDeps {
   readonly openingOf: (commitment: Hash) => Promise<Opening | null>;
   /** A draw key under an epoch's root; null where it is not to be had. */
   readonly keyOf: (drawRoot: Hash, index: number) => Promise<OpenedKey | null>;
+  /** The secret of audits behind a commitment, as the log opened it; null where it did not. */
+  readonly secretOf: (commitment: Hash) => Hash | null;
   readonly print: (line: string) => void;
 }
 
@@ -106,19 +109,38 @@ async function demandedIds(chain: ChainAccess, own: ReadonlySet<Address>, from: 
     .map(({ args }) => args.id);
 }
 
+const ASKED_FOR: Readonly<Record<number, string>> = {
+  [FAULT_NON_REVEAL]: 'opening',
+  [FAULT_HIDDEN_KEY]: 'draw key',
+  [FAULT_HIDDEN_AUDIT]: 'secret of the audits',
+};
+
+/** The function that answers a demand, and what it takes behind the id; null where that is not to be had. */
+async function answerTo(deps: DemandDeps, demand: Demand): Promise<readonly [name: string, args: unknown[]] | null> {
+  const { fault, expected, index } = demand;
+  if (fault === FAULT_NON_REVEAL) {
+    const opening = await deps.openingOf(expected);
+    return opening === null ? null : ['answerOpening', [opening]];
+  }
+  if (fault === FAULT_HIDDEN_AUDIT) {
+    const secret = deps.secretOf(expected);
+    return secret === null ? null : ['answerAudit', [secret]];
+  }
+  const opened = await deps.keyOf(expected, index);
+  return opened === null ? null : ['answerKey', [opened.key, opened.path]];
+}
+
 async function answerOne(deps: DemandDeps, id: Hash, demand: Demand): Promise<boolean> {
   const { chain, print } = deps;
-  const isOpening = demand.fault === FAULT_NON_REVEAL;
-  const what = isOpening ? 'opening' : 'draw key';
-  const answer = isOpening ? await deps.openingOf(demand.expected) : await deps.keyOf(demand.expected, demand.index);
+  const what = ASKED_FOR[demand.fault];
+  const answer = await answerTo(deps, demand);
   if (answer === null) {
     print(`DEMAND ${id} against ${demand.account}: the ${what} is not to be had; due ${timeText(demand.answerBy)}`);
     return false;
   }
-  const args = 'path' in answer ? [id, answer.key, answer.path] : [id, answer];
+  const [functionName, args] = answer;
   try {
-    const functionName = isOpening ? 'answerOpening' : 'answerKey';
-    const mined = await chain.send({ callee: 'Evidence', functionName, args });
+    const mined = await chain.send({ callee: 'Evidence', functionName, args: [id, ...args] });
     print(minedLine(`answered demand ${id} with the ${what}`, mined));
     return true;
   } catch (error) {

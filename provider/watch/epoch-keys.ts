@@ -1,5 +1,6 @@
-/** Whether a gateway opens the draw keys that its log committed to, and what to do where it does not (SPEC.md §8; spec-chain.md C6). */
+/** Whether a gateway opens the draw keys and audits that its log committed to, and what to do where it does not (SPEC.md §8; spec-chain.md C6). */
 import { z } from 'zod';
+import { auditCommitment } from '#protocol/audit';
 import { drawKeyInTree } from '#protocol/draw';
 import type { Rng } from '#protocol/env';
 import type { Hash } from '#protocol/hash';
@@ -16,20 +17,36 @@ import type { SeenEpoch, WatchState } from './state.ts';
 const SAMPLES = 7;
 /** Looks without a key before it is demanded: a gateway may be restarting. */
 const MISSES_MAX = 3;
+/** In place of the commitment of an epoch without audits, as the contract takes it. */
+const NO_AUDITS: Hash = `0x${'00'.repeat(32)}`;
 /** Each demand binds a bond for days. */
 const DEMANDS_MAX = 3;
 
-/** Remembers the epochs among entries that the mirror has taken in. @param start place of the first entry */
+/** Remembers the epochs among entries that the mirror has taken in, and what opened their audits. @param start place of the first entry */
 export function noteEpochs(state: WatchState, entries: readonly unknown[], start: number): void {
   for (const [at, json] of entries.entries()) {
     const parsed = safeParse(zLogEntry, json);
-    if (!parsed.success || parsed.data.type !== 'epoch') continue;
-    const { epoch, drawRoot, drawSize, snapshotHash, atMs, auditCommitment } = parsed.data;
-    const readable = auditCommitment === undefined;
     const place = start + at;
-    if (state.mirror.leaves.at(place) !== leafOfEntry(json) || state.epochs.has(epoch)) continue;
-    state.epochs.set(epoch, { place, drawRoot, drawSize, snapshotHash, atMs, readable, state: 'open', misses: 0 });
+    if (!parsed.success || state.mirror.leaves.at(place) !== leafOfEntry(json)) continue;
+    if (parsed.data.type === 'epoch' && !state.epochs.has(parsed.data.epoch)) {
+      state.epochs.set(parsed.data.epoch, seenAt(place, parsed.data));
+    }
+    if (parsed.data.type === 'audit') noteSecret(state, parsed.data.epoch, parsed.data.secret);
   }
+}
+
+function seenAt(place: number, entry: Epoch): SeenEpoch {
+  const { drawRoot, drawSize, snapshotHash, atMs, auditCommitment: commitment, auditPpm: ppm } = entry;
+  const hasAudits = commitment !== undefined && ppm !== undefined;
+  const audits = hasAudits ? { commitment, ppm, secret: null, state: 'open' as const, misses: 0 } : null;
+  return { place, drawRoot, drawSize, snapshotHash, atMs, audits, state: 'open', misses: 0 };
+}
+
+/** A secret that is not the committed one opens nothing. */
+function noteSecret(state: WatchState, number: number, secret: Hash): void {
+  const epoch = state.epochs.get(number);
+  if (!epoch?.audits || auditCommitment(secret) !== epoch.audits.commitment) return;
+  state.epochs.set(number, { ...epoch, audits: { ...epoch.audits, secret } });
 }
 
 export interface KeyDeps {
@@ -50,7 +67,28 @@ export async function checkEpochKeys(deps: KeyDeps, head: ChainCheckpoint): Prom
     const hidden = await hiddenKey(deps, number, epoch);
     if (hidden === null) state.epochs.set(number, { ...epoch, state: 'checked' });
     else if (epoch.misses + 1 < MISSES_MAX) state.epochs.set(number, { ...epoch, misses: epoch.misses + 1 });
-    else if (await demand(deps, head, number, hidden)) state.epochs.set(number, { ...epoch, state: 'demanded' });
+    else {
+      const what = `key ${hidden} of epoch ${number}, which the gateway hides`;
+      const isDone = await demand(deps, head, number, { what, functionName: 'demandKey', more: [hidden] });
+      if (isDone) state.epochs.set(number, { ...state.epochs.get(number)!, state: 'demanded' });
+    }
+  }
+}
+
+/** Demands on chain the secret of audits of an epoch that is over, where the log does not open it. */
+export async function checkAudits(deps: Omit<KeyDeps, 'read' | 'rng'>, head: ChainCheckpoint): Promise<void> {
+  const { state } = deps;
+  const newest = Math.max(-1, ...state.epochs.keys());
+  for (const [number, epoch] of state.epochs) {
+    const { audits } = epoch;
+    if (audits === null || audits.state !== 'open' || audits.secret !== null || number >= newest) continue;
+    if (audits.misses + 1 < MISSES_MAX) {
+      state.epochs.set(number, { ...epoch, audits: { ...audits, misses: audits.misses + 1 } });
+      continue;
+    }
+    const what = `the secret of the audits of epoch ${number}, which the log does not open`;
+    const isDone = await demand(deps, head, number, { what, functionName: 'demandAudit', more: [] });
+    if (isDone) state.epochs.set(number, { ...epoch, audits: { ...audits, state: 'demanded' } });
   }
 }
 
@@ -64,14 +102,19 @@ async function hiddenKey({ rng, read }: KeyDeps, number: number, epoch: SeenEpoc
   return null;
 }
 
-async function demand(deps: KeyDeps, head: ChainCheckpoint, number: number, index: number): Promise<boolean> {
+interface Asked {
+  readonly what: string;
+  readonly functionName: 'demandKey' | 'demandAudit';
+  /** Arguments after the two entries. */
+  readonly more: readonly unknown[];
+}
+
+type DemandDeps = Pick<KeyDeps, 'chain' | 'state' | 'print'>;
+
+async function demand(deps: DemandDeps, head: ChainCheckpoint, number: number, asked: Asked): Promise<boolean> {
   const { chain, state, print } = deps;
-  const what = `key ${index} of epoch ${number}, which the gateway hides`;
+  const { what, functionName, more } = asked;
   const later = Math.min(...[...state.epochs.keys()].filter((other) => other > number));
-  if (!state.epochs.get(number)!.readable || !state.epochs.get(later)!.readable) {
-    print(`${what}: an entry with audits cannot be shown to the contract, so that it cannot be demanded`);
-    return true;
-  }
   if (state.demands.size >= DEMANDS_MAX) return false;
   const bond = await readAs(chain, z.bigint(), { callee: 'Evidence', functionName: 'demandBond', args: [] });
   if ((await tokenBalance(chain, chain.sender)) < bond) {
@@ -88,9 +131,9 @@ async function demand(deps: KeyDeps, head: ChainCheckpoint, number: number, inde
       head.signature,
       logged(state, head, number),
       logged(state, head, later),
-      index,
+      ...more,
     ];
-    const mined = await chain.send({ callee: 'Evidence', functionName: 'demandKey', args });
+    const mined = await chain.send({ callee: 'Evidence', functionName, args });
     for (const { args: event } of await demandedIn(chain, mined.blockNumber)) state.demands.add(event.id);
     print(minedLine(`demanded ${what}`, mined));
     return true;
@@ -110,10 +153,18 @@ async function demandedIn(chain: ChainAccess, block: bigint) {
 
 /** An epoch's entry and its place under a head, as the contract takes it. */
 function logged(state: WatchState, head: ChainCheckpoint, number: number) {
-  const { place, drawRoot, drawSize, snapshotHash, atMs } = state.epochs.get(number)!;
-  const entry = { atMs: BigInt(atMs), drawRoot, drawSize, epoch: number, snapshotHash } satisfies EpochFields;
+  const { place, drawRoot, drawSize, snapshotHash, atMs, audits } = state.epochs.get(number)!;
+  const entry = {
+    atMs: BigInt(atMs),
+    auditCommitment: audits?.commitment ?? NO_AUDITS,
+    auditPpm: audits?.ppm ?? 0,
+    drawRoot,
+    drawSize,
+    epoch: number,
+    snapshotHash,
+  } satisfies EpochFields;
   return { entry, place: BigInt(place), path: state.mirror.leaves.pathUnder(place, head.size) };
 }
 
 type Epoch = Extract<LogEntry, { type: 'epoch' }>;
-type EpochFields = Pick<Epoch, 'drawRoot' | 'drawSize' | 'epoch' | 'snapshotHash'> & { atMs: bigint };
+type EpochFields = Required<Omit<Epoch, 'type' | 'atMs'>> & { atMs: bigint };

@@ -33,8 +33,16 @@ const zEpoch = z.strictObject({
   drawSize: zU32,
   snapshotHash: zHash,
   atMs: zTimeMs,
-  /** Whether a contract can read its entry: one with audits it cannot (spec-chain.md C10). */
-  readable: z.boolean(),
+  /** Its audits (SPEC.md §8.1), null where there are none; `secret` is the one that opened them in the log. */
+  audits: z
+    .strictObject({
+      commitment: zHash,
+      ppm: zU32,
+      secret: zHash.nullable(),
+      state: z.enum(['open', 'demanded']),
+      misses: z.int().min(0),
+    })
+    .nullable(),
   state: z.enum(['open', 'checked', 'demanded']),
   misses: z.int().min(0),
 });

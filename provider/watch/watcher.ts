@@ -10,7 +10,7 @@ import { type ChainAccess, ChainError } from '../../contracts/chain/access.ts';
 import { accountOf, answersFor } from '../chain/account.ts';
 import { CommandError, type CommandIo } from '../cli/command-io.ts';
 import { answerDemands, endSilences } from './demands.ts';
-import { checkEpochKeys, noteEpochs } from './epoch-keys.ts';
+import { checkAudits, checkEpochKeys, noteEpochs } from './epoch-keys.ts';
 import { lookAt } from './log-mirror.ts';
 import { contradictionProof, type Proof, twoRootsProof } from './proofs.ts';
 import { collectProven, type RaiseDeps, raise } from './raise.ts';
@@ -159,7 +159,9 @@ export class Watcher {
       const found = [...this.#state.epochs].find(([, epoch]) => epoch.drawRoot === drawRoot);
       return found === undefined ? null : readEpochKey(this.#io, gateway, found[0], index);
     };
-    await answerDemands({ chain, state: this.#state, own, openingOf, keyOf, print: this.#io.print });
+    const secretOf = (commitment: Hash) =>
+      [...this.#state.epochs.values()].find(({ audits }) => audits?.commitment === commitment)?.audits?.secret ?? null;
+    await answerDemands({ chain, state: this.#state, own, openingOf, keyOf, secretOf, print: this.#io.print });
   }
 
   async #epochKeys(head: ChainCheckpoint): Promise<void> {
@@ -167,7 +169,9 @@ export class Watcher {
     if ((await answersFor(this.#options.chain, head.address)) === null) return;
     const read = (epoch: number, index: number) => readEpochKey(this.#io, this.#options.gateway, epoch, index);
     const { chain } = this.#options;
-    await checkEpochKeys({ chain, state: this.#state, rng: this.#io.rng, read, print: this.#io.print }, head);
+    const deps = { chain, state: this.#state, rng: this.#io.rng, read, print: this.#io.print };
+    await checkEpochKeys(deps, head);
+    await checkAudits(deps, head);
   }
 
   #problem(line: string): null {

@@ -3,20 +3,18 @@ pragma solidity ^0.8.30;
 
 import {Evidence} from "../../contracts/chain/Evidence.sol";
 import {NotProven} from "../../contracts/chain/evidence/Conviction.sol";
-import {
-    DemandKnown,
-    Demands,
-    EpochEntry,
-    LoggedEpoch,
-    NoDemand,
-    SealedChunk,
-    WrongAnswer
-} from "../../contracts/chain/evidence/Demands.sol";
+import {DemandKnown, Demands, NoDemand, SealedChunk, WrongAnswer} from "../../contracts/chain/evidence/Demands.sol";
 import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
 import {LogMerkle} from "../../contracts/chain/lib/LogMerkle.sol";
-import {Checkpoint, Messages, Opening, Ticket} from "../../contracts/chain/lib/Messages.sol";
+import {Messages, Opening, Ticket} from "../../contracts/chain/lib/Messages.sol";
 import {IStakeRegistry} from "../../contracts/chain/registry/IStakeRegistry.sol";
-import {NothingToMove, TimeOutOfBounds, TokenTookFee, TooEarly, TooLate} from "../../contracts/chain/registry/RegistryState.sol";
+import {
+    NothingToMove,
+    TimeOutOfBounds,
+    TokenTookFee,
+    TooEarly,
+    TooLate
+} from "../../contracts/chain/registry/RegistryState.sol";
 import {Base} from "./support/Base.sol";
 import {Harness} from "./support/Harness.sol";
 import {TestToken} from "./support/Tokens.sol";
@@ -183,64 +181,6 @@ contract DemandsTest is Base {
         _assertEq(token.balanceOf(address(0xD0)), BOND);
     }
 
-    // Keys
-
-    function test_demandKey_openedInTime_succeeds() public {
-        bytes32 id = _demandKey(1, 0, 1, 2, 0);
-        _assertEq(registry.accountOf(gateway).frozen, STAKE / 5);
-        bytes32[] memory path = new bytes32[](1);
-        path[0] = Hashes.drawKeyLeaf(0, "k0");
-        vm.expectRevert(WrongAnswer.selector);
-        evidence.answerKey(id, "k2", path);
-        vm.expectRevert(NoDemand.selector);
-        evidence.answerOpening(id, _opening());
-        evidence.answerKey(id, "k1", path);
-        _assertEq(registry.accountOf(gateway).frozen, 0);
-        _assertEq(evidence.bonds(gateway), BOND);
-    }
-
-    function test_demandKey_neverOpened_slashesTheGateway() public {
-        bytes32 id = _demandKey(1, 0, 1, 2, 0);
-        vm.warp(START + ANSWER);
-        vm.expectRevert(TooLate.selector);
-        evidence.answerKey(id, "k1", new bytes32[](0));
-        evidence.endSilence(id);
-        _assertEq(registry.accountOf(gateway).active, STAKE * 8 / 10);
-    }
-
-    /// Keys of an epoch that still runs are the draw's secret: nobody can demand them.
-    function test_demandKey_epochNotOver_reverts() public {
-        _demandKey(1, 0, 1, 1, NotProven.selector);
-        _demandKey(1, 1, 0, 2, NotProven.selector);
-        _demandKey(1, 0, 0, 2, NotProven.selector);
-    }
-
-    function test_demandKey_indexOutsideTheEpoch_reverts() public {
-        _demandKey(2, 0, 1, 2, NotProven.selector);
-    }
-
-    function test_demandKey_foreignLog_reverts() public {
-        (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later) = _epochs(1, 2, 0, 1);
-        bytes memory by = _sign(_providerKey(0), _harness.checkpointHash(head));
-        vm.prank(stranger);
-        vm.expectRevert(NotProven.selector);
-        evidence.demandKey(head, by, epoch, later, 1);
-    }
-
-    function test_demandKey_entryNotInLog_reverts() public {
-        (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later) = _epochs(1, 2, 0, 1);
-        bytes memory by = _signed(head);
-        epoch.entry.atMs += 1;
-        vm.startPrank(stranger);
-        vm.expectRevert(NotProven.selector);
-        evidence.demandKey(head, by, epoch, later, 1);
-        epoch.entry.atMs -= 1;
-        later.entry.atMs += 1;
-        vm.expectRevert(NotProven.selector);
-        evidence.demandKey(head, by, epoch, later, 1);
-        vm.stopPrank();
-    }
-
     // Steps
 
     function _opening() private pure returns (Opening memory) {
@@ -275,60 +215,5 @@ contract DemandsTest is Base {
         vm.prank(stranger);
         if (why != 0) vm.expectRevert(why);
         return evidence.demandOpening(c.ticket, ticketBy, c.chunk, permissionBy, commitmentBy);
-    }
-
-    /// @dev A log of two epoch entries, `first` at 0 and `second` at 1; each has the keys k0 and k1.
-    function _epochs(uint32 first, uint32 second, uint64 place, uint64 laterPlace)
-        private
-        view
-        returns (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later)
-    {
-        bytes32 drawRoot = LogMerkle.nodeHash(Hashes.drawKeyLeaf(0, "k0"), Hashes.drawKeyLeaf(1, "k1"));
-        bytes32[2] memory leaves = [_leafOf(_entry(first, drawRoot)), _leafOf(_entry(second, drawRoot))];
-        head = _checkpoint(2, LogMerkle.nodeHash(leaves[0], leaves[1]));
-        epoch = LoggedEpoch(_entry(place == 0 ? first : second, drawRoot), place, new bytes32[](1));
-        epoch.path[0] = leaves[1 - place];
-        later = LoggedEpoch(_entry(laterPlace == 0 ? first : second, drawRoot), laterPlace, new bytes32[](1));
-        later.path[0] = leaves[1 - laterPlace];
-    }
-
-    function _demandKey(uint32 index, uint64 place, uint64 laterPlace, uint32 second, bytes4 why)
-        private
-        returns (bytes32)
-    {
-        (Checkpoint memory head, LoggedEpoch memory epoch, LoggedEpoch memory later) =
-            place == 0 ? _epochs(1, second, place, laterPlace) : _epochs(second, 1, place, laterPlace);
-        bytes memory by = _signed(head);
-        vm.prank(stranger);
-        if (why != 0) vm.expectRevert(why);
-        return evidence.demandKey(head, by, epoch, later, index);
-    }
-
-    function _entry(uint32 epoch, bytes32 drawRoot) private pure returns (EpochEntry memory) {
-        return EpochEntry(1_800_000_000_123, drawRoot, 2, epoch, "snapshot");
-    }
-
-    /// @dev Written out by hand, with this test's own hex.
-    function _leafOf(EpochEntry memory entry) private pure returns (bytes32) {
-        return LogMerkle.leafHash(
-            abi.encodePacked(
-                '{"atMs":1800000000123,"drawRoot":"',
-                _hex(entry.drawRoot),
-                '","drawSize":2,"epoch":',
-                entry.epoch == 1 ? "1" : "2",
-                ',"snapshotHash":"',
-                _hex(entry.snapshotHash),
-                '","type":"epoch"}'
-            )
-        );
-    }
-
-    function _hex(bytes32 word) private pure returns (bytes memory text) {
-        text = new bytes(66);
-        (text[0], text[1]) = ("0", "x");
-        for (uint256 i = 0; i < 64; ++i) {
-            uint8 nibble = uint8(word[i / 2]) >> (i % 2 == 0 ? 4 : 0) & 15;
-            text[2 + i] = bytes1(nibble < 10 ? 48 + nibble : 87 + nibble);
-        }
     }
 }

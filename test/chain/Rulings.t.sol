@@ -1,65 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {
-    BadDivision,
-    CaseKnown,
-    Division,
-    JudgedFault,
-    Outcome,
-    Rulings,
-    Windows,
-    WrongState
-} from "../../contracts/chain/Rulings.sol";
-import {IStakeRegistry} from "../../contracts/chain/registry/IStakeRegistry.sol";
-import {
-    NotController,
-    NothingToMove,
-    TimeOutOfBounds,
-    TooEarly,
-    TooLate
-} from "../../contracts/chain/registry/RegistryState.sol";
-import {AppealNotLarger, BadSet, NotEnoughVoices, RefereeSet} from "../../contracts/chain/rulings/RefereeSets.sol";
-import {Base} from "./support/Base.sol";
+import {BadDivision, CaseKnown, Division, JudgedFault, Outcome, WrongState} from "../../contracts/chain/Rulings.sol";
+import {NotController, NothingToMove, TooEarly, TooLate} from "../../contracts/chain/registry/RegistryState.sol";
+import {NotEnoughVoices} from "../../contracts/chain/rulings/RefereeSets.sol";
 import {vm} from "./support/Vm.sol";
+import {CaseSteps} from "./support/CaseSteps.sol";
 
-contract RulingsTest is Base {
-    Division private _none;
-
-    function test_constructor_windowsOutOfBounds_reverts() public {
-        _refused(Windows(1 hours - 1, 2 days, 2 days), _set(0, 3, 2), _set(3, 5, 3), TimeOutOfBounds.selector);
-        _refused(Windows(6 days + 1, 2 days, 2 days), _set(0, 3, 2), _set(3, 5, 3), TimeOutOfBounds.selector);
-        _refused(Windows(2 days, 0, 2 days), _set(0, 3, 2), _set(3, 5, 3), TimeOutOfBounds.selector);
-        _refused(Windows(2 days, 2 days, 0), _set(0, 3, 2), _set(3, 5, 3), TimeOutOfBounds.selector);
-        _accepted(Windows(1 hours, 6 days, 1 hours), _set(0, 1, 1), _set(3, 3, 2));
-    }
-
-    function test_constructor_badSets_reverts() public {
-        Windows memory windows = Windows(1 days, 1 days, 1 days);
-        _refused(windows, _set(0, 3, 2), _set(3, 3, 3), AppealNotLarger.selector);
-        _refused(windows, _set(0, 3, 3), _set(3, 5, 3), AppealNotLarger.selector);
-        _refused(windows, _set(0, 4, 2), _set(3, 5, 3), BadSet.selector);
-        _refused(windows, _set(0, 3, 4), _set(3, 5, 5), BadSet.selector);
-        _refused(windows, _set(0, 0, 0), _set(3, 5, 3), BadSet.selector);
-        _refused(windows, _set(0, 3, 2), _set(3, 32, 17), BadSet.selector);
-        RefereeSet memory twice = _set(0, 3, 2);
-        twice.members[1] = twice.members[0];
-        _refused(windows, twice, _set(3, 5, 3), BadSet.selector);
-        RefereeSet memory zero = _set(0, 3, 2);
-        zero.members[0] = address(0);
-        _refused(windows, zero, _set(3, 5, 3), BadSet.selector);
-        _accepted(windows, _set(0, 3, 2), _set(3, 31, 16));
-    }
-
-    function _refused(Windows memory windows, RefereeSet memory first, RefereeSet memory second, bytes4 why) private {
-        vm.expectRevert(why);
-        new Rulings(IStakeRegistry(address(registry)), owner, windows, BOND, first, second);
-    }
-
-    function _accepted(Windows memory windows, RefereeSet memory first, RefereeSet memory second) private {
-        new Rulings(IStakeRegistry(address(registry)), owner, windows, BOND, first, second);
-    }
-
+contract RulingsTest is CaseSteps {
     // Opening
 
     function test_openCase_freezesTheFaultsShare() public {
@@ -262,154 +210,11 @@ contract RulingsTest is Base {
         _assertEq(registry.accountOf(_provider(0)).frozen, 0);
     }
 
-    // Appeals
-
-    function test_appeal_lateOrUnruled_reverts() public {
-        bytes32 caseId = _openCase(0);
-        vm.startPrank(stranger);
-        vm.expectRevert(WrongState.selector);
-        rulings.appeal(caseId);
-        vm.stopPrank();
-        _rule(caseId, Outcome.Upheld, _none);
-        _later(2 days);
-        vm.prank(stranger);
-        vm.expectRevert(TooLate.selector);
-        rulings.appeal(caseId);
-    }
-
-    function test_ruleAppeal_overturns_returnsTheAppealBond() public {
-        bytes32 caseId = _appealed(Outcome.Upheld);
-        _assertEq(token.balanceOf(address(rulings)), 3 * BOND);
-        _ruleAppeal(caseId, Outcome.Rejected, _none);
-        _assertEq(registry.accountOf(_provider(0)).active, STAKE);
-        _assertEq(registry.accountOf(_provider(0)).frozen, 0);
-        _assertEq(rulings.bonds(_provider(0)), 3 * BOND);
-        require(rulings.caseOf(caseId).outcome == Outcome.Rejected);
-    }
-
-    function test_ruleAppeal_confirms_givesTheBondToTheOpener() public {
-        bytes32 caseId = _appealed(Outcome.Upheld);
-        _ruleAppeal(caseId, Outcome.Upheld, _none);
-        _assertEq(registry.accountOf(_provider(0)).active, STAKE * 8 / 10);
-        _assertEq(rulings.bonds(stranger), 3 * BOND);
-    }
-
-    function test_ruleAppeal_confirmsRejection_givesBothBondsToTheAccused() public {
-        bytes32 caseId = _openCase(0);
-        _rule(caseId, Outcome.Rejected, _none);
-        vm.prank(stranger);
-        rulings.appeal(caseId);
-        _ruleAppeal(caseId, Outcome.Rejected, _none);
-        _assertEq(rulings.bonds(_provider(0)), 3 * BOND);
-    }
-
-    function test_ruleAppeal_byFirstSetOrTooFew_reverts() public {
-        bytes32 caseId = _appealed(Outcome.Upheld);
-        bytes[] memory voices = _voices(caseId, 1, Outcome.Upheld, _none, 2);
-        vm.expectRevert(NotEnoughVoices.selector);
-        rulings.ruleAppeal(caseId, Outcome.Upheld, _none, voices);
-        voices = _voices(caseId, 0, Outcome.Upheld, _none, 3);
-        vm.expectRevert(NotEnoughVoices.selector);
-        rulings.ruleAppeal(caseId, Outcome.Upheld, _none, voices);
-        voices = _voices(caseId, 1, Outcome.Upheld, _none, 3);
-        _later(3 days);
-        vm.expectRevert(TooLate.selector);
-        rulings.ruleAppeal(caseId, Outcome.Upheld, _none, voices);
-    }
-
-    function test_ruleAppeal_withoutAppeal_reverts() public {
-        bytes32 caseId = _openCase(0);
-        _rule(caseId, Outcome.Rejected, _none);
-        bytes[] memory voices = _voices(caseId, 1, Outcome.Upheld, _none, 3);
-        vm.expectRevert(WrongState.selector);
-        rulings.ruleAppeal(caseId, Outcome.Upheld, _none, voices);
-    }
-
-    /// What the larger set was asked about and did not confirm takes no stake.
-    function test_finalize_silentAppeal_givesAllBack() public {
-        bytes32 caseId = _appealed(Outcome.Upheld);
-        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, START + 3 days));
-        rulings.finalize(caseId, _none);
-        _later(3 days);
-        rulings.finalize(caseId, _none);
-        _assertEq(registry.accountOf(_provider(0)).active, STAKE);
-        _assertEq(registry.accountOf(_provider(0)).frozen, 0);
-        _assertEq(rulings.bonds(stranger), BOND);
-        _assertEq(rulings.bonds(_provider(0)), 2 * BOND);
-        require(rulings.caseOf(caseId).outcome == Outcome.None);
-    }
-
-    // Sets
-
-    function test_activateSets_tooEarly_reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, 0));
-        rulings.activateSets();
-        vm.prank(owner);
-        rulings.proposeSets(_set(8, 3, 2), _set(11, 5, 3));
-        vm.warp(START + 9 days - 1);
-        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, START + 9 days));
-        rulings.activateSets();
-    }
-
-    /// A case is judged by the sets under which it was opened.
-    function test_activateSets_runningCaseKeepsItsJudges() public {
-        vm.prank(owner);
-        rulings.proposeSets(_set(8, 3, 2), _set(11, 5, 3));
-        vm.warp(START + 9 days);
-        bytes32 caseId = _openCase(0);
-        rulings.activateSets();
-        _assertEq(rulings.version(), 2);
-        _assertEq(rulings.nextFrom(), 0);
-        require(rulings.isReferee(2, 0, vm.addr(REFEREE_KEY + 8)) && !rulings.isReferee(2, 0, vm.addr(REFEREE_KEY)));
-        _rule(caseId, Outcome.Upheld, _none);
-        vm.prank(stranger);
-        bytes32 next = rulings.openCase(_provider(1), "d", "b", JudgedFault.WrongOutput);
-        bytes[] memory voices = _voices(next, 0, Outcome.Upheld, _none, 2);
-        vm.expectRevert(NotEnoughVoices.selector);
-        rulings.rule(next, Outcome.Upheld, _none, voices);
-    }
-
-    function test_proposeSets_replacedProposal_leavesNobodyBehind() public {
-        vm.startPrank(owner);
-        rulings.proposeSets(_set(8, 3, 2), _set(11, 5, 3));
-        rulings.proposeSets(_set(16, 3, 2), _set(19, 5, 3));
-        vm.stopPrank();
-        _later(9 days);
-        rulings.activateSets();
-        require(!rulings.isReferee(2, 0, vm.addr(REFEREE_KEY + 8)));
-        require(!rulings.isReferee(2, 1, vm.addr(REFEREE_KEY + 11)));
-        require(rulings.isReferee(2, 1, vm.addr(REFEREE_KEY + 19)));
-        require(rulings.isReferee(1, 0, vm.addr(REFEREE_KEY)) && rulings.isReferee(1, 1, vm.addr(REFEREE_KEY + 3)));
-    }
-
-    function test_proposeSets_stranger_reverts() public {
-        vm.prank(stranger);
-        vm.expectRevert();
-        rulings.proposeSets(_none2(), _none2());
-    }
-
     // Steps
-
-    function _none2() private pure returns (RefereeSet memory set) {}
-
-    function _rule(bytes32 caseId, Outcome outcome, Division memory division) private {
-        rulings.rule(caseId, outcome, division, _voices(caseId, 0, outcome, division, 2));
-    }
 
     function _ruleFails(bytes32 caseId, Division memory division) private {
         bytes[] memory voices = _voices(caseId, 0, Outcome.Upheld, division, 2);
         vm.expectRevert(BadDivision.selector);
         rulings.rule(caseId, Outcome.Upheld, division, voices);
-    }
-
-    function _appealed(Outcome outcome) private returns (bytes32 caseId) {
-        caseId = _openCase(0);
-        _rule(caseId, outcome, _none);
-        vm.prank(_provider(0));
-        rulings.appeal(caseId);
-    }
-
-    function _ruleAppeal(bytes32 caseId, Outcome outcome, Division memory division) private {
-        rulings.ruleAppeal(caseId, outcome, division, _voices(caseId, 1, outcome, division, 3));
     }
 }

@@ -1,42 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {
-    IdUsed,
-    NotAscending,
-    NotFrozen,
-    ShareOutOfBounds
-} from "../../contracts/chain/StakeRegistry.sol";
-import {Convicted, StakeFrozen} from "../../contracts/chain/registry/Accounts.sol";
-import {
-    NothingToMove,
-    TimeOutOfBounds,
-    TooEarly,
-    TooLate,
-    UnknownAccount
-} from "../../contracts/chain/registry/RegistryState.sol";
+import {IdUsed, NotAscending, NotFrozen, ShareOutOfBounds} from "../../contracts/chain/StakeRegistry.sol";
+import {StakeFrozen} from "../../contracts/chain/registry/Accounts.sol";
+import {NothingToMove, TimeOutOfBounds, TooEarly, TooLate} from "../../contracts/chain/registry/RegistryState.sol";
 import {NotSlasher} from "../../contracts/chain/registry/Slashers.sol";
-import {Base} from "./support/Base.sol";
 import {vm} from "./support/Vm.sol";
+import {SlasherBase} from "./support/SlasherBase.sol";
 
-/// @dev Acts as a slasher that the owner has added: what any later game may do, and no more.
-contract SlashingTest is Base {
-    bytes32 private constant ID = bytes32("id");
-    address private _account;
-    address private _key;
-
-    function disputeTime() external pure returns (uint48) {
-        return 14 days;
-    }
-
-    function setUp() public override {
-        super.setUp();
-        vm.prank(owner);
-        registry.addSlasher(address(this));
-        _later(UNBOND + 7 days);
-        (_account, _key) = (_provider(0), vm.addr(_providerKey(0)));
-    }
-
+contract SlashingTest is SlasherBase {
     function test_anyMove_byOthers_reverts() public {
         vm.startPrank(stranger);
         vm.expectRevert(NotSlasher.selector);
@@ -238,105 +210,6 @@ contract SlashingTest is Base {
         for (uint256 i = 0; i < 15; ++i) right[i] = address(uint160(i + 1));
         registry.settle(ID, address(0), 0, right);
         _assertEq(registry.credits(right[14]), 2_000);
-    }
-
-    function test_convict_twice_reverts() public {
-        registry.convict(_key, stranger, type(uint48).max);
-        vm.expectRevert(Convicted.selector);
-        registry.convict(_key, address(0x1), type(uint48).max);
-        vm.expectRevert(Convicted.selector);
-        registry.convict(_key, address(0x1), uint48(block.timestamp));
-    }
-
-    /// Whoever announced first stays the reporter, though a later announcement is shown after his proof.
-    function test_convict_firstAnnouncement_isKept() public {
-        uint48 announcedAt = uint48(block.timestamp);
-        _later(10);
-        registry.convict(_key, stranger, announcedAt);
-        vm.expectRevert(Convicted.selector);
-        registry.convict(_key, address(0x1), announcedAt);
-        vm.expectRevert(Convicted.selector);
-        registry.convict(_key, address(0x1), announcedAt + 1);
-        registry.convict(_key, address(0x1), announcedAt - 1);
-        require(registry.accountOf(_account).reporter == address(0x1));
-    }
-
-    /// An announcement of more than a day before counts for nothing, whoever proves with it.
-    function test_convict_firstAnnouncementTooOld_isBeaten() public {
-        registry.convict(_key, stranger, uint48(block.timestamp - 1 days - 1));
-        registry.convict(_key, address(0x1), uint48(block.timestamp - 1));
-        require(registry.accountOf(_account).reporter == address(0x1));
-    }
-
-    function test_convict_announcedBefore_takesTheReward() public {
-        registry.convict(_key, stranger, type(uint48).max);
-        uint48 convictedAt = uint48(block.timestamp);
-        _later(POT - 2 days);
-        vm.expectRevert(Convicted.selector);
-        registry.convict(_key, address(0x1), convictedAt - 1 days - 1);
-        registry.convict(_key, address(0x1), convictedAt - 1);
-        require(registry.accountOf(_account).reporter == address(0x1));
-        // Only what was announced earlier still goes before it.
-        vm.expectRevert(Convicted.selector);
-        registry.convict(_key, address(0x2), convictedAt - 1);
-        vm.expectRevert(Convicted.selector);
-        registry.convict(_key, address(0x2), convictedAt - 1 - 1 days);
-        registry.convict(_key, address(0x2), convictedAt - 1 days);
-        require(registry.accountOf(_account).reporter == address(0x2));
-        _assertEq(registry.accountOf(_account).convictedAt, convictedAt);
-    }
-
-    function test_convict_announcedButPotOver_reverts() public {
-        registry.convict(_key, stranger, type(uint48).max);
-        uint48 convictedAt = uint48(block.timestamp);
-        _later(POT);
-        vm.expectRevert(Convicted.selector);
-        registry.convict(_key, address(0x1), convictedAt - 1);
-    }
-
-    function test_collect_beforeTime_reverts() public {
-        vm.expectRevert(UnknownAccount.selector);
-        registry.collect(_account);
-        registry.convict(_key, stranger, type(uint48).max);
-        uint48 readyAt = uint48(block.timestamp) + POT;
-        _later(POT - 1);
-        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, readyAt));
-        registry.collect(_account);
-        _later(1);
-        registry.collect(_account);
-        vm.expectRevert(NothingToMove.selector);
-        registry.collect(_account);
-        _assertEq(registry.credits(stranger), STAKE * 3 / 10);
-    }
-
-    /// A client whom an equivocator harmed opens a case in the pot window: its share is taken out of the pot.
-    function test_collect_openCase_isLeftOut() public {
-        registry.convict(_key, stranger, type(uint48).max);
-        _later(POT - 1);
-        registry.freeze(_account, ID, 2_000, 10 days);
-        _later(1);
-        registry.collect(_account);
-        _assertEq(registry.accountOf(_account).active, STAKE / 5);
-        registry.settle(ID, _client(), 1_000, new address[](0));
-        _assertEq(registry.credits(_client()), 1_000);
-        _assertEq(registry.accountOf(_account).active, 0);
-    }
-
-    function test_collect_releasedCase_isCollectedToo() public {
-        registry.convict(_key, stranger, type(uint48).max);
-        registry.freeze(_account, ID, 2_000, 10 days);
-        _later(POT);
-        registry.collect(_account);
-        registry.release(address(this), ID);
-        registry.collect(_account);
-        _assertEq(registry.accountOf(_account).active, 0);
-    }
-
-    function test_freeze_afterPotWindow_reverts() public {
-        registry.convict(_key, stranger, type(uint48).max);
-        _later(POT);
-        vm.expectRevert(Convicted.selector);
-        registry.freeze(_account, ID, 2_000, 10 days);
     }
 
     /// A slasher that is retired may still end what it began, and begins nothing.

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Abi } from 'viem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { auditCommitment } from '#protocol/audit';
 import { canonicalJson } from '#protocol/canonical';
 import type { Hex } from '#protocol/hash';
 import { clientNonceHash } from '#protocol/request';
@@ -24,6 +25,7 @@ const STRUCTS: Readonly<Record<string, string>> = {
 const SPREAD = new Set(['Commitment', 'Permission']);
 
 const ZERO: Hex = `0x${'00'.repeat(20)}`;
+const NO_WORD: Hex = `0x${'00'.repeat(32)}`;
 
 interface TypedInput {
   readonly struct: string;
@@ -168,6 +170,23 @@ run('log leaves', entries('log', 'logLeaf'), async ({ name, input, output, expec
   if (expected !== 'success') return;
   const text: Hex = `0x${Buffer.from(canonicalJson(input)).toString('hex')}`;
   expect(await call('leafHash', [text]), name).toBe(output);
+});
+
+/** Entries of epochs as the contracts write them out, with audits and without. */
+run(
+  'entries of epochs',
+  entries('log', 'logLeaf').filter(({ input }) => (input as { type: string }).type === 'epoch'),
+  async ({ name, input }) => {
+    const entry = numbers({ auditCommitment: NO_WORD, auditPpm: 0, ...(input as Record<string, unknown>) });
+    const text = (await call('epochText', [entry])) as Hex;
+    expect(Buffer.from(text.slice(2), 'hex').toString('utf8'), name).toBe(canonicalJson(input));
+  },
+);
+
+it('agrees on commitments of audits', async () => {
+  for (const secret of [NO_WORD, `0x${'a5'.repeat(32)}` as const]) {
+    expect(await call('auditCommitment', [secret])).toBe(auditCommitment(secret));
+  }
 });
 
 run('choice seeds', entries('hashes', 'choiceSeed'), async ({ name, input, output, expect: expected }) => {

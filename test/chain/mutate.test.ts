@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseSources, type Source, solidityFiles } from './mutate/ast.ts';
+import { driverText, suitesIn, suitesOf, survivorsIn } from './mutate/driver.ts';
 import { type Mutant, mutantsOf } from './mutate/operators.ts';
 import { mutantSchema } from './mutate/schema.ts';
 
@@ -93,3 +94,28 @@ test(
   },
   COMPILER_MS,
 );
+
+test('a driver asks every test without parameters of every suite, and no steps', () => {
+  const text =
+    'contract ATest is Base {\n    function test_one() public {}\n    function testFuzz_two(uint8 x) public {}\n    function _step() private {}\n}\ncontract Helper {\n    function go() external {}\n}\n';
+  const suites = suitesOf(text, 'A.t.sol');
+  expect(suites).toEqual([{ artifact: 'A.t.sol:ATest', contract: 'ATest', tests: ['test_one'] }]);
+  const driver = driverText([7, 12], suites);
+  expect(driver).toContain('keccak256("test_one()")');
+  expect(driver).toContain('function test_m12() external { _live(12); }');
+  const all = suitesIn(ROOT, 'test/chain');
+  expect(new Set(all.map(({ contract }) => contract)).size).toBe(all.length);
+  expect(all.flatMap(({ tests }) => tests).length).toBeGreaterThan(220);
+});
+
+test('a run of the driver counts only if it has a result for every mutant', () => {
+  const ran = (results: Record<string, string>): string => {
+    const tests = Object.entries(results).map(([name, status]) => [name, { status }]);
+    const suite = { test_results: Object.fromEntries(tests) };
+    return `Compiling\n${JSON.stringify({ 'drivers/Mutants.t.sol:Mutants': suite })}\n`;
+  };
+  expect(survivorsIn(ran({ 'test_m7()': 'Success', 'test_m12()': 'Failure' }), [7, 12])).toEqual(new Set([7]));
+  expect(survivorsIn(ran({ 'test_m7()': 'Success' }), [7, 12])).toBeNull();
+  expect(survivorsIn(ran({ 'setUp()': 'Failure' }), [7])).toBeNull();
+  expect(survivorsIn('Error: no tests', [7])).toBeNull();
+});

@@ -1,4 +1,5 @@
 /** A gateway that shows what a test tells it to: its log, disputes and keys, staked and signed for a real chain. */
+import { auditCommitment } from '#protocol/audit';
 import type { Contradiction } from '#protocol/contradiction';
 import { drawKey, drawKeyPath, drawKeyTree } from '#protocol/draw';
 import { type Address, fromHex, type Hash, type Hex, toHex } from '#protocol/hash';
@@ -6,6 +7,7 @@ import { type LogEntry, type LogSigner, logLeaf, signCheckpoint } from '#protoco
 import { merkleRoot } from '#protocol/merkle';
 import { portableSigner, type Signer } from '#protocol/signer';
 import type { TwoRoots } from '#protocol/two-roots';
+import type { ChainAccess } from '../../contracts/chain/access.ts';
 import { logSignerOf } from '../../gateway/attest/log-signer.ts';
 import { stake } from '../../provider/chain/stake.ts';
 import type { TestNetwork } from './chain-fixture.ts';
@@ -28,9 +30,25 @@ export const entryOf = (n: number): LogEntry => ({
 const EPOCH_SIZE = 4;
 const secretOf = (epoch: number): Uint8Array => new Uint8Array(32).fill(epoch + 1);
 
-export function epochEntry(epoch: number): LogEntry {
+export function epochEntry(epoch: number, auditPpm = 0): LogEntry {
   const { root } = drawKeyTree(secretOf(epoch), epoch, EPOCH_SIZE);
-  return { type: 'epoch', epoch, drawRoot: root, drawSize: EPOCH_SIZE, snapshotHash: HASH(9), atMs: 500 + epoch };
+  const audits = auditPpm === 0 ? {} : { auditCommitment: auditCommitment(auditSecretOf(epoch)), auditPpm };
+  return {
+    type: 'epoch',
+    epoch,
+    drawRoot: root,
+    drawSize: EPOCH_SIZE,
+    snapshotHash: HASH(9),
+    ...audits,
+    atMs: 500 + epoch,
+  };
+}
+
+const auditSecretOf = (epoch: number): Hash => HASH(0x40 + epoch);
+
+/** What opens an epoch's audits. */
+export function auditEntry(epoch: number, secret = auditSecretOf(epoch)): LogEntry {
+  return { type: 'audit', epoch, secret, atMs: 900 + epoch };
 }
 
 export class ScriptedGateway {
@@ -45,8 +63,11 @@ export class ScriptedGateway {
   hidesKeys = false;
   readonly #net: TestNetwork;
 
-  constructor(net: TestNetwork, party: { key: Hex; chain: { sender: Address } }) {
+  readonly chain: ChainAccess;
+
+  constructor(net: TestNetwork, party: { key: Hex; chain: ChainAccess }) {
     this.#net = net;
+    this.chain = party.chain;
     this.signer = portableSigner(fromHex(party.key));
     this.account = party.chain.sender;
     this.log = logSignerOf(ORIGIN, fromHex(party.key), this.signer);

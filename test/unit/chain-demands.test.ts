@@ -5,12 +5,15 @@ import type { Address, Hash } from '#protocol/hash';
 import type { DemandState } from '../../gateway/chain/chain-client.ts';
 import { EVIDENCE_ABI } from '../../gateway/chain/contracts.ts';
 import { intentByKey } from '../../gateway/store/chain-outbox-repo.ts';
-import { addresses, bury, EPOCH_ROOT, PROVIDER, workerWorld } from './chain-world.ts';
+import { AUDITS, addresses, bury, EPOCH_ROOT, PROVIDER, workerWorld } from './chain-world.ts';
 
 async function demanded(change: Partial<DemandState> = {}) {
   const w = await workerWorld();
   const id: Hash = `0x${'d1'.repeat(32)}`;
-  const state = { isOpen: true, answerBy: 86_400, isKey: true, index: 3, expected: EPOCH_ROOT, ...change };
+  const state: DemandState & { isOpen: boolean } = {
+    ...{ isOpen: true, answerBy: 86_400, asks: 'key', index: 3, expected: EPOCH_ROOT },
+    ...change,
+  };
   w.chain.demand = async () => state;
   const demand = (account: Address) =>
     w.chain.mine([{ name: 'Demanded', args: { id, account, fault: 9, answerBy: state.answerBy } }]);
@@ -38,6 +41,19 @@ test('a demand for a draw key is answered once it is final, by one transaction, 
   chain.mine([{ name: 'Answered', args: { id, account: chain.sender } }]);
   await settle();
   expect((await worker.status()).demands).toEqual([]);
+});
+
+test('a demand for the audits of an epoch is answered with their secret, one for a chunk never', async () => {
+  const { chain, id, demand, settle, answer } = await demanded({ asks: 'audit', index: 4, expected: AUDITS });
+  demand(chain.sender);
+  await settle();
+  const args = [id, `0x${'4'.repeat(64)}`] as const;
+  const callData = encodeFunctionData({ abi: EVIDENCE_ABI, functionName: 'answerAudit', args });
+  expect(await answer()).toMatchObject({ state: 'sent', callData, toAddress: addresses.Evidence });
+  const chunk = await demanded({ asks: 'opening' });
+  chunk.demand(chunk.chain.sender);
+  await chunk.settle();
+  expect(await chunk.answer()).toBeNull();
 });
 
 test('demands of others, of what no store has, and those that came too late are not answered; the last two are shown', async () => {

@@ -21,6 +21,8 @@ const ORIGIN = 'worker.example/log';
 export const PROVIDER = `0x${'22'.repeat(20)}` as const;
 /** Of an epoch that is over. */
 export const EPOCH_ROOT: Hash = `0x${'e0'.repeat(32)}`;
+/** Commitment to an epoch's audits. */
+export const AUDITS: Hash = `0x${'a6'.repeat(32)}`;
 const MASTER = new Uint8Array(32).fill(7);
 export const CLIENT = nativeSigner(new Uint8Array(32).fill(9));
 export const contract = (index: number): Address => `0x${String(index + 1).repeat(40)}`;
@@ -76,6 +78,7 @@ export async function workerWorld(isKnown = true) {
     signers: async () => [signer],
     openedKey: async (drawRoot, index) =>
       drawRoot === EPOCH_ROOT ? { key: `0x${String(index).repeat(64)}`, path: [] } : null,
+    openedAudits: async (commitment, epoch) => (commitment === AUDITS ? `0x${String(epoch).repeat(64)}` : null),
     onStakes: () => {},
   });
   const fund = (amount: bigint) => {

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Address } from '#protocol/hash';
-import { answerDemands, endSilences, FAULT_HIDDEN_KEY, FAULT_NON_REVEAL } from '../../provider/watch/demands.ts';
+import {
+  answerDemands,
+  endSilences,
+  FAULT_HIDDEN_AUDIT,
+  FAULT_HIDDEN_KEY,
+  FAULT_NON_REVEAL,
+} from '../../provider/watch/demands.ts';
 import type { Proof } from '../../provider/watch/proofs.ts';
 import { collectProven, raise } from '../../provider/watch/raise.ts';
 import { openState, saveState, type WatchState } from '../../provider/watch/state.ts';
@@ -126,6 +132,7 @@ describe('a demand', () => {
       ...{ chain: script.chain, state, own: new Set(own), print: (line: string) => void lines.push(line) },
       openingOf: async () => null,
       keyOf: async (root, index) => (root === hashOf(6) ? { key: hashOf(index), path: [] } : null),
+      secretOf: (commitment) => (commitment === hashOf(6) ? hashOf(7) : null),
     });
   beforeEach(() => {
     Object.assign(script.views, { answerWindow: 3_600, demandOf: demand() });
@@ -133,6 +140,9 @@ describe('a demand', () => {
 
   test('of an own account is answered with what was demanded', async () => {
     expect([await answer(), script.sent]).toEqual([1, ['answerKey']]);
+    script.sent.length = 0;
+    script.views.demandOf = demand({ fault: FAULT_HIDDEN_AUDIT });
+    expect([await answer(), script.sent]).toEqual([1, ['answerAudit']]);
   });
 
   test('of nobody here, that is answered already, or whose time is over, is let be', async () => {

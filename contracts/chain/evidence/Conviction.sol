@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AssayDomain} from "../lib/AssayDomain.sol";
+import {Checkpoint} from "../lib/Messages.sol";
 import {IStakeRegistry} from "../registry/IStakeRegistry.sol";
 
 /// @notice Thrown when what is shown proves nothing.
@@ -20,7 +21,8 @@ enum Fault {
     AttestationAgainstLog,
     AttestationAgainstClaims,
     FalseDraw,
-    HiddenKey
+    HiddenKey,
+    HiddenAudit
 }
 
 /// @title How evidence becomes a conviction, and how its finder keeps the reward
@@ -54,5 +56,12 @@ abstract contract Conviction is AssayDomain {
         }
         address account = registry.convict(key, msg.sender, announcedAt);
         emit Proven(fault, account, key, evidence);
+    }
+
+    /// @dev SAFETY: only the log that the account has named: an honest gateway's earlier log proves nothing.
+    function _ofLog(address key, address headKey, Checkpoint calldata head) internal view {
+        address account = registry.answers(key);
+        if (registry.answers(headKey) != account) revert NotProven();
+        if (registry.logOriginOf(account) != keccak256(bytes(head.origin))) revert NotProven();
     }
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
+import {EpochEntries, LoggedEpoch} from "../lib/EpochEntries.sol";
 import {Hashes} from "../lib/Hashes.sol";
 import {LogMerkle} from "../lib/LogMerkle.sol";
 import {Checkpoint, Messages, Opening, Ticket} from "../lib/Messages.sol";
@@ -18,28 +18,12 @@ error NoDemand();
 /// @notice Thrown when an answer does not open what was demanded.
 error WrongAnswer();
 
-/// @notice One log entry of type `epoch` (SPEC.md §9.1).
-struct EpochEntry {
-    uint64 atMs;
-    bytes32 drawRoot;
-    uint32 drawSize;
-    uint32 epoch;
-    bytes32 snapshotHash;
-}
-
 /// @notice A sealed chunk, and where it stands under its round's root (SPEC.md §5.2).
 struct SealedChunk {
     bytes32 commitment;
     bytes32 roundRoot;
     uint32 index;
     uint8 slot;
-    bytes32[] path;
-}
-
-/// @notice An epoch's entry, and where it stands in the log.
-struct LoggedEpoch {
-    EpochEntry entry;
-    uint64 place;
     bytes32[] path;
 }
 
@@ -139,10 +123,7 @@ abstract contract Demands is GatewayFaults {
         uint32 index
     ) external returns (bytes32 id) {
         if (index >= epoch.entry.drawSize) revert NotProven();
-        if (later.entry.epoch <= epoch.entry.epoch || later.place <= epoch.place) revert NotProven();
-        if (!_epochInLog(head, epoch) || !_epochInLog(head, later)) revert NotProven();
-        address key = _signerOf(Messages.hash(head), signature);
-        _ofLog(key, key, head);
+        address key = _signerOfOver(head, signature, epoch, later);
         id = keccak256(abi.encode(Fault.HiddenKey, registry.answers(key), epoch.entry.drawRoot, index));
         _open(id, key, Fault.HiddenKey, index, epoch.entry.drawSize, epoch.entry.drawRoot);
     }
@@ -152,6 +133,28 @@ abstract contract Demands is GatewayFaults {
         Demand storage demand = _openDemand(id, Fault.HiddenKey);
         bytes32 leaf = Hashes.drawKeyLeaf(demand.index, key);
         if (!LogMerkle.verifyInclusion(leaf, demand.index, demand.size, path, demand.expected)) revert WrongAnswer();
+        _answer(id, demand);
+    }
+
+    /// @notice Demands the secret of the audits of an epoch that the log shows to be over (SPEC.md §8.1).
+    /// @param later a later epoch's entry, behind the epoch's own
+    function demandAudit(
+        Checkpoint calldata head,
+        bytes calldata signature,
+        LoggedEpoch calldata epoch,
+        LoggedEpoch calldata later
+    ) external returns (bytes32 id) {
+        if (epoch.entry.auditPpm == 0) revert NotProven();
+        address key = _signerOfOver(head, signature, epoch, later);
+        bytes32 commitment = epoch.entry.auditCommitment;
+        id = keccak256(abi.encode(Fault.HiddenAudit, registry.answers(key), commitment));
+        _open(id, key, Fault.HiddenAudit, epoch.entry.epoch, 0, commitment);
+    }
+
+    /// @notice Answers a demand for an epoch's audits with their secret; anybody who found it in the log may.
+    function answerAudit(bytes32 id, bytes32 secret) external {
+        Demand storage demand = _openDemand(id, Fault.HiddenAudit);
+        if (Hashes.auditCommitment(secret) != demand.expected) revert WrongAnswer();
         _answer(id, demand);
     }
 
@@ -214,6 +217,19 @@ abstract contract Demands is GatewayFaults {
         if (_token.balanceOf(address(this)) - before != demandBond) revert TokenTookFee();
     }
 
+    /// @dev Who signed a head of the named log in which a later epoch's entry shows that the epoch is over.
+    function _signerOfOver(
+        Checkpoint calldata head,
+        bytes calldata signature,
+        LoggedEpoch calldata epoch,
+        LoggedEpoch calldata later
+    ) private view returns (address key) {
+        if (later.entry.epoch <= epoch.entry.epoch || later.place <= epoch.place) revert NotProven();
+        if (!EpochEntries.isIn(epoch, head) || !EpochEntries.isIn(later, head)) revert NotProven();
+        key = _signerOf(Messages.hash(head), signature);
+        _ofLog(key, key, head);
+    }
+
     function _openDemand(bytes32 id, Fault fault) private view returns (Demand storage demand) {
         demand = _demands[id];
         if (demand.status != Status.Open || demand.fault != fault) revert NoDemand();
@@ -231,27 +247,5 @@ abstract contract Demands is GatewayFaults {
     function _inRound(bytes32 roundId, SealedChunk calldata chunk) private view returns (bool) {
         bytes32 leaf = Hashes.roundLeaf(roundId, chunk.index, chunk.slot, chunk.commitment);
         return LogMerkle.verifyInclusion(leaf, chunk.slot, ROUND_WIDTH, chunk.path, chunk.roundRoot);
-    }
-
-    /// @dev Over the canonical text of an epoch's entry, members sorted (SPEC.md §9.1).
-    function _epochInLog(Checkpoint calldata head, LoggedEpoch calldata epoch) private view returns (bool) {
-        EpochEntry calldata entry = epoch.entry;
-        bytes memory text = abi.encodePacked(
-            '{"atMs":',
-            Strings.toString(entry.atMs),
-            ',"drawRoot":"',
-            Strings.toHexString(uint256(entry.drawRoot), 32),
-            '","drawSize":',
-            Strings.toString(entry.drawSize)
-        );
-        text = abi.encodePacked(
-            text,
-            ',"epoch":',
-            Strings.toString(entry.epoch),
-            ',"snapshotHash":"',
-            Strings.toHexString(uint256(entry.snapshotHash), 32),
-            '","type":"epoch"}'
-        );
-        return LogMerkle.verifyInclusion(LogMerkle.leafHash(text), epoch.place, head.size, epoch.path, head.root);
     }
 }

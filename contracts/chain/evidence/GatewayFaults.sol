@@ -146,13 +146,6 @@ abstract contract GatewayFaults is ProviderFaults {
         _ofLog(key, _signerOf(Messages.hash(second), secondSignature), second);
     }
 
-    /// @dev SAFETY: only the log that the account has named: an honest gateway's earlier log proves nothing.
-    function _ofLog(address key, address headKey, Checkpoint calldata head) internal view {
-        address account = registry.answers(key);
-        if (registry.answers(headKey) != account) revert NotProven();
-        if (registry.logOriginOf(account) != keccak256(bytes(head.origin))) revert NotProven();
-    }
-
     function _inLog(Checkpoint calldata head, LogLeaf calldata leaf) private view {
         if (!LogMerkle.verifyInclusion(leaf.leaf, leaf.index, head.size, leaf.path, head.root)) revert NotProven();
     }

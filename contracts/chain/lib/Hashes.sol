@@ -40,6 +40,11 @@ library Hashes {
         return sha256(abi.encodePacked(bytes1(0x00), index, key));
     }
 
+    /// @notice What an epoch's entry holds of the secret of its audits (SPEC.md §8.1).
+    function auditCommitment(bytes32 secret) internal pure returns (bytes32) {
+        return sha256(abi.encodePacked("assay/audit-commitment/1", bytes1(0), secret));
+    }
+
     /// @notice Leaf of what a payee has earned in all (spec-chain.md, "Earnings").
     function earningsLeaf(address payee, uint128 cumulative) internal pure returns (bytes32) {
         return sha256(abi.encodePacked(bytes1(0x00), payee, cumulative));

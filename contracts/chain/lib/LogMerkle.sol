@@ -29,22 +29,28 @@ library LogMerkle {
         returns (bool)
     {
         if (index >= size) return false;
-        uint64 node = index;
-        uint64 last = size - 1;
+        uint256 node = index;
+        uint256 last = uint256(size) - 1;
         bytes32 hash = leaf;
-        for (uint256 i = 0; i < path.length; ++i) {
+        uint256 count = path.length;
+        for (uint256 i = 0; i < count;) {
             if (last == 0) return false;
+            bytes32 beside = _at(path, i);
             if (node & 1 == 1 || node == last) {
-                hash = nodeHash(path[i], hash);
+                hash = nodeHash(beside, hash);
                 while (node & 1 == 0 && node != 0) {
                     node >>= 1;
                     last >>= 1;
                 }
             } else {
-                hash = nodeHash(hash, path[i]);
+                hash = nodeHash(hash, beside);
             }
             node >>= 1;
             last >>= 1;
+            // SAFETY: a path is no longer than the calldata.
+            unchecked {
+                ++i;
+            }
         }
         return last == 0 && hash == root;
     }
@@ -86,5 +92,12 @@ library LogMerkle {
             last >>= 1;
         }
         return last == 0 && older == oldRoot && newer == newRoot;
+    }
+
+    /// @dev A word of a path without a second look at its length. SAFETY: `i` must be below `path.length`.
+    function _at(bytes32[] calldata path, uint256 i) private pure returns (bytes32 word) {
+        assembly ("memory-safe") {
+            word := calldataload(add(path.offset, shl(5, i)))
+        }
     }
 }

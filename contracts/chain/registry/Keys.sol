@@ -50,7 +50,7 @@ abstract contract Keys is Accounts, AssayDomain {
 
     /// @notice The account that answers for what `key` signs now, or zero.
     function answers(address key) public view returns (address) {
-        Key storage entry = keys[key];
+        Key memory entry = keys[key];
         return entry.answersUntil == 0 || _now() < entry.answersUntil ? entry.account : address(0);
     }
 
@@ -58,7 +58,7 @@ abstract contract Keys is Accounts, AssayDomain {
     function mayAct(address account, address sender) external view returns (bool) {
         if (account == address(0)) return false;
         if (_accounts[account].operator == sender) return true;
-        Key storage entry = keys[sender];
+        Key memory entry = keys[sender];
         return entry.account == account && entry.answersUntil == 0 && _now() >= entry.worksFrom;
     }
 }

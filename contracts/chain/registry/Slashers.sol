@@ -57,7 +57,7 @@ abstract contract Slashers is RegistryState {
     }
 
     function isSlasher(address slasher) public view returns (bool) {
-        Slasher storage entry = slashers[slasher];
+        Slasher memory entry = slashers[slasher];
         return entry.from != 0 && _now() >= entry.from && (entry.until == 0 || _now() < entry.until);
     }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Hashes} from "../lib/Hashes.sol";
 import {LogMerkle} from "../lib/LogMerkle.sol";
 import {Checkpoint, Messages} from "../lib/Messages.sol";
 import {NotController, NothingToMove, TooLate} from "../registry/RegistryState.sol";
-import {Pool, SettlementState} from "./SettlementState.sol";
+import {Books, SettlementState} from "./SettlementState.sol";
 
 /// @notice Thrown when a root promises less than one before it, or settles an older log.
 error RootGoesBack();
@@ -17,6 +18,8 @@ error ForeignCheckpoint();
 error RootNotActive();
 /// @notice Thrown when a leaf is not under the root.
 error NotInTree();
+/// @notice Thrown when what is shown does not prove that a root takes from a payee.
+error NotDisproved();
 
 /// @notice The tree of what every payee has earned in all, and the head of the log that it settles.
 struct EarningsRoot {
@@ -67,7 +70,7 @@ abstract contract Earnings is SettlementState {
     /// @notice Adds money to a gateway's pool; anybody may.
     function fund(address gateway, uint128 amount) external nonReentrant {
         _receive(amount);
-        _pools[gateway].funded += amount;
+        _addTo(gateway, amount);
         emit Funded(gateway, msg.sender, amount);
     }
 
@@ -83,17 +86,18 @@ abstract contract Earnings is SettlementState {
         bytes calldata signature
     ) external {
         _onlyGateway(gateway);
-        Pool storage pool = _pools[gateway];
+        Books storage pool = _pools[gateway];
         if (total < pool.committed || head.size < pool.logSize) revert RootGoesBack();
         if (total > pool.funded - pool.withdrawn) revert PoolTooSmall();
         if (registry.logOriginOf(gateway) != keccak256(bytes(head.origin))) revert ForeignCheckpoint();
         if (registry.answers(_signerOf(Messages.hash(head), signature)) != gateway) revert ForeignCheckpoint();
         EarningsRoot memory earnings = EarningsRoot(root, leafCount, total, head.size, head.root);
         uint48 activeAt = _now() + activationDelay;
-        uint64 index = pool.rootCount;
+        uint24 index = pool.rootCount;
         _roots[gateway][index] = Root(_idOf(earnings), activeAt);
-        pool.committed = total;
         pool.rootCount = index + 1;
+        pool.newestAt = SafeCast.toUint40(activeAt);
+        pool.committed = SafeCast.toUint96(total);
         pool.logSize = head.size;
         emit RootPosted(gateway, index, earnings, activeAt);
     }
@@ -102,26 +106,44 @@ abstract contract Earnings is SettlementState {
     /// @param previous what the root before it stands for; ignored if there is none
     function disableRoot(address gateway, EarningsRoot calldata previous) external {
         if (!registry.mayAct(gateway, msg.sender) && !registry.isSlasher(msg.sender)) revert NotController();
-        Pool storage pool = _pools[gateway];
-        if (pool.rootCount == 0) revert RootNotActive();
-        uint64 index = pool.rootCount - 1;
-        if (_now() >= _roots[gateway][index].activeAt) revert TooLate();
-        delete _roots[gateway][index];
-        pool.rootCount = index;
-        if (index != 0 && _roots[gateway][index - 1].id != _idOfCall(previous)) revert RootNotActive();
-        pool.committed = index == 0 ? 0 : previous.total;
-        pool.logSize = index == 0 ? 0 : previous.logSize;
-        emit RootDisabled(gateway, index);
+        _dropNewest(gateway, previous);
+    }
+
+    /// @notice Takes the newest root back before it is active, because it promises a payee less than a root before it did;
+    /// anybody who shows both. What a payee has earned in all never falls, so an honest gateway never posts such a root.
+    /// @param before the payee's leaf under an earlier root
+    /// @param since the payee's smaller leaf under the newest root; or, where it has none, the leaf that stands in its place
+    /// @param right where the payee has no leaf: the leaf after `since`; `since` is then the one before the payee's place.
+    /// At either end of the tree the one leaf there is shown twice.
+    /// @param payees of the three leaves
+    /// @param previous what the root before the newest stands for
+    function disproveRoot(
+        address gateway,
+        EarningsProof calldata before,
+        EarningsProof calldata since,
+        EarningsProof calldata right,
+        address[3] calldata payees,
+        EarningsRoot calldata previous
+    ) external {
+        uint64 newest = _newestOf(gateway);
+        if (before.rootIndex >= newest || since.rootIndex != newest || right.rootIndex != newest) revert NotDisproved();
+        _mustStand(gateway, payees[0], before);
+        _mustStand(gateway, payees[1], since);
+        if (payees[1] == payees[0]) {
+            if (since.cumulative >= before.cumulative) revert NotDisproved();
+        } else {
+            _mustStand(gateway, payees[2], right);
+            if (!_isAbsent(payees, since, right)) revert NotDisproved();
+        }
+        _dropNewest(gateway, previous);
     }
 
     /// @notice Pays a payee all that the latest active root adds to what it has claimed; to whoever controls the payee.
     function claim(address gateway, address payee, EarningsProof calldata proof) external nonReentrant {
-        (bytes26 id, uint48 activeAt) = _rootAt(gateway, proof.rootIndex);
-        if (id != _idOfCall(proof.earnings) || !_isActive(activeAt)) revert RootNotActive();
-        (, activeAt) = _rootAt(gateway, proof.rootIndex + 1);
-        if (_isActive(activeAt)) revert RootNotActive();
+        Books storage pool = _pools[gateway];
+        _mustBeLatest(_roots[gateway], pool, proof);
         if (!_isUnder(payee, proof)) revert NotInTree();
-        uint128 amount = _claimRest(gateway, payee, proof.cumulative, proof.earnings.total);
+        uint128 amount = _claimRest(gateway, pool, payee, proof);
         _pay(registry.controllerOf(payee), amount);
     }
 
@@ -129,9 +151,9 @@ abstract contract Earnings is SettlementState {
     function withdrawMargin(address gateway, uint128 amount, address to) external nonReentrant {
         if (registry.controllerOf(gateway) != msg.sender) revert NotController();
         if (amount == 0) revert NothingToMove();
-        Pool storage pool = _pools[gateway];
+        Books storage pool = _pools[gateway];
         if (amount > pool.funded - pool.withdrawn - pool.committed) revert PoolTooSmall();
-        pool.withdrawn += amount;
+        pool.withdrawn += SafeCast.toUint96(amount);
         emit MarginWithdrawn(gateway, to, amount);
         _pay(to, amount);
     }
@@ -140,18 +162,20 @@ abstract contract Earnings is SettlementState {
         return _roots[gateway][index];
     }
 
-    function _claimRest(address gateway, address payee, uint128 cumulative, uint128 total)
+    function _claimRest(address gateway, Books storage pool, address payee, EarningsProof calldata proof)
         private
         returns (uint128 amount)
     {
-        uint128 before = claimed[gateway][payee];
+        mapping(address payee => uint128) storage claims = claimed[gateway];
+        uint128 cumulative = proof.cumulative;
+        uint128 before = claims[payee];
         if (cumulative <= before) revert NothingToMove();
         amount = cumulative - before;
-        uint128 paid = _pools[gateway].paid + amount;
+        uint128 paid = pool.paid + amount;
         // SAFETY: leaves that sum to more than the root's total are paid only up to it.
-        if (paid > total) revert PoolTooSmall();
-        _pools[gateway].paid = paid;
-        claimed[gateway][payee] = cumulative;
+        if (paid > proof.earnings.total) revert PoolTooSmall();
+        pool.paid = SafeCast.toUint96(paid);
+        claims[payee] = cumulative;
         emit EarningsClaimed(gateway, payee, cumulative, amount);
     }
 
@@ -179,13 +203,62 @@ abstract contract Earnings is SettlementState {
         return bytes26(hash);
     }
 
-    /// @dev One read for both.
-    function _rootAt(address gateway, uint64 index) private view returns (bytes26, uint48) {
-        Root memory root = _roots[gateway][index];
-        return (root.id, root.activeAt);
+    /// @dev The root is active, and the one after it is not. SAFETY: only a root that stands has the id of anything.
+    function _mustBeLatest(
+        mapping(uint64 index => Root) storage roots,
+        Books storage pool,
+        EarningsProof calldata proof
+    ) private view {
+        uint64 index = proof.rootIndex;
+        Root memory root = roots[index];
+        if (root.id != _idOfCall(proof.earnings) || _now() < root.activeAt) revert RootNotActive();
+        uint64 behind = pool.rootCount - 1 - index;
+        if (behind == 0) return;
+        // Nearly always the one after it is the newest: its time stands in the slot that the claim writes anyway.
+        if (_now() >= (behind == 1 ? pool.newestAt : roots[index + 1].activeAt)) revert RootNotActive();
     }
 
-    function _isActive(uint48 activeAt) private view returns (bool) {
-        return activeAt != 0 && _now() >= activeAt;
+    /// @dev The leaf is under a root that was posted and stands.
+    function _mustStand(address gateway, address payee, EarningsProof calldata proof) private view {
+        if (_roots[gateway][proof.rootIndex].id != _idOfCall(proof.earnings)) revert NotDisproved();
+        if (!_isUnder(payee, proof)) revert NotInTree();
+    }
+
+    /// @dev Two leaves side by side with the payee between them, or the first or last leaf with the payee outside it. Leaves
+    /// ascend by payee: where they do not, that is what is wrong with the root.
+    function _isAbsent(address[3] calldata payees, EarningsProof calldata left, EarningsProof calldata right)
+        private
+        pure
+        returns (bool)
+    {
+        (address payee, address lower, address upper) = (payees[0], payees[1], payees[2]);
+        if (left.leafIndex + 1 == right.leafIndex) return lower < payee && payee < upper;
+        if (left.leafIndex != right.leafIndex || lower != upper) return false;
+        if (left.leafIndex == 0 && payee < lower) return true;
+        return left.leafIndex + 1 == left.earnings.leafCount && lower < payee;
+    }
+
+    function _newestOf(address gateway) private view returns (uint24) {
+        uint24 count = _pools[gateway].rootCount;
+        if (count == 0) revert RootNotActive();
+        return count - 1;
+    }
+
+    function _dropNewest(address gateway, EarningsRoot calldata previous) private {
+        Books storage pool = _pools[gateway];
+        uint24 index = _newestOf(gateway);
+        if (_now() >= pool.newestAt) revert TooLate();
+        delete _roots[gateway][index];
+        pool.rootCount = index;
+        if (index == 0) {
+            (pool.committed, pool.logSize, pool.newestAt) = (0, 0, 0);
+        } else {
+            Root memory root = _roots[gateway][index - 1];
+            if (root.id != _idOfCall(previous)) revert RootNotActive();
+            pool.committed = SafeCast.toUint96(previous.total);
+            pool.logSize = previous.logSize;
+            pool.newestAt = SafeCast.toUint40(root.activeAt);
+        }
+        emit RootDisabled(gateway, index);
     }
 }

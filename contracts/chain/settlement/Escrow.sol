@@ -68,7 +68,7 @@ abstract contract Escrow is SettlementState {
         if (_signerOf(structHash, signature) != client) revert InvalidSignature();
         uint128 amount = cumulative - channel.redeemed;
         channel.redeemed = cumulative;
-        _pools[gateway].funded += amount;
+        _addTo(gateway, amount);
         emit Redeemed(client, gateway, epoch, cumulative, amount);
     }
 

@@ -1,7 +1,8 @@
 /**
  * `npm run mutate:contracts`: breaks the contracts in every way of operators.ts, one at a time, and counts how many the forge tests notice.
  * Results are kept in a temporary folder by mutant, so that a run that was stopped goes on where it was, and a changed function alone is tried anew.
- * Mutants come in an order drawn by the seed, so that a run that was stopped is a fair sample.
+ * A mutant goes through the tests that are about its file, then all others, many mutants in one run of forge (driver.ts); who survives that, through the
+ * tests with parameters.
  *
  *   --only=TEXT   mutants whose file holds TEXT
  *   --sample=N    N of them, the same for the same --seed (1)
@@ -18,6 +19,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parseSources, solidityFiles } from './ast.ts';
+import type { Suite } from './driver.ts';
 import { type Mutant, mutantsOf } from './operators.ts';
 import { type Project, writeProject } from './project.ts';
 import { recordOf, type Verdict } from './record.ts';
@@ -27,22 +29,31 @@ const FOLDER = path.join(os.tmpdir(), 'assay-mutants');
 const RESULTS = path.join(FOLDER, 'results.json');
 
 /** What is asked first about a file's mutants: the tests that are about it. The demo's token is no part of what is deployed. */
-const FIRST: readonly (readonly [file: RegExp, contracts: string])[] = [
-  [/DrawEvidence/, 'DrawsTest'],
-  [/rulings/i, 'RulingsTest'],
-  [/settlement/i, 'SettlementTest'],
-  [/StakeRegistry/, 'SlashingTest'],
-  [/registry/, 'RegistryTest'],
-  [/Demands/, 'DemandsTest'],
-  [/GatewayFaults/, 'GatewayFaultsTest'],
-  [/LogMerkle/, 'MerkleTest'],
-  [/Hashes/, 'HashesTest'],
-  [/./, 'EvidenceTest'],
+const FIRST: readonly (readonly [file: RegExp, suites: RegExp])[] = [
+  [/DrawEvidence/, /Draws/],
+  [/rulings\/RefereeSets/, /RefereeSets|Rulings|Appeals/],
+  [/Rulings/, /Rulings|Appeals/],
+  [/Escrow/, /Escrow/],
+  [/Earnings/, /Earnings|DisprovenRoots/],
+  [/SettlementState/, /Escrow|Earnings|Tokens/],
+  [/StakeRegistry/, /Slashing|Convictions/],
+  [/Slashers|RegistryState/, /Owners|Accounts|Tokens/],
+  [/Keys/, /Keys/],
+  [/registry\/Accounts/, /Accounts|Keys/],
+  [/Demands/, /Demands/],
+  [/EpochEntries/, /EpochDemands/],
+  [/GatewayFaults/, /GatewayFaults/],
+  [/LogMerkle/, /Merkle/],
+  [/Hashes/, /Hashes|Draws/],
+  [/./, /Evidence/],
 ];
 /** Gas is no behaviour, and random lives are for what is left. */
 const NEVER = 'InvariantsTest|GasTest';
+const WITH_PARAMETERS = 'testFuzz_';
 const QUICK = { FOUNDRY_FUZZ_RUNS: '16' };
 const LIVES = { FOUNDRY_INVARIANT_RUNS: '16', FOUNDRY_INVARIANT_DEPTH: '128' };
+/** Mutants of one run of forge: what a run that is stopped loses at most. */
+const BATCH = 60;
 
 interface Numbered {
   readonly number: number;
@@ -94,32 +105,78 @@ function built(all: readonly Numbered[]): Project {
   const project = writeProject(ROOT, FOLDER, all);
   const { passed, text } = project.build();
   if (!passed) throw new Error(text);
-  const whole = project.test(0, ['--no-match-contract', NEVER], QUICK);
-  if (!whole.passed) throw new Error(`the tests fail without any mutant\n${whole.text}`);
+  if (!project.survivorsOf([0], askable(project))?.has(0)) throw new Error('the tests fail without any mutant');
+  const fuzzed = project.test(0, ['--match-test', WITH_PARAMETERS], QUICK);
+  if (!fuzzed.passed) throw new Error(`the tests with parameters fail without any mutant\n${fuzzed.text}`);
   return project;
+}
+
+function askable({ suites }: Project): Suite[] {
+  return suites.filter(({ contract }) => !new RegExp(`^(${NEVER})$`).test(contract));
 }
 
 function tryAll(project: Project, open: readonly Numbered[], verdicts: Map<string, Verdict>, lives: boolean): void {
   const started = performance.now();
-  open.forEach(({ number, mutant }, at) => {
-    const verdict = verdictOf(project, number, mutant, lives);
+  let tried = 0;
+  const settle = ({ mutant }: Numbered, verdict: Verdict): void => {
     verdicts.set(mutant.id, verdict);
     writeFileSync(RESULTS, JSON.stringify([...verdicts]));
     const seconds = ((performance.now() - started) / 1_000).toFixed(0);
     const change = `${mutant.before.replaceAll(/\s+/g, ' ')} -> ${mutant.after.replaceAll(/\s+/g, ' ')}`;
     console.log(
-      `${at + 1}/${open.length} ${seconds} s ${verdict} ${mutant.file}:${mutant.line} ${mutant.operator} ${change}`,
+      `${++tried}/${open.length} ${seconds} s ${verdict} ${mutant.file}:${mutant.line} ${mutant.operator} ${change}`,
     );
-  });
+  };
+  const suites = askable(project);
+  for (const batch of batches(open)) {
+    const first = suites.filter(({ contract }) => batch.suites.test(contract));
+    const left = surviving(project, batch.mutants, first, settle);
+    const rest = suites.filter((suite) => !first.includes(suite));
+    for (const one of surviving(project, left, rest, settle)) settle(one, lastVerdict(project, one, lives));
+  }
 }
 
-function verdictOf(project: Project, number: number, { file }: Mutant, lives: boolean): Verdict {
-  const first = FIRST.find(([pattern]) => pattern.test(file))![1];
-  if (!project.test(number, ['--match-contract', `^(${first})$`], QUICK).passed) return 'caught';
-  if (!project.test(number, ['--no-match-contract', `${first}|${NEVER}`], QUICK).passed) return 'caught';
+/** Those whom no test of the suites notices. */
+function surviving(
+  project: Project,
+  mutants: readonly Numbered[],
+  suites: readonly Suite[],
+  settle: (one: Numbered, verdict: Verdict) => void,
+): readonly Numbered[] {
+  if (mutants.length === 0) return [];
+  const numbers = mutants.map(({ number }) => number);
+  const survivors = project.survivorsOf(numbers, suites);
+  if (survivors === null) throw new Error('forge gave no verdict');
+  for (const one of mutants) if (!survivors.has(one.number)) settle(one, 'caught');
+  return mutants.filter(({ number }) => survivors.has(number));
+}
+
+/** Tests with parameters, and random lives where they are asked for. */
+function lastVerdict(project: Project, { number }: Numbered, lives: boolean): Verdict {
+  if (!project.test(number, ['--match-test', WITH_PARAMETERS], QUICK).passed) return 'caught';
   return lives && !project.test(number, ['--match-contract', 'InvariantsTest'], LIVES).passed
     ? 'caught late'
     : 'survived';
+}
+
+interface Batch {
+  readonly suites: RegExp;
+  readonly mutants: readonly Numbered[];
+}
+
+/** Mutants by the suites that are asked first, in their order. */
+function batches(open: readonly Numbered[]): Batch[] {
+  const groups = new Map<RegExp, Numbered[]>();
+  for (const one of open) {
+    const [, suites] = FIRST.find(([pattern]) => pattern.test(one.mutant.file))!;
+    groups.set(suites, [...(groups.get(suites) ?? []), one]);
+  }
+  return [...groups].flatMap(([suites, mutants]) =>
+    Array.from({ length: Math.ceil(mutants.length / BATCH) }, (_, at) => ({
+      suites,
+      mutants: mutants.slice(at * BATCH, (at + 1) * BATCH),
+    })),
+  );
 }
 
 function readVerdicts(): Map<string, Verdict> {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AssayDomain} from "../../../contracts/chain/lib/AssayDomain.sol";
+import {EpochEntries, EpochEntry} from "../../../contracts/chain/lib/EpochEntries.sol";
 import {Hashes} from "../../../contracts/chain/lib/Hashes.sol";
 import {LogMerkle} from "../../../contracts/chain/lib/LogMerkle.sol";
 import {
@@ -63,6 +64,14 @@ contract Harness {
 
     function claims(bytes32[] calldata digests) external pure returns (bytes32) {
         return Hashes.claims(digests);
+    }
+
+    function auditCommitment(bytes32 secret) external pure returns (bytes32) {
+        return Hashes.auditCommitment(secret);
+    }
+
+    function epochText(EpochEntry calldata entry) external pure returns (bytes memory) {
+        return EpochEntries.text(entry);
     }
 
     function drawKeyLeaf(uint32 index, bytes32 key) external pure returns (bytes32) {

@@ -69,7 +69,15 @@ def entries():
             {'type': 'aborted', 'requestId': 'chatcmpl-2', 'epoch': 1, 'drawIndex': 1, 'code': 'inconclusive', 'atMs': at},
             {'type': 'skip', 'provider': provider(0), 'reason': 'refused:queue_full', 'evidenceHash': hash_, 'atMs': at},
             {'type': 'dispute', 'disputeId': hash_, 'moveHash': hash_, 'kind': 'opened', 'atMs': at},
-            {'type': 'key', 'keyId': 'gateway-1', 'use': 'gateway', 'value': provider(1), 'atMs': at}]
+            {'type': 'key', 'keyId': 'gateway-1', 'use': 'gateway', 'value': provider(1), 'atMs': at},
+            {'type': 'audit', 'epoch': 1, 'secret': hash_, 'atMs': at}]
+
+
+def audited():
+    at, hash_ = 1767225600000, hx(named('hash'))
+    commitment = hx(tagged('assay/audit-commitment/1', named('audit secret')))
+    return {'type': 'epoch', 'epoch': 1, 'drawRoot': hash_, 'drawSize': 4096, 'snapshotHash': hash_,
+            'auditCommitment': commitment, 'auditPpm': 20000, 'atMs': at}
 
 
 def notes():
@@ -128,6 +136,7 @@ def same_bits(a, b):
 def log_file():
     signs, opens = notes()
     top = named('log root')
-    return {'logLeaf': [entry(e['type'], '9.1', e, hx(leaf(jcs(e)))) for e in entries()],
+    named_entries = [(e['type'], e) for e in entries()] + [('epoch with audits', audited())]
+    return {'logLeaf': [entry(n, '9.1', e, hx(leaf(jcs(e)))) for n, e in named_entries],
             'checkpointHash': [entry(f'size {s}', '9.2', {'origin': ORIGIN, 'size': s, 'root': hx(top)}, hx(sha(note_body(ORIGIN, s, top).encode()))) for s in (0, 42)],
             'signCheckpoint': signs, 'openCheckpoint': opens}

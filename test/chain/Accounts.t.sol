@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {StakeRegistry, NobodyAnswers, NotFrozen} from "../../contracts/chain/StakeRegistry.sol";
-import {InvalidSignature} from "../../contracts/chain/lib/AssayDomain.sol";
+import {StakeRegistry, NotFrozen} from "../../contracts/chain/StakeRegistry.sol";
 import {
     AccountExists,
     Convicted,
@@ -11,30 +10,19 @@ import {
     StakeFrozen,
     TooManyUnbondings
 } from "../../contracts/chain/registry/Accounts.sol";
-import {KeyNotLive, KeyTaken} from "../../contracts/chain/registry/Keys.sol";
 import {
     NotController,
     NothingToMove,
-    Paused,
     TimeOutOfBounds,
     Times,
     TooEarly,
     Unbonding,
     UnknownAccount
 } from "../../contracts/chain/registry/RegistryState.sol";
-import {AlreadyOpen, DisputesTooLong, SlasherKnown} from "../../contracts/chain/registry/Slashers.sol";
 import {Base} from "./support/Base.sol";
 import {vm} from "./support/Vm.sol";
 
-contract SlowSlasher {
-    uint48 public disputeTime;
-
-    constructor(uint48 time) {
-        disputeTime = time;
-    }
-}
-
-contract RegistryTest is Base {
+contract AccountsTest is Base {
     // Deployment
 
     function test_constructor_timesOutOfBounds_reverts() public {
@@ -245,229 +233,6 @@ contract RegistryTest is Base {
         _assertEq(registry.accountOf(account).active + registry.accountOf(account).queued, 0);
     }
 
-    // Operators
-
-    function test_acceptOperator_afterDelay_succeeds() public {
-        vm.prank(gateway);
-        registry.proposeOperator(gateway, stranger);
-        vm.warp(START + KEY_DELAY);
-        vm.startPrank(stranger);
-        registry.acceptOperator(gateway);
-        require(registry.accountOf(gateway).operator == stranger);
-        vm.expectRevert(NotController.selector);
-        registry.acceptOperator(gateway);
-        registry.unbond(gateway, 1);
-        vm.stopPrank();
-        vm.prank(gateway);
-        vm.expectRevert(NotController.selector);
-        registry.unbond(gateway, 1);
-    }
-
-    function test_acceptOperator_tooEarly_reverts() public {
-        vm.prank(gateway);
-        registry.proposeOperator(gateway, stranger);
-        vm.warp(START + KEY_DELAY - 1);
-        vm.prank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, START + KEY_DELAY));
-        registry.acceptOperator(gateway);
-    }
-
-    function test_acceptOperator_calledOff_reverts() public {
-        vm.startPrank(gateway);
-        registry.proposeOperator(gateway, stranger);
-        registry.proposeOperator(gateway, address(0));
-        vm.stopPrank();
-        _later(KEY_DELAY);
-        vm.prank(stranger);
-        vm.expectRevert(NotController.selector);
-        registry.acceptOperator(gateway);
-    }
-
-    function test_proposeOperator_stranger_reverts() public {
-        vm.prank(stranger);
-        vm.expectRevert(NotController.selector);
-        registry.proposeOperator(gateway, stranger);
-    }
-
-    // Keys
-
-    function test_addKey_secondKey_worksAfterDelay() public {
-        uint256 key = 0x2222;
-        vm.prank(gateway);
-        registry.addKey(gateway, vm.addr(key), _proof(gateway, key));
-        require(registry.answers(vm.addr(key)) == gateway);
-        require(!registry.mayAct(gateway, vm.addr(key)));
-        _later(KEY_DELAY);
-        require(registry.mayAct(gateway, vm.addr(key)));
-    }
-
-    function test_addKey_firstKey_worksAtOnce() public view {
-        require(registry.mayAct(gateway, vm.addr(GATEWAY_KEY)));
-        require(registry.mayAct(gateway, gateway));
-        require(!registry.mayAct(gateway, stranger));
-        require(!registry.mayAct(address(0), stranger));
-        require(!registry.mayAct(_provider(0), vm.addr(GATEWAY_KEY)));
-    }
-
-    function test_addKey_taken_reverts() public {
-        vm.prank(_provider(0));
-        vm.expectRevert(KeyTaken.selector);
-        registry.addKey(_provider(0), vm.addr(GATEWAY_KEY), _proof(_provider(0), GATEWAY_KEY));
-    }
-
-    /// Nobody makes his account answer for, or block, a key that is not his.
-    function test_addKey_proofOfAnotherAccount_reverts() public {
-        vm.prank(_provider(0));
-        vm.expectRevert(InvalidSignature.selector);
-        registry.addKey(_provider(0), vm.addr(0x2222), _proof(gateway, 0x2222));
-    }
-
-    function test_addKey_strangerOrConvicted_reverts() public {
-        vm.prank(stranger);
-        vm.expectRevert(NotController.selector);
-        registry.addKey(gateway, vm.addr(0x2222), _proof(gateway, 0x2222));
-        _equivocation(0, 0);
-        vm.prank(_provider(0));
-        vm.expectRevert(Convicted.selector);
-        registry.addKey(_provider(0), vm.addr(0x2222), _proof(_provider(0), 0x2222));
-    }
-
-    function test_retireKey_answersUntilDelayIsOver() public {
-        address key = vm.addr(GATEWAY_KEY);
-        vm.prank(gateway);
-        registry.retireKey(gateway, key);
-        require(!registry.mayAct(gateway, key));
-        vm.warp(START + UNBOND - 1);
-        require(registry.answers(key) == gateway);
-        vm.warp(START + UNBOND);
-        require(registry.answers(key) == address(0));
-    }
-
-    function test_retireKey_twiceOrForeign_reverts() public {
-        address key = vm.addr(GATEWAY_KEY);
-        vm.startPrank(gateway);
-        registry.retireKey(gateway, key);
-        vm.expectRevert(KeyNotLive.selector);
-        registry.retireKey(gateway, key);
-        vm.expectRevert(KeyNotLive.selector);
-        registry.retireKey(gateway, vm.addr(_providerKey(0)));
-        vm.stopPrank();
-        vm.prank(stranger);
-        vm.expectRevert(NotController.selector);
-        registry.retireKey(gateway, key);
-    }
-
-    /// Changing keys is no escape: the old key still convicts.
-    function test_convict_retiredKey_succeeds() public {
-        vm.prank(_provider(0));
-        registry.retireKey(_provider(0), vm.addr(_providerKey(0)));
-        vm.warp(START + UNBOND - 1);
-        _equivocation(0, 0);
-        require(registry.accountOf(_provider(0)).convictedAt != 0);
-    }
-
-    function test_convict_keyThatAnswersNoMore_reverts() public {
-        vm.prank(_provider(0));
-        registry.retireKey(_provider(0), vm.addr(_providerKey(0)));
-        vm.warp(START + UNBOND);
-        bytes memory call = abi.encodeCall(this.equivocate, (0));
-        (bool done, bytes memory why) = address(this).call(call);
-        require(!done && bytes4(why) == NobodyAnswers.selector);
-    }
-
-    function equivocate(uint256 i) external {
-        _equivocation(i, 0);
-    }
-
-    // Owner
-
-    function test_pause_stopsMoneyComingInOnly() public {
-        vm.prank(gateway);
-        registry.unbond(gateway, 10);
-        _later(UNBOND);
-        vm.prank(owner);
-        registry.pause(14 days);
-        require(registry.paused());
-        vm.prank(stranger);
-        vm.expectRevert(Paused.selector);
-        registry.stake(gateway, 1);
-        vm.startPrank(gateway);
-        registry.withdraw(gateway, 0, gateway);
-        registry.unbond(gateway, 1);
-        vm.stopPrank();
-        _equivocation(0, 0);
-        _later(14 days);
-        require(!registry.paused());
-        registry.collect(_provider(0));
-    }
-
-    function test_pause_tooLongOrStranger_reverts() public {
-        vm.prank(owner);
-        vm.expectRevert(TimeOutOfBounds.selector);
-        registry.pause(14 days + 1);
-        vm.prank(stranger);
-        vm.expectRevert();
-        registry.pause(1);
-    }
-
-    function test_addSlasher_hasPowerOnlyAfterNotice() public {
-        address slasher = address(new SlowSlasher(14 days));
-        vm.prank(owner);
-        registry.addSlasher(slasher);
-        vm.warp(START + UNBOND + 7 days - 1);
-        require(!registry.isSlasher(slasher));
-        vm.warp(START + UNBOND + 7 days);
-        require(registry.isSlasher(slasher));
-        require(!registry.isSlasher(stranger));
-    }
-
-    function test_addSlasher_disputesTooLong_reverts() public {
-        address slasher = address(new SlowSlasher(14 days + 1));
-        vm.prank(owner);
-        vm.expectRevert(DisputesTooLong.selector);
-        registry.addSlasher(slasher);
-    }
-
-    function test_addSlasher_knownOrStranger_reverts() public {
-        vm.prank(owner);
-        vm.expectRevert(SlasherKnown.selector);
-        registry.addSlasher(address(evidence));
-        address slasher = address(new SlowSlasher(1));
-        vm.prank(stranger);
-        vm.expectRevert();
-        registry.addSlasher(slasher);
-    }
-
-    function test_installSlashers_afterFirstAccountOrStranger_reverts() public {
-        address[] memory none = new address[](0);
-        vm.prank(owner);
-        vm.expectRevert(AlreadyOpen.selector);
-        registry.installSlashers(none);
-        StakeRegistry fresh = new StakeRegistry(token, owner, Times(UNBOND, KEY_DELAY, POT));
-        vm.prank(stranger);
-        vm.expectRevert();
-        fresh.installSlashers(none);
-    }
-
-    /// An owner who is a friend of the accused cannot take the court away in time.
-    function test_retireSlasher_keepsPowerForAsLongAsStakeIsHeld() public {
-        vm.prank(owner);
-        registry.retireSlasher(address(evidence));
-        vm.warp(START + UNBOND + 7 days - 1);
-        require(registry.isSlasher(address(evidence)));
-        vm.warp(START + UNBOND + 7 days);
-        require(!registry.isSlasher(address(evidence)));
-        vm.startPrank(owner);
-        vm.expectRevert(SlasherKnown.selector);
-        registry.retireSlasher(address(evidence));
-        vm.expectRevert(SlasherKnown.selector);
-        registry.retireSlasher(stranger);
-        vm.stopPrank();
-        vm.prank(stranger);
-        vm.expectRevert();
-        registry.retireSlasher(address(rulings));
-    }
-
     // Credits
 
     function test_withdrawCredit_othersOrNothing_reverts() public {
@@ -514,5 +279,9 @@ contract RegistryTest is Base {
     function test_release_unknown_reverts() public {
         vm.expectRevert(NotFrozen.selector);
         registry.release(address(rulings), bytes32("none"));
+    }
+
+    function equivocate(uint256 i) external {
+        _equivocation(i, 0);
     }
 }

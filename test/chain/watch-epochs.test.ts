@@ -1,0 +1,59 @@
+/** Audits of epochs that are over, on a real chain: their secret is in the log, or it costs the gateway (spec-chain.md C6). */
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Hash, toHex } from '#protocol/hash';
+import { accountOf } from '../../provider/chain/account.ts';
+import { DEMO } from './chain-fixture.ts';
+import { auditEntry, entryOf, epochEntry } from './scripted-gateway.ts';
+import { watchWorld } from './watch-world.ts';
+
+const DAY = 86_400;
+const named = (byte: number): Hash => toHex(new Uint8Array(32).fill(byte));
+const world = watchWorld();
+
+async function quiet(look: Promise<unknown>): Promise<void> {
+  const before = await world.sent();
+  expect(await look, world.lines.join('\n')).toEqual({ proven: 0, problems: 0 });
+  expect([await world.sent(), world.lines]).toEqual([before, []]);
+}
+
+describe('a gateway', () => {
+  it('whose epochs have audits must open keys and audits as well; one that hides the secret pays a fifth', async () => {
+    world.gateway.entries = [epochEntry(0, 20_000), entryOf(1), auditEntry(0), epochEntry(1, 20_000), entryOf(4)];
+    const one = world.watcher();
+    for (let look = 0; look < 4; look++) await quiet(one.look());
+    // Another secret than the committed one opens nothing.
+    world.gateway.entries = [...world.gateway.entries, auditEntry(1, named(1)), epochEntry(2)];
+    await quiet(one.look());
+    await quiet(one.look());
+    await one.look();
+    expect(world.lines).toEqual([
+      expect.stringMatching(/^demanded the secret of the audits of epoch 1, which the log does/),
+    ]);
+    await world.net.pass(DAY);
+    await world.watcher().look();
+    expect(world.lines.at(-1)).toMatch(/stayed silent on demand/);
+    expect((await accountOf(world.auditor.chain, world.gateway.account))?.active).toBe(40n * DEMO);
+  });
+
+  it('of whose epoch with audits a key is hidden pays a fifth; what is in the log answers for it', async () => {
+    world.gateway.entries = [epochEntry(0, 20_000), epochEntry(1, 20_000)];
+    world.gateway.hidesKeys = true;
+    const one = world.watcher();
+    for (let look = 0; look < 3; look++) await one.look();
+    expect(world.lines).toEqual([
+      expect.stringMatching(/^demanded key \d of epoch 0, which the gateway hides; 0x/),
+      expect.stringMatching(/^demanded the secret of the audits of epoch 0/),
+    ]);
+    world.gateway.entries = [...world.gateway.entries, auditEntry(0)];
+    world.gateway.hidesKeys = false;
+    world.lines = [];
+    await world.watcher({ chain: world.gateway.chain, stateFolder: path.join(world.folder, 'own') }).look();
+    expect(world.lines).toEqual([
+      expect.stringMatching(/^answered demand 0x\w+ with the draw key/),
+      expect.stringMatching(/^answered demand 0x\w+ with the secret of the audits/),
+    ]);
+    const held = await accountOf(world.auditor.chain, world.gateway.account);
+    expect([held?.active, held?.frozen]).toEqual([50n * DEMO, 0n]);
+  });
+});
