@@ -99,7 +99,7 @@ test('a driver asks every test without parameters of every suite, and no steps',
   const text =
     'contract ATest is Base {\n    function test_one() public {}\n    function testFuzz_two(uint8 x) public {}\n    function _step() private {}\n}\ncontract Helper {\n    function go() external {}\n}\n';
   const suites = suitesOf(text, 'A.t.sol');
-  expect(suites).toEqual([{ artifact: 'A.t.sol:ATest', contract: 'ATest', tests: ['test_one'] }]);
+  expect(suites).toEqual([{ artifact: 'A.t.sol:ATest', contract: 'ATest', tests: ['test_one'], hasSetUp: true }]);
   const driver = driverText([7, 12], suites);
   expect(driver).toContain('keccak256("test_one()")');
   expect(driver).toContain('function test_m12() external { _live(12); }');

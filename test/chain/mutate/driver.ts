@@ -15,6 +15,7 @@ export interface Suite {
   readonly artifact: string;
   readonly contract: string;
   readonly tests: readonly string[];
+  readonly hasSetUp: boolean;
 }
 
 /** The suites of a folder. */
@@ -26,14 +27,13 @@ export function suitesIn(root: string, folder: string): Suite[] {
 
 /** The suites of one file's text. */
 export function suitesOf(text: string, file: string): Suite[] {
-  return text
-    .split(/^(?=contract )/m)
-    .slice(1)
-    .flatMap((body) => {
-      const contract = /^contract (\w+)/.exec(body)![1]!;
-      const tests = [...body.matchAll(/^ {4}function (test_\w+)\(\)/gm)].map(([, name]) => name!);
-      return tests.length === 0 ? [] : { artifact: `${file}:${contract}`, contract, tests };
-    });
+  return text.split(/^(?=contract )/m).flatMap((body) => {
+    const contract = /^contract (\w+)/.exec(body)?.[1];
+    if (contract === undefined) return [];
+    const tests = [...body.matchAll(/^ {4}function (test_\w+)\(\)/gm)].map(([, name]) => name!);
+    const hasSetUp = /^contract \w+ is |^ {4}function setUp\(\)/m.test(body);
+    return tests.length === 0 ? [] : { artifact: `${file}:${contract}`, contract, tests, hasSetUp };
+  });
 }
 
 /** Name of the driver's contract; its tests are `test_m<number>`. */
@@ -44,9 +44,9 @@ export const DRIVER = 'Mutants';
  * @param numbers mutants to try, one test each
  */
 export function driverText(numbers: readonly number[], suites: readonly Suite[]): string {
-  const adds = suites.map(({ artifact, tests }) => {
-    const calls = tests.map((test) => `        _tests.push(bytes4(keccak256("${test}()")));`).join('\n');
-    return `        _suite = cheats.deployCode("${artifact}");\n${calls}\n        _close();`;
+  const adds = suites.map(({ artifact, tests, hasSetUp }) => {
+    const calls = tests.map((test) => `        _tests[at].push(bytes4(keccak256("${test}()")));`).join('\n');
+    return `        at = _add("${artifact}", ${hasSetUp});\n${calls}`;
   });
   const tests = numbers.map((number) => `    function test_m${number}() external { _live(${number}); }`);
   return `// SPDX-License-Identifier: MIT
@@ -61,24 +61,32 @@ interface Cheats {
 
 contract ${DRIVER} {
     Cheats private constant cheats = Cheats(address(uint160(uint256(keccak256("hevm cheat code")))));
-    address private _suite;
-    bytes4[] private _tests;
     address[] private _suites;
+    bool[] private _setsUp;
+    mapping(uint256 suite => bytes4[]) private _tests;
 
     function setUp() external {
+        uint256 at;
 ${adds.join('\n')}
     }
 
-    function _close() private {
-        while (_suites.length < _tests.length) _suites.push(_suite);
+    function _add(string memory artifact, bool setsUp) private returns (uint256) {
+        _suites.push(cheats.deployCode(artifact));
+        _setsUp.push(setsUp);
+        return _suites.length - 1;
     }
 
+    /// @dev Each suite from the state of the beginning, each of its tests from what its setUp has made.
     function _live(uint256 mutant) private {
         cheats.prevrandao(bytes32(mutant));
         uint256 fresh = cheats.snapshotState();
-        for (uint256 i = 0; i < _tests.length; ++i) {
-            _call(_suites[i], bytes4(keccak256("setUp()")));
-            _call(_suites[i], _tests[i]);
+        for (uint256 i = 0; i < _suites.length; ++i) {
+            if (_setsUp[i]) _call(_suites[i], bytes4(keccak256("setUp()")));
+            uint256 ready = cheats.snapshotState();
+            for (uint256 j = 0; j < _tests[i].length; ++j) {
+                _call(_suites[i], _tests[i][j]);
+                cheats.revertToState(ready);
+            }
             cheats.revertToState(fresh);
         }
     }
