@@ -45,6 +45,7 @@ export function bornWorker(
     events: createLog({ clock, level: 'silent' }),
     signers: async () => [signer],
     openedKey: async () => null,
+    openedAudits: async () => null,
     onStakes: () => {},
   });
 }
