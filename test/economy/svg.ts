@@ -52,7 +52,7 @@ export function svgOf({ title, x, y, series, marks = [], note }: Plot): string {
     text(FRAME.left, HEIGHT - 10, note, 'start', 10),
   ];
   const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif">`;
-  return `${head}\n<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>\n${parts.join('\n')}\n</svg>\n`;
+  return `${head}\n<title>${escaped(title)}</title>\n<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>\n${parts.join('\n')}\n</svg>\n`;
 }
 
 function drawn({ name, points, style }: Series, colour: string, toX: Scale, toY: Scale, legendY: number): string[] {
