@@ -6,7 +6,14 @@
  */
 
 import type { TokenEvidence } from './evidence.ts';
-import { EVIDENCE_TOP_MAX, LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, quantiseLogit } from './evidence.ts';
+import {
+  EVIDENCE_TOP_MAX,
+  LOGIT_Q16_MAX,
+  LOGIT_Q16_MIN,
+  LOGIT_SCALE,
+  MASS_Q32_ONE,
+  quantiseLogit,
+} from './evidence.ts';
 import { gumbelNoise, gumbelOfWord, philox4x32, seedHigh, seedLow } from './philox.ts';
 import type { Sampling } from './sampling.ts';
 
@@ -17,13 +24,12 @@ const BUCKET_SHIFT = 12;
 const BUCKETS = 4096;
 /** Above the largest noise, -ln(-ln(1 - 2^-33)) = 22.8739; 2 rounding errors are far below the padding. */
 const NOISE_MAX = 22.875;
-/** Upper bounds of the noise by word: u < 1/2, 15/16, 255/256 give 0.36652, 2.74050, 5.54125; padded. */
-const WORD_HALF = 2 ** 31;
-const NOISE_HALF = 0.3666;
-const WORD_15_16 = 2 ** 32 - 2 ** 28;
-const NOISE_15_16 = 2.7406;
-const WORD_255_256 = 2 ** 32 - 2 ** 24;
-const NOISE_255_256 = 5.5413;
+/** Least words whose noise may reach 0, 1, … 22: noise is -ln(-ln((word + 1/2) / 2^32)), here with 1e-6 and one word to spare. */
+const LEAST_WORDS = Array.from({ length: 23 }, (_, noise) =>
+  noise === 0 ? 0 : Math.floor(2 ** 32 * Math.exp(-Math.exp(1e-6 - noise))) - 1,
+);
+/** Blocks whose best is within 6 logits of the best of all are looked at first; which they are decides nothing. */
+const LIKELY_Q16 = 6 * LOGIT_SCALE;
 
 /** What, besides the logits, decides about a token. */
 export interface SamplerContext {
@@ -87,7 +93,12 @@ function adjustLogits(logits: Float32Array, { sampling, outputCounts }: SamplerC
     throw new RangeError(`vocabulary must have 1 to ${VOCABULARY_MAX} tokens, got ${logits.length}`);
   }
   const adjusted = new Int32Array(logits.length);
-  for (let id = 0; id < logits.length; id++) adjusted[id] = quantiseLogit(logits[id]!);
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id]!;
+    const scaled = Math.floor(logit * LOGIT_SCALE + 0.5);
+    // Nearly all are within the range; the call for the others is what takes time.
+    adjusted[id] = scaled > LOGIT_Q16_MIN && scaled < LOGIT_Q16_MAX ? scaled : quantiseLogit(logit);
+  }
   const { presencePenalty, frequencyPenalty, logitBias } = sampling;
   const changed = new Map<number, number>();
   if (presencePenalty !== 0 || frequencyPenalty !== 0) {
@@ -151,31 +162,45 @@ class BestTokens {
 }
 
 /**
- * Offers the whole vocabulary, skipping what cannot enter: a block of four whose logits are too low for any noise
- * needs no Philox, a word whose bound is too low needs no logarithms.
+ * Offers the whole vocabulary, skipping what cannot enter: a block of four whose logits are too low for any noise needs no Philox, one
+ * whose words are too low for the noise that its best would need no logarithms. Likely blocks come first: the sooner the eighth
+ * best is known, the more are skipped. The order of offers decides nothing.
  */
 function offerAll(best: BestTokens, adjusted: Int32Array, temperature: number, seed: bigint, position: number): void {
   const [key0, key1] = [seedLow(seed), seedHigh(seed)];
-  const block = new Uint32Array(4);
-  for (let first = 0; first < adjusted.length; first += 4) {
-    const end = Math.min(first + 4, adjusted.length);
-    let highest = adjusted[first]!;
-    for (let id = first + 1; id < end; id++) if (adjusted[id]! > highest) highest = adjusted[id]!;
-    if (highest / LOGIT_SCALE + temperature * NOISE_MAX < best.threshold) continue;
-    philox4x32(block, position >>> 0, first >>> 2, 0, 0, key0, key1);
-    for (let id = first; id < end; id++) {
-      const word = block[id - first]!;
-      const logit = adjusted[id]! / LOGIT_SCALE;
-      if (logit + temperature * noiseBound(word) < best.threshold) continue;
-      best.offer(id, logit + temperature * gumbelOfWord(word));
+  const words = new Uint32Array(4);
+  const highs = highestOfBlocks(adjusted);
+  const likely = highs.reduce((most, high) => Math.max(most, high), LOGIT_Q16_MIN) - LIKELY_Q16;
+  for (let pass = 0; pass < 2; pass++) {
+    for (let block = 0; block < highs.length; block++) {
+      const high = highs[block]!;
+      if (high >= likely !== (pass === 0)) continue;
+      const needed = (best.threshold - high / LOGIT_SCALE) / temperature;
+      if (needed > NOISE_MAX) continue;
+      philox4x32(words, position >>> 0, block, 0, 0, key0, key1);
+      const least = needed > 0 ? LEAST_WORDS[needed | 0]! : 0;
+      if (words[0]! < least && words[1]! < least && words[2]! < least && words[3]! < least) continue;
+      const first = block * 4;
+      const end = Math.min(first + 4, adjusted.length);
+      for (let id = first; id < end; id++) {
+        const word = words[id - first]!;
+        if (word >= least) best.offer(id, adjusted[id]! / LOGIT_SCALE + temperature * gumbelOfWord(word));
+      }
     }
   }
 }
 
-function noiseBound(word: number): number {
-  if (word < WORD_HALF) return NOISE_HALF;
-  if (word < WORD_15_16) return NOISE_15_16;
-  return word < WORD_255_256 ? NOISE_255_256 : NOISE_MAX;
+/** Largest of every four. */
+function highestOfBlocks(adjusted: Int32Array): Int32Array {
+  const highs = new Int32Array(Math.ceil(adjusted.length / 4));
+  for (let block = 0; block < highs.length; block++) {
+    const first = block * 4;
+    const end = Math.min(first + 4, adjusted.length);
+    let high = adjusted[first]!;
+    for (let id = first + 1; id < end; id++) if (adjusted[id]! > high) high = adjusted[id]!;
+    highs[block] = high;
+  }
+  return highs;
 }
 
 /** Top-k, then top-p among what top-k kept; at temperature 0 neither matters, so neither is applied. */
