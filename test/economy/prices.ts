@@ -2,9 +2,9 @@
 import { PPM } from '#protocol/log';
 import type { DetectionTable } from '../../gateway/audit/detection.ts';
 import { AUDIT_RULES, auditRate, type Incentive } from '../../gateway/audit/equilibrium.ts';
-import { auditSurchargeNano } from '../../gateway/audit/surcharge.ts';
 import { jobPrice } from '../../gateway/ledger/price.ts';
 import { rounded } from './statistics.ts';
+import { auditSurchargeNano } from './surcharge.ts';
 
 /** The demo's prices; a prompt as long as the answer, so that scoring reads twice the answer. */
 const PRICE = { inputNanoPerMtok: 50_000_000n, outputNanoPerMtok: 200_000_000n };

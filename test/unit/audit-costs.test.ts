@@ -1,7 +1,6 @@
 /** What audits cost, what canaries must pay, and how often accomplices sit where it matters. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { canaryNeededPpm, jackpotNano } from '../../gateway/audit/canaries.ts';
 import {
   auditCollusionPpm,
   drawnProbability,
@@ -9,7 +8,8 @@ import {
   quorumCapture,
   witnessedCapture,
 } from '../../gateway/audit/collusion.ts';
-import { AUDIT_MIX, auditCostNano, auditSurchargeNano } from '../../gateway/audit/surcharge.ts';
+import { canaryNeededPpm, jackpotNano } from '../economy/canaries.ts';
+import { AUDIT_MIX, auditCostNano, auditSurchargeNano } from '../economy/surcharge.ts';
 
 const poolArb = fc
   .tuple(fc.integer({ min: 1, max: 60 }), fc.nat(60))

@@ -1,4 +1,4 @@
-/** What keeps those who check honest: planted errors that pay who finds them and convict who does not look (spec-money.md §11.12). Pure. */
+/** What keeps those who check honest: planted errors that pay who finds them and convict who does not look. Pure. */
 import { PPM } from '#protocol/log';
 
 const MILLION = BigInt(PPM);

@@ -1,4 +1,4 @@
-/** What audits add to the price of an answer (spec-money.md §11.11). Pure. */
+/** What audits add to the price of an answer, with repeats, canaries and their prizes: more than is charged today (spec-money.md §11.5). Pure. */
 import { PPM } from '#protocol/log';
 
 const MILLION = BigInt(PPM);
