@@ -103,6 +103,24 @@ contract DisprovenRootsTest is SettlementBase {
         _refused(_before(1, 700), since, _names(1, 1, 1), RootNotActive.selector);
     }
 
+    /// Leaves of three roots: only the newest is judged, by one before it, and its neighbours stand in it together.
+    function test_disproveRoot_leavesOfSeveralRoots_revert() public {
+        (EarningsProof[2] memory shown,) = _without(1);
+        bytes32[] memory tree = _tree(600, 700, 700);
+        _post(tree, 2_000, 7);
+        EarningsProof memory first = _earned(tree, 2, 0, 600, _stands(tree, 2_000, 7));
+        address[3] memory names = [_provider(1), _provider(0), _provider(2)];
+        _refused(_before(1, 700), first, shown[1], names, NotDisproved.selector);
+        _refused(shown[0], _before(0, 300), first, _names(0, 0, 0), NotDisproved.selector);
+    }
+
+    /// A payee that is listed twice is the gateway's loss, and no leaf that fell.
+    function test_disproveRoot_twoLeavesOfOneRoot_revert() public {
+        bytes32[2] memory leaves = [Hashes.earningsLeaf(_provider(0), 600), Hashes.earningsLeaf(_provider(0), 500)];
+        (EarningsProof[2] memory shown,) = _postTwo(leaves, [_provider(0), _provider(0)], [uint128(600), 500]);
+        _refused(shown[0], shown[1], _names(0, 0, 0), NotDisproved.selector);
+    }
+
     function test_disproveRoot_activeRoot_reverts() public {
         bytes32[] memory tree = _tree(300, 600, 300);
         _post(tree, 1_200, 6);
@@ -191,16 +209,25 @@ contract DisprovenRootsTest is SettlementBase {
     function _without(uint256 out) private returns (EarningsProof[2] memory shown, address[2] memory payees) {
         payees = [_provider(out == 0 ? 1 : 0), _provider(out == 2 ? 1 : 2)];
         bytes32[2] memory leaves = [Hashes.earningsLeaf(payees[0], 600), Hashes.earningsLeaf(payees[1], 700)];
+        return _postTwo(leaves, payees, [uint128(600), 700]);
+    }
+
+    function _postTwo(bytes32[2] memory leaves, address[2] memory payees, uint128[2] memory amounts)
+        private
+        returns (EarningsProof[2] memory shown, address[2] memory)
+    {
+        uint128 total = amounts[0] + amounts[1];
         bytes32 root = LogMerkle.nodeHash(leaves[0], leaves[1]);
         bytes memory signature = _signed(_checkpoint(6, "log"));
         vm.prank(gateway);
-        settlement.postRoot(gateway, root, 2, 1_300, _checkpoint(6, "log"), signature);
+        settlement.postRoot(gateway, root, 2, total, _checkpoint(6, "log"), signature);
         for (uint64 i = 0; i < 2; ++i) {
             shown[i].rootIndex = 1;
-            shown[i].earnings = EarningsRoot(root, 2, 1_300, 6, "log");
-            (shown[i].cumulative, shown[i].leafIndex) = (i == 0 ? 600 : 700, i);
+            shown[i].earnings = EarningsRoot(root, 2, total, 6, "log");
+            (shown[i].cumulative, shown[i].leafIndex) = (amounts[i], i);
             shown[i].path = new bytes32[](1);
             shown[i].path[0] = leaves[1 - i];
         }
+        return (shown, payees);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {NotProven} from "../../contracts/chain/evidence/Conviction.sol";
+import {Fault, NotProven} from "../../contracts/chain/evidence/Conviction.sol";
 import {DemandKnown, NoDemand, WrongAnswer} from "../../contracts/chain/evidence/Demands.sol";
 import {LoggedEpoch} from "../../contracts/chain/lib/EpochEntries.sol";
 import {Checkpoint, Opening} from "../../contracts/chain/lib/Messages.sol";
@@ -15,6 +15,7 @@ contract EpochDemandsTest is EpochLog {
 
     function test_demandKey_openedInTime_succeeds() public {
         bytes32 id = _demandKey(1, 0, 1, 2, 0);
+        require(id == keccak256(abi.encode(Fault.HiddenKey, gateway, _entry(1).drawRoot, 1)));
         _assertEq(registry.accountOf(gateway).frozen, STAKE / 5);
         bytes32[] memory path = _pathOfKey();
         vm.expectRevert(WrongAnswer.selector);
@@ -81,6 +82,7 @@ contract EpochDemandsTest is EpochLog {
     function test_demandAudit_openedInTime_succeeds() public {
         _hasAudits = true;
         bytes32 id = _demandAudit(0, 1, 2, 0);
+        require(id == keccak256(abi.encode(Fault.HiddenAudit, gateway, _entry(1).auditCommitment)));
         _assertEq(registry.accountOf(gateway).frozen, STAKE / 5);
         vm.expectRevert(WrongAnswer.selector);
         evidence.answerAudit(id, "another");

@@ -35,6 +35,31 @@ const EQUIVALENT: readonly Equivalent[] = [
       'A set of nobody fails the majority as well: twice any threshold is above 0 only if the threshold is above the count.',
   },
   {
+    file: 'settlement/Earnings.sol',
+    fn: '_isAbsent',
+    before: 'lower < payee',
+    after: 'lower <= payee',
+    reason: 'A leaf of the payee itself never comes here: disproveRoot compares its amount.',
+  },
+  {
+    file: 'settlement/Earnings.sol',
+    before: 'left.leafIndex != right.leafIndex || lower != upper',
+    after: 'left.leafIndex != right.leafIndex',
+    reason: 'Both leaves are shown to be under one root: at one index they are one leaf, of one payee.',
+  },
+  {
+    file: 'settlement/Earnings.sol',
+    before: 'behind == 1 ? pool.newestAt : roots[index + 1].activeAt',
+    after: 'roots[index + 1].activeAt',
+    reason: 'The time in the pool saves gas; the root itself has the same.',
+  },
+  {
+    file: 'evidence/Demands.sol',
+    before: 'later.place <= epoch.place',
+    after: 'later.place < epoch.place',
+    reason: 'At one place of one log there is one entry, and its epoch is not later than itself.',
+  },
+  {
     file: 'lib/AssayDomain.sol',
     before: 'block.chainid == _chainId ? _separator : _build()',
     after: '_build()',
