@@ -20,6 +20,7 @@ const USAGE = `usage: assay <command> [options]
   watch      look for faults, and prove them on a chain
   calibrate  how far honest engines of a model differ
   verify     check a saved answer offline
+  audit-proof  check offline that promised audits were done
   keygen     make a private key or an API key
   migrate    bring databases up to date
   admin      operate a running gateway
@@ -138,6 +139,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return watch(args);
     case 'verify':
       return (await import('./gateway/cli/verify.ts')).runVerify(args, io);
+    case 'audit-proof':
+      return (await import('./gateway/cli/audit-proof.ts')).runAuditProof(args, { ...io, fetch: (url) => fetch(url) });
     case 'keygen':
       return (await import('./gateway/cli/keygen.ts')).runKeygen(args, io);
     case 'calibrate':

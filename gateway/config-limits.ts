@@ -2,6 +2,8 @@
 import type { GatewayConfig } from './config.ts';
 import type { GatewayLimits } from './gateway-deps.ts';
 
+const DAY_MS = 24 * 3600 * 1000;
+
 export function limitsOf(config: GatewayConfig): GatewayLimits {
   return {
     roundTimeoutMs: config.roundTimeoutMs,
@@ -16,6 +18,14 @@ export function limitsOf(config: GatewayConfig): GatewayLimits {
     retentionMs: config.retentionMs,
     // 8 tokens are a first sentence's start; doubling keeps the rounds of a long answer few.
     streamChunks: [8, 16, 32, 64],
+    audits: {
+      ratePpm: config.auditPpm,
+      regeneratePpm: config.auditRegeneratePpm,
+      delayMs: config.auditDelayMs,
+      // A day beside the longest delay: whoever could be asked has been down for long by then, and evidence is kept for longer.
+      withinMs: Math.min(config.auditDelayMs + DAY_MS, config.retentionMs),
+    },
+    coverMaxMs: config.coverMaxMs,
     appealMs: config.appealMs,
     epochSize: 4096,
     // One provider's weight is at most ten first stakes: a whale cannot fill every committee.

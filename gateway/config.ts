@@ -16,6 +16,7 @@ import {
   type SettingsResult,
   word,
 } from '#protocol/settings';
+import { AUDIT_SETTINGS, type AuditConfig } from './config-audits.ts';
 import { address, CHAIN_SETTINGS, type ChainConfig } from './config-chain.ts';
 import { KEY_RATES_DEFAULT } from './limits/key-limiter.ts';
 import { RATE_MAX } from './limits/token-bucket.ts';
@@ -23,7 +24,7 @@ import { LOG_LEVELS, type LogLevel } from './log.ts';
 
 export const ENV_PREFIX = 'ASSAY_GATEWAY_';
 
-export interface GatewayConfig extends ChainConfig {
+export interface GatewayConfig extends AuditConfig, ChainConfig {
   readonly host: string;
   readonly port: number;
   readonly dataFolder: string;
@@ -267,6 +268,7 @@ const SETTINGS: Settings<GatewayConfig> = {
     shown: 'none',
     parse: baseUrl,
   },
+  ...AUDIT_SETTINGS,
   ...CHAIN_SETTINGS,
 };
 

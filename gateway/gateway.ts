@@ -1,5 +1,4 @@
 /** A gateway put together from its parts; main.ts, the tests and the simulation pass different clocks, keys and wires. */
-import type { Calibration } from '#protocol/calibration';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { PolicyDefault } from './admin/policy-default.ts';
@@ -7,8 +6,10 @@ import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
 import { SigningKeys } from './attest/signing-keys.ts';
+import { EquilibriumRates } from './audit/audit-rates.ts';
 import { type ChainSetup, ChainWorker } from './chain/chain-worker.ts';
 import { Breakers } from './committee/breakers.ts';
+import { emptyCovers, loadCovers, saveCovers } from './committee/cover-store.ts';
 import { Deadlines } from './committee/deadlines.ts';
 import { EpochKeeper } from './committee/epochs.ts';
 import { Exclusions } from './committee/exclusions.ts';
@@ -25,13 +26,13 @@ import { RESERVE, stakeAccount } from './ledger/accounts.ts';
 import { KEY_RATES_DEFAULT } from './limits/key-limiter.ts';
 import { errorFields } from './log.ts';
 import { mountRoutes, type RouteParts } from './mount-routes.ts';
-import type { ModelEntry } from './openai/answer.ts';
 import { CHAT_LIMITS_DEFAULT } from './openai/limits.ts';
 import { abortedEntry } from './round/conclude.ts';
 import { linkAbort } from './round/deadline.ts';
 import { Drain } from './round/drain.ts';
-import { createPipeline } from './round/pipeline.ts';
+import { createPipeline, type Pipeline } from './round/pipeline.ts';
 import { createProviderClient } from './round/provider-client.ts';
+import { calibrationIn, modelRegistry } from './served-models.ts';
 import { depositOnce, grantKey } from './store/grants.ts';
 import { forgetExpired, recover } from './store/recover.ts';
 import { RequestTraces } from './trace/request-traces.ts';
@@ -62,6 +63,9 @@ export class Gateway {
   readonly #stop = linkAbort([]);
   readonly #running = new Set<Promise<void>>();
   readonly #drain = new Drain();
+  readonly #pipeline: Pipeline;
+  readonly #covers = emptyCovers();
+  readonly #rates: EquilibriumRates;
   #ready = false;
 
   constructor(deps: GatewayDeps) {
@@ -108,6 +112,7 @@ export class Gateway {
         deps.log.warn('evidence_stage', { code: stage, operator });
       },
     });
+    this.#rates = new EquilibriumRates({ store, registry: this.registry, evidence: this.evidence });
     this.#receipts = new ReceiptDesk({ store, keys, domain, log: this.logKeeper, epochs: this.epochs });
     this.chain = deps.chain === undefined ? null : this.#onChain(deps, deps.chain);
     this.desk = new DisputeDesk({
@@ -154,12 +159,16 @@ export class Gateway {
       desk: this.desk,
       scorers: this.scorers,
       evidence: this.evidence,
+      cover: { covers: this.#covers, maxMs: limits.coverMaxMs },
+      rates: this.#rates,
+      modelOf: (id) => deps.models.find((model) => model.id === id) ?? null,
       scoreTimeoutMs: limits.scoreTimeoutMs,
       pipeline: limits,
       background,
       stopping: this.#stop.signal,
     });
     const pipeline = this.#drain.over(answering);
+    this.#pipeline = pipeline;
     this.app = createApp({
       pipeline,
       quote: (request) => pipeline.quote(request),
@@ -232,10 +241,12 @@ export class Gateway {
     await this.registry.load();
     await this.scorers.start();
     await this.evidence.start();
+    await Promise.all([this.#rates.start(), loadCovers(store, this.#covers)]);
     await this.#receipts.start();
     this.#ready = true;
     this.#keep(this.desk.work(this.#stop.signal));
     if (this.chain !== null) this.#keep(this.chain.run(this.#stop.signal));
+    await this.#pipeline.runAudits();
   }
 
   /** For a database that waits to be restored: what is public can be read, nothing is recovered, signed or accepted. */
@@ -273,9 +284,11 @@ export class Gateway {
     return failed;
   }
 
-  /** Rulings that became final, providers whose breakers are due, and what may be kept no longer; called on a timer. */
+  /** Rulings that became final, audits whose time has come, providers whose breakers are due, and what may be kept no longer; called on a timer. */
   async tick(): Promise<void> {
     await this.desk.settleDue();
+    await this.#pipeline.runAudits();
+    await saveCovers(this.#deps.store, this.#covers, this.#deps.clock.nowMs());
     await this.registry.probe(this.breakers, this.#stop.signal);
     await this.#deps.store.withTx((tx) => forgetExpired(tx, this.#deps.clock.nowMs()));
   }
@@ -304,12 +317,4 @@ export class Gateway {
       .finally(() => this.#running.delete(kept));
     this.#running.add(kept);
   }
-}
-
-function modelRegistry(models: readonly ModelEntry[]) {
-  return { list: () => models, find: (id: string) => models.find((model) => model.id === id) ?? null };
-}
-
-function calibrationIn(models: readonly ModelEntry[], hash: Hash): Calibration | null {
-  return models.flatMap(({ calibrations }) => calibrations).find((known) => known.hash === hash)?.calibration ?? null;
 }

@@ -5,7 +5,7 @@ import { canonicalJson } from './canonical.ts';
 import { CHOICES_MAX } from './content.ts';
 import type { Domain } from './eip712.ts';
 import { fromHex, type Hash, type Hex, taggedHash, toHex, u32, utf8 } from './hash.ts';
-import { zLogEntry } from './log.ts';
+import { PPM, zLogEntry } from './log.ts';
 import { zClaim, zTicket } from './messages.ts';
 import { hasWholePrompts, zChoicePrompt } from './prompt-groups.ts';
 import { samplingSchema } from './sampling.ts';
@@ -138,6 +138,8 @@ const statementShape = z.strictObject({
     snapshotHash: zHash,
     skipped: zSkips,
   }),
+  /** What an audited answer promises of its audits; absent in others. */
+  audit: z.strictObject({ ppm: zU32.max(PPM), regeneratePpm: zU32.max(PPM), withinMs: zU32 }).optional(),
   /** Of choice 0, but for the verdict, which is that of the weakest choice. */
   ...choiceShape,
   /** Choice 0's own verdict, and the choices after it: both absent in an answer of one choice. */
@@ -161,6 +163,10 @@ export const zStatement = statementShape
   .refine(
     (statement) => (statement.choices === undefined) === (statement.firstVerdict === undefined),
     'choices and firstVerdict belong together',
+  )
+  .refine(
+    ({ audit, policy }) => (audit !== undefined) === (policy.mode === 'audited'),
+    'audits belong to audited answers',
   )
   .refine(({ choices }) => hasWholePrompts(choices ?? []), 'every prompt has equally many choices');
 export type Statement = z.output<typeof zStatement>;

@@ -1,4 +1,5 @@
-/** Audit draws: whose scorers are tried, by keys that are committed before an epoch and opened after it (SPEC.md §8.1). Pure. */
+/** Audit draws: which answers are audited and whose scorers are tried, by keys that are committed before an epoch and opened after it (SPEC.md §8.1). Pure. */
+import type { AuditKind } from './audit-words.ts';
 import { drawOrder, type Snapshot } from './draw.ts';
 import { type Address, concat, fromHex, type Hash, hmacSha256, taggedHash, toHex, u32, u64, utf8 } from './hash.ts';
 import { PPM } from './log.ts';
@@ -12,6 +13,16 @@ export function auditSecret(epochSecret: Uint8Array, epoch: number): Hash {
 /** What the log holds of it from the epoch's beginning. */
 export function auditCommitment(secret: Hash): Hash {
   return toHex(taggedHash(TAGS.auditCommitment, fromHex(secret)));
+}
+
+/** What an answer promises of its audits; signed with it, fixed before anybody generates. */
+export interface AuditTerms {
+  /** Of a million choices, how many are audited. */
+  readonly ppm: number;
+  /** Of a million audits, how many are a whole answer by another provider; the others are scores. */
+  readonly regeneratePpm: number;
+  /** From the answer to the audit's entry in the log, at most; milliseconds. */
+  readonly withinMs: number;
 }
 
 /** The choice of an answer that an audit would be about. */
@@ -31,9 +42,23 @@ export class AuditDraw {
     this.#seed = hmacSha256(fromHex(secret), concat(...parts));
   }
 
-  /** Whether the choice is audited at all. @param ppm millionths */
+  /** Whether a scorer is tried over the choice. @param ppm millionths */
   isDue(ppm: number): boolean {
     return this.number('due', PPM) < ppm;
+  }
+
+  /** Whether the choice itself is audited: of an answer that says so. */
+  isAudited({ ppm }: Pick<AuditTerms, 'ppm'>): boolean {
+    return this.number('audit', PPM) < ppm;
+  }
+
+  kind({ regeneratePpm }: Pick<AuditTerms, 'regeneratePpm'>): AuditKind {
+    return this.number('kind', PPM) < regeneratePpm ? 'regenerate' : 'score';
+  }
+
+  /** Every other audit is begun at once, the others at a time of their own. @param mostMs below 2^32 @returns milliseconds after the answer, below `mostMs` */
+  delayMs(mostMs: number): number {
+    return mostMs === 0 || this.number('later', 2) === 0 ? 0 : this.number('delay', mostMs);
   }
 
   /** A number from 0 to below `below`; 64 random bits modulo at most 2^32 are off by 2^-32. */
@@ -43,8 +68,17 @@ export class AuditDraw {
     return Number(point % BigInt(below));
   }
 
-  /** Who is asked, first to last: the draw of §8 under a seed of this audit. */
+  /** Whose scorer is tried, first to last: the draw of §8 under a seed of this audit. */
   order(snapshot: Snapshot, modelDigest: Hash): Address[] {
-    return drawOrder(snapshot, modelDigest, hmacSha256(this.#seed, utf8('order')));
+    return this.#order('order', snapshot, modelDigest);
+  }
+
+  /** Who audits, first to last; another order, so that nobody is asked twice about the same tokens. */
+  auditors(snapshot: Snapshot, modelDigest: Hash): Address[] {
+    return this.#order('auditors', snapshot, modelDigest);
+  }
+
+  #order(word: string, snapshot: Snapshot, modelDigest: Hash): Address[] {
+    return drawOrder(snapshot, modelDigest, hmacSha256(this.#seed, utf8(word)));
   }
 }

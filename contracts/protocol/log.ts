@@ -1,6 +1,7 @@
 /** The public log: entries, and checkpoints in C2SP tlog-checkpoint note form with two signatures (SPEC.md §9). */
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { z } from 'zod';
+import { AUDIT_KINDS, AUDIT_OUTCOMES } from './audit-words.ts';
 import { canonicalJson } from './canonical.ts';
 import type { Domain } from './eip712.ts';
 import { type Address, concat, fromHex, type Hash, type Hex, sha256, toHex, u8, utf8 } from './hash.ts';
@@ -14,6 +15,8 @@ import { BETS, FACTOR_SCALE } from './wealth.ts';
 export const TRIAL_OUTCOMES = ['right', 'wrong'] as const;
 /** Rates of audits count in millionths. */
 export const PPM = 1_000_000;
+/** Candidates that one audit may pass over. */
+export const AUDITORS_MAX = 64;
 const zId = zText(128);
 /** Sizes of logs, as notes carry them. */
 const zU53 = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -59,8 +62,9 @@ export const zLogEntry = z.discriminatedUnion('type', [
     drawRoot: zHash,
     drawSize: zU32,
     snapshotHash: zHash,
-    /** Of the audits of this epoch, and how many of a million answers have one; both absent where there are none. */
+    /** Of the audits of this epoch; absent in epochs from before there were any. */
     auditCommitment: zHash.optional(),
+    /** After how many of a million answers a scorer is tried; absent where none is. */
     auditPpm: zU32.max(PPM).optional(),
     atMs: zTimeMs,
   }),
@@ -98,6 +102,22 @@ export const zLogEntry = z.discriminatedUnion('type', [
     choice: zU32,
     outcome: z.enum(TRIAL_OUTCOMES),
     evidenceHash: zHash,
+    atMs: zTimeMs,
+  }),
+  z.strictObject({
+    type: z.literal('audited'),
+    requestId: zId,
+    choice: zU32,
+    /** Whose answer it was. */
+    provider: zAddress,
+    kind: z.enum(AUDIT_KINDS),
+    /** Null where nobody could be had. */
+    auditor: zAddress.nullable(),
+    outcome: z.enum(AUDIT_OUTCOMES),
+    /** Of what the auditors signed; zero where there is none. */
+    evidenceHash: zHash,
+    /** Entries that say why those who were drawn before the auditor were passed over. */
+    skipped: z.array(zU32).max(AUDITORS_MAX),
     atMs: zTimeMs,
   }),
   zScoredEntry,

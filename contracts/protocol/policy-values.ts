@@ -28,6 +28,25 @@ export function parseThreshold(value: unknown, param: string): number | null {
   return value;
 }
 
+/** Whether one seat answers and nobody stands beside it when it does: what others find comes later, or never. */
+export function isAlone(mode: string): boolean {
+  return mode === 'single' || mode === 'audited';
+}
+
+/** Whether a rate of audits is a whole number of thousandths: an RFC 9651 decimal holds no more. */
+export function isAuditRate(rate: number): boolean {
+  return rate > 0 && rate <= 1 && Number(rate.toFixed(3)) === rate;
+}
+
+/** @throws {ProtocolError} invalid_policy */
+export function parseAuditRate(value: unknown, param: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number' || !isAuditRate(value)) {
+    throw invalid(param, 'audit_rate must be a number above 0 and at most 1, with three decimals at most');
+  }
+  return value;
+}
+
 export function invalid(param: string, message: string): ProtocolError {
   return new ProtocolError('invalid_policy', message, { param });
 }

@@ -2,14 +2,23 @@
 import { type BareItem, parseItem, serializeItem, Token } from 'structured-headers';
 import { z } from 'zod';
 import { canonicalJson } from './canonical.ts';
-import { invalid, parseMaxCost, parseThreshold, unsupported, wholeNumber } from './policy-values.ts';
+import {
+  invalid,
+  isAlone,
+  isAuditRate,
+  parseAuditRate,
+  parseMaxCost,
+  parseThreshold,
+  unsupported,
+  wholeNumber,
+} from './policy-values.ts';
 import { FILTER_FIELDS, filterShape, listText, type ProviderFilter, parseFilter } from './provider-filter.ts';
 import { SEATS_MAX, zNano } from './schema.ts';
 
 /** Every mode of the design; those that are not served are refused by name. */
 export const POLICY_MODES = ['single', 'audited', 'witnessed', 'quorum', 'optimistic', 'proved'] as const;
-export type PolicyMode = 'single' | 'witnessed' | 'quorum';
-export const POLICY_MODES_SERVED: readonly PolicyMode[] = ['single', 'witnessed', 'quorum'];
+export type PolicyMode = 'single' | 'audited' | 'witnessed' | 'quorum';
+export const POLICY_MODES_SERVED: readonly PolicyMode[] = ['single', 'audited', 'witnessed', 'quorum'];
 
 /** Seats of a committee whose `n` is not given: the smallest in which one liar is outvoted. */
 export const QUORUM_DEFAULT_N = 3;
@@ -40,6 +49,8 @@ export interface Policy {
   readonly filter: ProviderFilter;
   /** Present where the answer carries the evidence of those who witnessed it, so that their votes can be checked. */
   readonly evidence?: 'full' | undefined;
+  /** Of an audited answer, present where the client asks for it: the least share of its choices that is audited, (0, 1] in thousandths. */
+  readonly auditRate?: number | undefined;
 }
 
 /** Where a policy was asked for; the first of these that says anything decides as a whole. */
@@ -68,11 +79,10 @@ const FIELDS = [
   'weight',
   'max_cost',
   'evidence',
+  'audit_rate',
   ...FILTER_FIELDS,
 ] as const;
 type Field = (typeof FIELDS)[number];
-/** Fields of the design that are not served yet: named, so that nobody takes them for granted. */
-const FIELDS_UNSERVED: readonly string[] = ['audit_rate'];
 
 /** ⌊2n/3⌋ + 1: more than two thirds of the seats. */
 export function defaultAgree(n: number): number {
@@ -157,6 +167,7 @@ export function policyText(policy: Policy): string {
   parameters.set('weight', new Token(policy.weight));
   if (policy.maxCostNano !== null) parameters.set('max_cost', policy.maxCostNano.toString());
   if (policy.evidence) parameters.set('evidence', new Token(policy.evidence));
+  if (policy.auditRate !== undefined) parameters.set('audit_rate', policy.auditRate);
   for (const field of FILTER_FIELDS) {
     const list = policy.filter[field];
     if (list !== undefined) parameters.set(field, listText(list));
@@ -176,6 +187,7 @@ export interface PolicyJson extends ProviderFilter {
   /** Decimal. */
   readonly max_cost?: string | undefined;
   readonly evidence?: 'full' | undefined;
+  readonly audit_rate?: number | undefined;
 }
 
 export function policyJson(policy: Policy): PolicyJson {
@@ -189,6 +201,7 @@ export function policyJson(policy: Policy): PolicyJson {
     weight: policy.weight,
     ...(policy.maxCostNano === null ? {} : { max_cost: policy.maxCostNano.toString() }),
     ...(policy.evidence ? { evidence: policy.evidence } : {}),
+    ...(policy.auditRate === undefined ? {} : { audit_rate: policy.auditRate }),
     ...policy.filter,
   };
 }
@@ -210,10 +223,12 @@ export const policyJsonSchema: z.ZodType<PolicyJson> = z
     weight: z.enum(['seat', 'stake']),
     max_cost: zNano.optional(),
     evidence: z.literal('full').optional(),
+    audit_rate: z.number().gt(0).max(1).refine(isAuditRate).optional(),
     ...filterShape,
   })
   .refine((policy) => policy.agree <= policy.n, 'agree must not be above n')
-  .refine((policy) => (policy.mode === 'single') === (policy.n === 1), 'single has one seat, other modes more')
+  .refine(({ mode, n }) => isAlone(mode) === (n === 1), 'single and audited have one seat, other modes more')
+  .refine(({ mode, audit_rate }) => mode === 'audited' || audit_rate === undefined, 'only audited answers have a rate')
   .refine(({ mode, agree }) => mode !== 'witnessed' || agree >= WITNESSED_AGREE_MIN, 'nobody witnesses alone')
   .refine(({ mode, evidence }) => mode === 'witnessed' || evidence === undefined, 'only witnesses have evidence')
   .refine(
@@ -223,7 +238,7 @@ export const policyJsonSchema: z.ZodType<PolicyJson> = z
 
 /** The policy of an attested form that `policyJsonSchema` has accepted. */
 export function policyOfJson(json: PolicyJson): Policy {
-  const { on_inconclusive, threshold, max_cost, mode, n, agree, release, weight, evidence } = json;
+  const { on_inconclusive, threshold, max_cost, mode, n, agree, release, weight, evidence, audit_rate } = json;
   return {
     mode,
     n,
@@ -234,13 +249,13 @@ export function policyOfJson(json: PolicyJson): Policy {
     weight,
     maxCostNano: max_cost === undefined ? null : BigInt(max_cost),
     ...(evidence ? { evidence } : {}),
+    ...(audit_rate === undefined ? {} : { auditRate: audit_rate }),
     filter: Object.fromEntries(FILTER_FIELDS.flatMap((field) => (json[field] ? [[field, json[field]]] : []))),
   };
 }
 
 function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Policy {
   for (const key of fields.keys()) {
-    if (FIELDS_UNSERVED.includes(key)) throw unsupported(`${param}.${key}`, `verification ${key} is not served`);
     // A misspelt field of a security policy must not be ignored.
     if (!(FIELDS as readonly string[]).includes(key)) throw invalid(param, 'verification has an unknown field');
   }
@@ -254,11 +269,11 @@ function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Po
   };
   const mode = choose('mode', POLICY_MODES, 'quorum');
   if (!isServed(mode))
-    throw unsupported(`${param}.mode`, `mode ${mode} is not served; use single, witnessed or quorum`);
+    throw unsupported(`${param}.mode`, `mode ${mode} is not served; use ${POLICY_MODES_SERVED.join(', ')}`);
   const weight = choose('weight', ['seat', 'stake'], 'seat');
   if (weight === 'stake') throw unsupported(`${param}.weight`, 'weight stake is not served; use seat');
-  const n = wholeNumber(get('n'), mode === 'single' ? 1 : QUORUM_DEFAULT_N, SEATS_MAX, `${param}.n`);
-  if (mode === 'single' && n !== 1) throw invalid(`${param}.n`, 'mode single has one seat; n must be 1');
+  const n = wholeNumber(get('n'), isAlone(mode) ? 1 : QUORUM_DEFAULT_N, SEATS_MAX, `${param}.n`);
+  if (isAlone(mode) && n !== 1) throw invalid(`${param}.n`, `mode ${mode} has one seat; n must be 1`);
   const threshold = parseThreshold(get('threshold'), `${param}.threshold`);
   if (threshold !== null && get('agree') !== undefined) {
     throw invalid(`${param}.threshold`, 'give agree or threshold, not both');
@@ -271,9 +286,13 @@ function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Po
   }
   const isFull = choose('evidence', ['short', 'full'], 'short') === 'full';
   if (isFull && mode !== 'witnessed') throw invalid(`${param}.evidence`, 'only witnessed answers carry evidence');
+  const auditRate = parseAuditRate(get('audit_rate'), `${param}.audit_rate`);
+  if (auditRate !== undefined && mode !== 'audited') {
+    throw invalid(`${param}.audit_rate`, 'only audited answers have a rate of audits');
+  }
   return {
     // One seat agrees with nobody: what is asked for as a committee of one is answered, and attested, as `single`.
-    mode: n === 1 ? 'single' : mode,
+    mode: n === 1 && mode !== 'audited' ? 'single' : mode,
     n,
     agree,
     threshold,
@@ -282,6 +301,7 @@ function policyOfFields(fields: ReadonlyMap<string, unknown>, param: string): Po
     weight,
     maxCostNano: parseMaxCost(get('max_cost'), `${param}.max_cost`),
     ...(isFull && n > 1 ? { evidence: 'full' as const } : {}),
+    ...(auditRate === undefined ? {} : { auditRate }),
     filter: parseFilter(get, param),
   };
 }

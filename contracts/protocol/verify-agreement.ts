@@ -3,6 +3,7 @@
 import type { Statement } from './attestation.ts';
 import { weakestVerdict } from './choices.ts';
 import { type PolicyJson, policyJsonSchema } from './policy.ts';
+import { isAlone } from './policy-values.ts';
 import { outputHash } from './request.ts';
 import { safeParse } from './schema.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';
@@ -28,16 +29,16 @@ export function checkAgreement(statement: Statement, opened: OpenedScores): Veri
     return finding('agreement', 'seats of several waves stand behind the answer', '');
   }
   if (statement.verdict === 'unverified') {
-    const honest = policy.mode === 'single' && members.filter(isBehind).length === 1;
+    const honest = isAlone(policy.mode) && members.filter(isBehind).length === 1;
     if (!honest)
       return finding(
         'agreement',
         'an answer that others stand behind by policy is passed off as one that nobody promised',
         '',
       );
-    return notChecked('agreement', 'verdict: unverified (single): one seat answered and nobody compared it');
+    return notChecked('agreement', `verdict: unverified (${policy.mode}): one seat answered and nobody compared it`);
   }
-  if (policy.mode === 'single') return finding('agreement', 'one seat cannot agree with itself', '');
+  if (isAlone(policy.mode)) return finding('agreement', 'one seat cannot agree with itself', '');
   const transcript = outputHash(statement.outputIds);
   const counted = members.filter((member) => member.standing === 'counted');
   if (counted.some((member) => member.claim?.value.transcriptHash !== transcript)) {

@@ -25,6 +25,7 @@ export const ITEM_NAMES = [
   'epoch-inclusion',
   'draw',
   'draw-skips',
+  'audits',
   'body-hash',
   'policy',
   'parameters',

@@ -5,10 +5,12 @@
 
 import { type AssayMember, domainOf, type InlineReceipt, logKeysOf, zInlineReceipt } from './assay-member.ts';
 import { parseAttestation, type Statement, type StatementWire, sealOf, zReceipt } from './attestation.ts';
+import type { ProvenAudit } from './audit-proof.ts';
 import { choicesOf } from './choices.ts';
 import type { Domain } from './eip712.ts';
 import type { Address, Hash, Hex } from './hash.ts';
 import { type LogKeys, openCheckpoint } from './log.ts';
+import type { LogCopy } from './log-copy.ts';
 import { safeParse } from './schema.ts';
 import { drawSigner } from './signed-draw.ts';
 import { type Recover, recoverPortable } from './signer.ts';
@@ -25,6 +27,7 @@ import {
   checkUsage,
   type VerifierText,
 } from './verify-answer.ts';
+import { type AuditCheck, checkAudits } from './verify-audits.ts';
 import { finding, ITEM_NAMES, notChecked, ofChoices, pending, type VerifyItem } from './verify-item.ts';
 import { checkAnswerEntry, checkDraw, checkEpochEntry, checkSkips } from './verify-log.ts';
 import { checkLogprobs } from './verify-logprobs.ts';
@@ -64,6 +67,8 @@ export interface VerifyInput {
   readonly receipt?: unknown;
   readonly trusted?: TrustedKeys | undefined;
   readonly recover?: Recover | undefined;
+  /** A copy of the whole log: shows whether promised audits were done. */
+  readonly log?: LogCopy | null | undefined;
   /** Judges the evidence of witnesses; without it their votes are the gateway's reading. */
   readonly judge?: ScoreJudge | undefined;
 }
@@ -75,17 +80,22 @@ export interface VerifyResult {
   readonly ok: boolean;
   /** The attested verdict; null where there is no readable attestation. */
   readonly verdict: Verdict | null;
+  /** Of every choice that promised one, where a copy of the log was given. */
+  readonly audits: readonly ProvenAudit[];
 }
 
 /** Checks a saved answer item by item. Never throws on what was saved. */
 export function verifyResponse(input: VerifyInput): VerifyResult {
   const opened = openAnswer(input);
+  const audited = 'failed' in opened ? null : auditsOf(input, opened);
   const items = 'failed' in opened ? [opened.failed] : itemsOf(input, opened);
+  if (audited !== null) items.push(audited.item);
   const ordered = [...items].sort((a, b) => ITEM_NAMES.indexOf(a.name) - ITEM_NAMES.indexOf(b.name));
   return {
     items: ordered,
     ok: ordered.every((item) => item.status !== 'failed'),
     verdict: 'failed' in opened ? null : opened.attestation.statement.verdict,
+    audits: audited?.audits ?? [],
   };
 }
 
@@ -107,6 +117,13 @@ function openAnswer(input: VerifyInput): OpenedAnswer | { failed: VerifyItem } {
   const attestation = parseAttestation(proof.attestation);
   if (attestation === null) return { failed: finding('attestation-signature', 'the attestation is malformed', '') };
   return { saved, assay: saved.assay, proof, attestation };
+}
+
+function auditsOf(input: VerifyInput, { assay, proof, attestation }: OpenedAnswer): AuditCheck | null {
+  const domain = input.trusted?.domain ?? domainOf(assay);
+  const keys = input.trusted?.logKeys ?? logKeysOf(assay);
+  const recover = input.recover ?? recoverPortable;
+  return checkAudits(attestation, proof.receipt, input.log ?? null, { domain, keys, recover });
 }
 
 function itemsOf(input: VerifyInput, { saved, assay, proof, attestation }: OpenedAnswer): VerifyItem[] {

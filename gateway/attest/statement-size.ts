@@ -141,6 +141,7 @@ const REST = {
   clientNonce: null,
   policy: null,
   draw: { epoch: U32, index: U32, key: HASH, path: Array(64).fill(HASH), size: U32, snapshotHash: HASH },
+  audit: { ppm: U32, regeneratePpm: U32, withinMs: U32 },
   firstVerdict: 'inconclusive',
   choices: [],
   unverified: ['choices', 'choices.logprobs'],

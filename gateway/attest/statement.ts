@@ -1,5 +1,6 @@
 /** From a finished attempt to the statement that the gateway signs (SPEC.md §10). Pure. */
 import type { StatementWire } from '#protocol/attestation';
+import type { AuditTerms } from '#protocol/audit';
 import type { Address, Hash } from '#protocol/hash';
 import { ticketToWire } from '#protocol/messages';
 import { type Policy, policyJson } from '#protocol/policy';
@@ -32,6 +33,8 @@ export interface AttemptRecord {
   readonly epoch: OpenEpoch;
   readonly drawIndex: number;
   readonly draw: OpenedDraw;
+  /** What it promises of its audits; null where it promises none. */
+  readonly audit: AuditTerms | null;
   /** How many prompts they answer, each equally many. */
   readonly prompts: number;
   /** By index. */
@@ -141,6 +144,7 @@ export function buildStatement(
       snapshotHash: epoch.snapshotHash,
       skipped,
     },
+    ...(record.audit === null ? {} : { audit: { ...record.audit } }),
     ...own,
     verdict: record.verdict,
     ...(others.length > 0 ? { firstVerdict: own.verdict, choices: others } : {}),

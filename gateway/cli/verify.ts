@@ -5,7 +5,9 @@ import type { KnownCalibration } from '#protocol/calibration';
 import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK, parseCommandLine } from '#protocol/command-line';
 import { ProtocolError } from '#protocol/errors';
 import type { Address, Hash } from '#protocol/hash';
+import { type LogCopy, zLogCopy } from '#protocol/log-copy';
 import { readModel } from '#protocol/model-folder';
+import { safeParse } from '#protocol/schema';
 import { recoverNative } from '#protocol/signer-native';
 import { createTextModel, type TextModel } from '#protocol/text';
 import { type VerifyInput, type VerifyItem, type VerifyResult, verifyResponse } from '#protocol/verify';
@@ -23,6 +25,7 @@ answer stands in the log alone, and is shown by GET /v1/attestations/<id>.
   --nonce <text>            the Assay-Nonce header that you sent; none without it
   --model <folder>          the model's folder: shows swapped text and another model
   --receipt <file>          a receipt or attestation saved apart (GET /v1/attestations/<id>)
+  --log <file>              copy of the whole log (assay audit-proof --fetch): shows whether promised audits were done
   --gateway-key <address>   who must have signed; without it the answer's own word is taken and reported as not checked
   --log-key <key>           Ed25519 key of the log (0x and 64 hex digits), to be given with --log-origin and --gateway-key
   --log-origin <name>       name of the log
@@ -30,7 +33,7 @@ answer stands in the log alone, and is shown by GET /v1/attestations/<id>.
   --json                    print the items as JSON
   --help                    print this text`;
 
-const VALUED = ['request', 'nonce', 'model', 'receipt', 'gateway-key', 'log-key', 'log-origin'] as const;
+const VALUED = ['request', 'nonce', 'model', 'receipt', 'log', 'gateway-key', 'log-key', 'log-origin'] as const;
 /** Exit code where an item failed. */
 const EXIT_NOT_VERIFIED = EXIT_FAILED;
 const COLUMN = 22;
@@ -82,6 +85,7 @@ async function readInput({ response, values }: VerifyOrder): Promise<VerifyInput
   const model = folder === undefined ? null : await readTextModel(folder);
   const request = values.get('request');
   const receipt = values.get('receipt');
+  const log = values.get('log');
   const gatewayAddress = values.get('gateway-key')?.toLowerCase() as Address | undefined;
   const ed25519 = values.get('log-key')?.toLowerCase() as Hash | undefined;
   return {
@@ -91,6 +95,7 @@ async function readInput({ response, values }: VerifyOrder): Promise<VerifyInput
     text: model?.text ?? null,
     modelDigest: model?.digest ?? null,
     receipt: receipt === undefined ? null : receiptOf(await read(receipt)),
+    log: log === undefined ? null : logCopyOf(await read(log)),
     trusted: {
       gatewayAddress,
       logKeys:
@@ -130,6 +135,12 @@ function askedOf(body: string, text: TextModel | null, nonce: string | null) {
     if (error instanceof ProtocolError) throw new Error(`the request is not one that a gateway accepts: ${error.code}`);
     throw error;
   }
+}
+
+function logCopyOf(text: string): LogCopy {
+  const parsed = safeParse(zLogCopy, JSON.parse(text));
+  if (!parsed.success) throw new Error('the file of --log is no copy of a log');
+  return parsed.data;
 }
 
 /** A bare receipt, or the `assay` member that `GET /v1/attestations/<id>` answers with. */

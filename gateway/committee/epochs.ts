@@ -28,7 +28,7 @@ export interface EpochDeps {
   readonly size: number;
   /** Most stake of one provider that counts in the draw. */
   readonly capNano: bigint;
-  /** How many of a million answers have an audit, in epochs that begin from now on. */
+  /** After how many of a million answers a scorer is tried, in epochs that begin from now on. */
   readonly auditPpm: number;
 }
 
@@ -155,7 +155,8 @@ export class EpochKeeper {
     const latest = await latestEpoch(handle);
     const snapshot = await this.#snapshot(handle);
     const left = latest ? await drawsLeft(handle, latest) : 0;
-    const isUsable = left > 0 && latest?.snapshotHash === snapshotHash(snapshot);
+    const isSame = left > 0 && latest?.snapshotHash === snapshotHash(snapshot);
+    const isUsable = isSame && hasAudits(await entryOf(handle, latest));
     return { latest, epoch: isUsable ? latest : null, snapshot };
   }
 
@@ -189,7 +190,8 @@ export class EpochKeeper {
       drawRoot: root,
       drawSize: size,
       snapshotHash: snapshotHash(snapshot),
-      ...(auditPpm > 0 ? { auditCommitment: auditCommitment(auditSecret(secret, epoch)), auditPpm } : {}),
+      auditCommitment: auditCommitment(auditSecret(secret, epoch)),
+      ...(auditPpm > 0 ? { auditPpm } : {}),
       atMs: clock.nowMs(),
     };
     const logIndex = await logSize(tx);
@@ -244,6 +246,11 @@ export class EpochKeeper {
     if (this.#open.size > OPEN_MAX) this.#open.delete(oldest!);
     return epoch;
   }
+}
+
+/** One from before there were audits could promise none. */
+function hasAudits(entry: LogEntry): boolean {
+  return entry.type === 'epoch' && entry.auditCommitment !== undefined;
 }
 
 /** The entry that announced an epoch, as the log has it: what it does not say now was not in force then. */

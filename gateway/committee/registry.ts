@@ -203,6 +203,11 @@ export class Registry {
       .reduce((sum, record) => sum + record.concurrency, 0);
   }
 
+  /** All keys of an operator, also of those that have left. */
+  ofOperator(operator: string): Address[] {
+    return [...this.#records.values()].filter((record) => record.operator === operator).map(({ address }) => address);
+  }
+
   operatorOf(address: Address): string | null {
     return this.#records.get(address)?.operator ?? null;
   }

@@ -131,37 +131,14 @@ export function openingBundle(
   accumulated: AccumulatedWire | null = null,
 ): DisputeBundleWire {
   const { member, fault, reason } = accusation;
-  const { promptIds, sampling, seed, attempt, model, modelDigest, maxTokens, nonce, chunkSizes, checkpoint } = plan;
   return {
     version: 1,
     disputeId: disputeIdOf(member.jobId, fault),
     requestId: plan.requestId,
     fault,
     reason,
-    terms: {
-      attempt,
-      model,
-      modelDigest,
-      promptIds: [...promptIds],
-      sampling,
-      seed: seed.toString(),
-      maxTokens,
-      nonce,
-      chunkSizes: [...chunkSizes],
-      ...(plan.logprobs === undefined ? {} : { logprobs: plan.logprobs.top }),
-      checkpoint,
-    },
-    accused: {
-      provider: member.seat.address,
-      operator: member.seat.operator,
-      numericClass: member.seat.numericClass,
-      url: member.seat.url,
-      ticket: ticketToWire(member.issued.ticket),
-      commitments: member.commitments.map(({ index, commitment, signature }) => ({ index, commitment, signature })),
-      openings: member.openings.map((opening) => ({ ...opening })),
-      tokens: [...member.tokens],
-      claim: member.claim && { value: { ...member.claim.value }, signature: member.claim.signature },
-    },
+    terms: disputeTerms(plan),
+    accused: disputedJob(member),
     calibration: plan.calibration?.hash ?? null,
     served: served && {
       provider: served.seat.address,
@@ -177,6 +154,39 @@ export function openingBundle(
     opened: null,
     accumulated,
     finding: null,
+  };
+}
+
+/** What was ordered. */
+export function disputeTerms(plan: AttemptPlan): DisputeBundleWire['terms'] {
+  const { promptIds, sampling, seed, attempt, model, modelDigest, maxTokens, nonce, chunkSizes, checkpoint } = plan;
+  return {
+    attempt,
+    model,
+    modelDigest,
+    promptIds: [...promptIds],
+    sampling,
+    seed: seed.toString(),
+    maxTokens,
+    nonce,
+    chunkSizes: [...chunkSizes],
+    ...(plan.logprobs === undefined ? {} : { logprobs: plan.logprobs.top }),
+    checkpoint,
+  };
+}
+
+/** What a member has signed and opened. */
+export function disputedJob(member: SealedMember): DisputeBundleWire['accused'] {
+  return {
+    provider: member.seat.address,
+    operator: member.seat.operator,
+    numericClass: member.seat.numericClass,
+    url: member.seat.url,
+    ticket: ticketToWire(member.issued.ticket),
+    commitments: member.commitments.map(({ index, commitment, signature }) => ({ index, commitment, signature })),
+    openings: member.openings.map((opening) => ({ ...opening })),
+    tokens: [...member.tokens],
+    claim: member.claim && { value: { ...member.claim.value }, signature: member.claim.signature },
   };
 }
 

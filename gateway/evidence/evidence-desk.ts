@@ -12,6 +12,7 @@ import { logLeaf, type ScoredEntry } from '#protocol/log';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { Exclusions } from '../committee/exclusions.ts';
 import type { Registry } from '../committee/registry.ts';
+import { hasOpenAudits } from '../store/audits-repo.ts';
 import {
   countedResponses,
   insertScored,
@@ -33,7 +34,7 @@ const OWN_KEYS_SETTING = 'evidence.own-keys';
 export interface EvidenceDeskDeps {
   readonly store: Store;
   readonly log: Pick<LogKeeper, 'append'>;
-  readonly registry: Pick<Registry, 'machinesOf' | 'modelsOf' | 'operatorOf' | 'load'>;
+  readonly registry: Pick<Registry, 'machinesOf' | 'modelsOf' | 'operatorOf' | 'ofOperator' | 'load'>;
   readonly exclusions: Pick<Exclusions, 'quarantineIn'>;
   readonly clock: Clock;
   readonly domain: Domain;
@@ -223,6 +224,9 @@ export class EvidenceDesk {
   /** Why an operator's stake cannot leave yet, or null: what it may have to answer for is not known, or known. */
   async stayReason(handle: Handle, operator: string): Promise<'evidence_outstanding' | 'evidence_against' | null> {
     if (this.#outstanding.has(operator)) return 'evidence_outstanding';
+    // Whoever leaves before the audit of its last answers would be worth what it cheated with them.
+    const providers = this.#deps.registry.ofOperator(operator);
+    if (await hasOpenAudits(handle, providers)) return 'evidence_outstanding';
     const accounts = await listEvidenceAccounts(handle);
     return accounts.some((one) => one.operator === operator && one.stage !== 'clear') ? 'evidence_against' : null;
   }

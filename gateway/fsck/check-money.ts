@@ -1,6 +1,7 @@
 /** Ledger against requests, jobs and disputes: every hold, charge, pay and frozen stake has its counterpart (SPEC.md §11). */
 import {
   type AccountId,
+  AUDIT_POOL,
   clientAccount,
   coverAccount,
   escrowAccount,
@@ -53,6 +54,7 @@ function checkHolds({ rows, balances, transfers }: Money): Damage[] {
   }
   for (const [account, held] of balances) {
     const { kind } = parseAccount(account);
+    if (account === AUDIT_POOL) continue;
     if ((kind === 'escrow' || kind === 'cover') && held !== 0n && !expected.has(account)) {
       found.push(damage('hold_left', account, `${held} nano`));
     }

@@ -34,6 +34,8 @@ export const DAMAGES = {
   budget_wrong: 'the budget of an API key does not count what its requests were quoted and charged',
   signing_key_wrong: 'a signing key of the gateway is not as the log announced it, or not exactly one signs',
   evidence_wrong: 'accumulated evidence is not what a replay of its entries in the log comes to',
+  audit_wrong: 'an audit was promised by no answer, or is not what its entry in the log says',
+  audit_money_wrong: 'what clients paid for audits, or what audits cost, is not what was promised and done',
   idempotency_wrong: 'an idempotency key points at a call that is not its own, or has an answer that the call has not',
 } as const;
 

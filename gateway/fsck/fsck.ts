@@ -1,6 +1,7 @@
 /** All checks of a database against itself; reads alone, and the same rows always give the same findings. */
 import type { FileReport, WholeDatabase } from '../store/whole-database.ts';
 import { checkAttestations } from './check-attestations.ts';
+import { checkAudits } from './check-audits.ts';
 import { checkDisputes } from './check-disputes.ts';
 import { checkEvidence } from './check-evidence.ts';
 import { checkKeys } from './check-keys.ts';
@@ -24,5 +25,6 @@ export function findDamage(report: FileReport, rows: WholeDatabase, keys: FsckKe
     ...checkAttestations(rows, log, keys),
     ...checkDisputes(rows, log, keys),
     ...checkEvidence(rows, log),
+    ...checkAudits(rows, log.entries),
   ];
 }

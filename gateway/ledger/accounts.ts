@@ -41,6 +41,9 @@ export function escrowAccount(requestId: string): AccountId {
   return `escrow:${requestId}`;
 }
 
+/** What clients have paid for audits and no audit has cost yet: a probability times a price each time (SPEC.md §11.5). */
+export const AUDIT_POOL: AccountId = escrowAccount('audits');
+
 /** The reserve's money held for one request, so that two requests never count on the same reserve. */
 export function coverAccount(requestId: string): AccountId {
   return `cover:${requestId}`;

@@ -1,5 +1,7 @@
 /** What work costs, what a client is quoted, and what the reserve must cover (SPEC.md §Money, "Prices"). */
+import type { AuditTerms } from '#protocol/audit';
 import { ProtocolError } from '#protocol/errors';
+import { PPM } from '#protocol/log';
 import { MONEY_MAX_NANO } from './accounts.ts';
 
 /** Prices are per million tokens. */
@@ -39,6 +41,8 @@ export interface CostShape {
   readonly seats: number;
   /** Present where one seat generates and the others score: how many tokens each of them scores in every pass. */
   readonly scorePasses?: readonly number[] | undefined;
+  /** Present where the answer promises audits: at the highest rate that it can come to. */
+  readonly audit?: AuditTerms | undefined;
   /** OpenAI's `n`: every member runs one job per choice. */
   readonly choices: number;
   readonly inputTokens: number;
@@ -87,6 +91,10 @@ export function quoteNano(...shapes: readonly CostShape[]): bigint {
   const quotes = shapes.map((shape) => {
     const { price, seats, choices, inputTokens, maxTokens, scorePasses } = shape;
     const seat = jobPrice(price, { inputTokens, outputTokens: maxTokens, scoredTokens: 0 });
+    if (shape.audit !== undefined) {
+      const surcharge = surchargeNano(price, { inputTokens, outputTokens: maxTokens }, shape.audit);
+      return (seat.chargeNano + surcharge) * BigInt(choices);
+    }
     if (scorePasses === undefined) return seat.chargeNano * BigInt(seats * choices);
     return (seat.chargeNano + BigInt(seats - 1) * witnessChargeNano(shape, scorePasses)) * BigInt(choices);
   });
@@ -94,6 +102,23 @@ export function quoteNano(...shapes: readonly CostShape[]): bigint {
   if (quote > MONEY_MAX_NANO)
     throw new ProtocolError('insufficient_quota', 'The quote is more than an account can hold.');
   return quote;
+}
+
+/**
+ * What one choice pays for its audits whether or not it has one: the price of an audit times its probability, rounded up. All of it
+ * goes into one pool, and every audit is paid out of that: over many answers the two are the same.
+ */
+export function surchargeNano(
+  price: ModelPrice,
+  { inputTokens, outputTokens }: Pick<Work, 'inputTokens' | 'outputTokens'>,
+  { ppm, regeneratePpm }: AuditTerms,
+): bigint {
+  const score = jobPrice(price, { inputTokens, outputTokens: 0, scoredTokens: outputTokens }).exactMicroNano;
+  const whole = jobPrice(price, { inputTokens, outputTokens, scoredTokens: 0 }).exactMicroNano;
+  // In units of 10^-12 of the exact price: each of the two shares is in millionths.
+  const exact = BigInt(ppm) * (BigInt(PPM - regeneratePpm) * score + BigInt(regeneratePpm) * whole);
+  const scale = BigInt(PPM) * BigInt(PPM) * TOKENS_PER_PRICE;
+  return (exact + scale - 1n) / scale;
 }
 
 /** What one witness costs: a score of the prompt and of what is there by then, in every pass. */

@@ -2,6 +2,7 @@
 import { type Standing, VERDICTS, type Verdict } from '#protocol/verdict';
 import type { AccountId } from './accounts.ts';
 import {
+  AUDIT_POOL,
   clientAccount,
   coverAccount,
   earningsAccount,
@@ -50,6 +51,8 @@ export interface Outcome {
   readonly coverNano: bigint;
   readonly verdict: SettledVerdict;
   readonly jobs: readonly OutcomeJob[];
+  /** What the client pays for audits beside its jobs; 0 where the answer promises none, or there is none. */
+  readonly surchargeNano?: bigint;
   /** jobId to disputeId, for the jobs that a dispute is open about. */
   readonly disputes: ReadonlyMap<string, string>;
 }
@@ -157,7 +160,10 @@ export function settle(outcome: Outcome): Settlement {
       withheldBy: disputeId,
     });
   }
+  const surchargeNano = least(outcome.surchargeNano ?? 0n, quoteLeftNano);
+  quoteLeftNano -= surchargeNano;
   legs.push(
+    { from: escrow, to: AUDIT_POOL, amountNano: surchargeNano },
     { from: escrow, to: clientAccount(outcome.account), amountNano: quoteLeftNano },
     { from: cover, to: RESERVE, amountNano: coverLeftNano },
   );

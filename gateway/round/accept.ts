@@ -1,10 +1,13 @@
 /** Accepting a request: money held, draw taken, everything about the attempt fixed (DESIGN §4.1-4.3). */
-import { admittedOrder, type Snapshot, seatsFrom } from '#protocol/draw';
+import type { AuditTerms } from '#protocol/audit';
+import { admittedOrder, type SnapshotEntry, seatsFrom } from '#protocol/draw';
 import { ProtocolError } from '#protocol/errors';
 import { type Address, toHex } from '#protocol/hash';
-import { policyCanonicalJson } from '#protocol/policy';
+import { type Policy, policyCanonicalJson } from '#protocol/policy';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
+import type { AuditDesk } from '../audit/audit-desk.ts';
+import { type AuditLimits, type AuditRates, auditOfferOf } from '../audit/audit-terms.ts';
 import type { Breakers } from '../committee/breakers.ts';
 import type { CandidateSkip, CapabilitySkips } from '../committee/capability-skips.ts';
 import type { Deadlines } from '../committee/deadlines.ts';
@@ -23,7 +26,7 @@ import { unavailable } from './attempt-errors.ts';
 import { type Choice, plansOf } from './choices.ts';
 import { chunkSizesOf } from './chunk-plan.ts';
 import { type LinkedAbort, requestLife } from './deadline.ts';
-import { ableEntries, admittedEntries, operatorsOf } from './eligible.ts';
+import { ableEntries, admittedEntries, operatorsNeeded, operatorsOf } from './eligible.ts';
 import { type Offer, offerOf, shapeOfChoice } from './offer.ts';
 import { wavesMaxOf } from './oversize.ts';
 import type { AttemptPlan } from './plan.ts';
@@ -39,6 +42,9 @@ export interface PipelineLimits {
   readonly retentionMs: number;
   /** Chunk sizes of a streamed answer: small first, so that the first words come early. */
   readonly streamChunks: readonly number[];
+  readonly audits: AuditLimits;
+  /** Longest delay of a permission of who sits alone; 0 covers nobody. */
+  readonly coverMaxMs: number;
 }
 
 export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress' | 'pacing'> {
@@ -54,6 +60,10 @@ export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress' |
   readonly scorers: ScorerRecords;
   /** Accounts of what witnesses have said about whom. */
   readonly evidence: EvidenceDesk;
+  /** Audits that answers have promised and nobody has done yet. */
+  readonly audits: AuditDesk;
+  /** How often whose answers are audited. */
+  readonly rates: AuditRates;
   readonly pipeline: PipelineLimits;
   /** Receives work that goes on after the answer: disputes. */
   readonly background: (work: Promise<void>) => void;
@@ -75,6 +85,8 @@ export interface Running {
   readonly priceMultiple: number;
   /** The quote of one seat alone. */
   readonly seatNano: bigint;
+  /** What the answer promises; null where its policy asks for no audits. */
+  readonly audit: AuditTerms | null;
   /** Ends with the client's leaving or the gateway's stop; released with the request. */
   readonly life: LinkedAbort;
   /** Set once it is being ended, and nothing else may end it. */
@@ -89,12 +101,14 @@ export interface Running {
 export async function accept(deps: PipelineDeps, request: AnswerRequest): Promise<Running> {
   const { model, policy, requestId, bodyHash } = request;
   const promptTokens = request.prompts.map((ids) => ids.length);
-  const offer = offerOf({ ...request, promptTokens }, deps.pipeline.streamChunks);
   // Before any money is held: what fails from there on has a hold to release.
   const isProbe = policy.mode === 'witnessed' && deps.evidence.isOwn(request.keyId);
   const unable = await deps.skips.of(model.digest, { ...request, isProbe });
   const { snapshot } = await deps.epochs.current();
-  refuseUnseatable(deps, snapshot, request, unable);
+  const able = ableEntries(deps.registry, admittedEntries(snapshot, model.digest, policy), model.digest, unable);
+  const audits = await auditOfferOf(deps, { ...request, promptTokens }, able);
+  const offer = offerOf({ ...request, promptTokens, audit: audits?.most ?? null }, deps.pipeline.streamChunks);
+  refuseUnseatable(policy, able);
   const wavesMax = wavesMaxOf(deps, snapshot, { ...request, promptCount: request.prompts.length }, [
     ...unable,
     ...deps.breakers.skips(),
@@ -106,10 +120,11 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   // Fixed with the plan: both are of the same checkpoint.
   const pacing = deps.deadlines.forRequest(model.digest);
   const life = requestLife(deps.clock, first.expiresAtMs, [request.signal, deps.stopping]);
+  const unfit = passedOver(candidates, unable, deps.breakers.skips(), policy.n);
   const shared = {
     policy,
     candidates,
-    unfit: passedOver(candidates, unable, deps.breakers.skips(), policy.n),
+    unfit,
     referee: deps.registry.referee(model.digest),
     canScore: (seat: Seat) => deps.registry.canScore(seat.address),
     wavesMax,
@@ -133,6 +148,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   });
   const seats = candidates.slice(0, policy.n).map(({ address }) => address);
   const { quoteNano, priceMultiple, seatNano } = offer;
+  const audit = audits?.termsOf(mayAnswer(candidates, unfit)) ?? null;
   return {
     request,
     choices,
@@ -143,6 +159,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     quoteNano,
     priceMultiple,
     seatNano,
+    audit,
     life,
     closed: false,
     closedBy: null,
@@ -151,19 +168,20 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
 }
 
 /**
- * A policy that cannot fill its seats now is refused before anything is held or drawn; whoever leaves after that is found
- * out by the attempt, which is logged.
+ * A policy that cannot fill its seats now, an auditor's among them, is refused before anything is held or drawn; whoever leaves after
+ * that is found out by the attempt, which is logged.
  * @throws {ProtocolError} committee_unavailable
  */
-function refuseUnseatable(
-  { registry }: PipelineDeps,
-  snapshot: Snapshot,
-  { model, policy }: AnswerRequest,
-  unable: readonly CandidateSkip[],
-): void {
-  const admitted = admittedEntries(snapshot, model.digest, policy);
-  const operators = operatorsOf(ableEntries(registry, admitted, model.digest, unable));
-  if (operators < policy.n) throw unavailable(operators, policy.n, operators);
+function refuseUnseatable(policy: Policy, able: readonly SnapshotEntry[]): void {
+  const operators = operatorsOf(able);
+  const needed = operatorsNeeded(policy);
+  if (operators < needed) throw unavailable(operators, needed, operators);
+}
+
+/** Whose answer it can be in a policy of one seat: the first of the draw that is fit, and who takes its place once. */
+function mayAnswer(candidates: readonly Seat[], unfit: readonly CandidateSkip[]): readonly Seat[] {
+  const out = new Set(unfit.map(({ provider }) => provider));
+  return candidates.filter(({ address }) => !out.has(address)).slice(0, 2);
 }
 
 /** Epochs that one request may find used up by others before it got its key: with 4,096 keys each, more than one is no chance. */

@@ -2,6 +2,7 @@
 
 import type { Contradiction } from '#protocol/contradiction';
 import { ProtocolError } from '#protocol/errors';
+import { isAlone } from '#protocol/policy-values';
 import type { Fault, Verdict } from '#protocol/verdict';
 import type { ShapeRules } from '../judge/shape.ts';
 import { inconclusive, unavailable } from './attempt-errors.ts';
@@ -211,7 +212,7 @@ export class Attempt {
     }
     const served = this.#wave.counted[0];
     if (!served) return null;
-    if (policy.mode === 'single') {
+    if (isAlone(policy.mode)) {
       return { served, verdict: 'unverified', agreement: { needed: 1, standing: 1, of: 1 } };
     }
     const agreement = this.#panel ? this.#panel.agreement : await this.#count(served);

@@ -55,6 +55,7 @@ export async function seal(
     epoch: running.epoch,
     drawIndex: running.drawIndex,
     draw: running.draw,
+    audit: running.audit,
     prompts: request.prompts.length,
     choices: results.map((result, choice) => outcomeOf(accused[choice]!, result)),
     verdict,
@@ -72,6 +73,7 @@ export async function seal(
       verdict: answeredAs(verdict),
       standings: standingsOf(choices, results),
       nowMs: issuedAtMs,
+      audit: running.audit,
       record: (logIndex, settlement) => {
         const { chargedNano } = settlement;
         made = buildStatement(record, {
@@ -98,6 +100,7 @@ export async function seal(
         };
       },
     });
+    await deps.audits.record(tx, running, results, issuedAtMs);
     if (keep) await keepAnswer(tx, request, keep.unfinished);
     return { statement: made!, text, recorded: await deps.log.record(tx) };
   });

@@ -11,6 +11,7 @@ import type { Tx } from '../store/handle.ts';
 import type { PipelineDeps } from './accept.ts';
 import { argue, openDisputeAbout } from './accuse.ts';
 import type { Accusation, Attempt } from './attempt.ts';
+import type { FreshPool } from './escalate.ts';
 import { LateJournal } from './late-journal.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
@@ -48,12 +49,36 @@ export async function countEvidence(deps: PipelineDeps, choice: WitnessedChoice)
   const witnessed = policy.mode === 'witnessed' ? witnessedIn(attempt) : null;
   if (witnessed === null || plan.calibration === null || begun.has(attempt)) return;
   begun.add(attempt);
+  const { store, clock, log } = deps;
+  const shape = {
+    price: plan,
+    seats: policy.n,
+    choices: 1,
+    inputTokens: plan.promptIds.length,
+    maxTokens: plan.maxTokens,
+  };
+  const journal = new LateJournal({ store, clock, log, requestId: plan.requestId, choice: choice.choice, shape });
+  const pool = { nextScorer: () => attempt.freshPool().nextScorer() };
+  await countScores(deps, { plan, ...witnessed, journal, pool });
+}
+
+/** Scores of one transcript that were decided on before it was known, and who may confirm what surprises one of them alone. */
+export interface ScoredTranscript extends Witnessed {
+  readonly plan: AttemptPlan;
+  readonly journal: LateJournal;
+  readonly pool: Pick<FreshPool, 'nextScorer'>;
+}
+
+/** Counts them in the account of who wrote it; of a model that nobody has calibrated nothing is counted. */
+export async function countScores(deps: PipelineDeps, transcript: ScoredTranscript): Promise<void> {
+  const { plan, member } = transcript;
+  if (plan.calibration === null) return;
   const { calibration, hash } = plan.calibration;
   const boundsOf: PairBounds = (generator, scorer) => pairOf(calibration, generator, scorer);
-  const { seat, jobId } = witnessed.member;
+  const { seat, jobId } = member;
   const accused: Accusation[] = [];
   await deps.evidence.during(seat.operator, async () => {
-    const scores = await confirmed(deps, choice, witnessed, boundsOf);
+    const scores = await confirmed(deps, transcript, boundsOf);
     const answer = {
       requestId: plan.requestId,
       responseHash: jobId,
@@ -62,11 +87,10 @@ export async function countEvidence(deps: PipelineDeps, choice: WitnessedChoice)
       modelDigest: plan.modelDigest,
       promptHash: promptHash(plan.promptIds),
       calibration: { hash, boundsOf },
-      evidence: evidenceOf(plan, witnessed.member, scores),
+      evidence: evidenceOf(plan, member, scores),
       retainUntilMs: plan.retainUntilMs,
     };
     await deps.evidence.count(answer, async (tx) => {
-      const { member } = witnessed;
       const accusation = { member, fault: 'model_substitution' as const, reason: ACCUMULATED, contradiction: null };
       const accumulated = await accountOf(tx, answer);
       await openDisputeAbout(tx, deps, { plan, scores }, accusation, null, accumulated);
@@ -92,18 +116,13 @@ function witnessedIn({ members, scores }: Attempt): Witnessed | null {
 /** What surprises one operator's scorer alone is scored by another's; the smaller value enters. */
 async function confirmed(
   deps: PipelineDeps,
-  { plan, attempt, choice, policy }: WitnessedChoice,
-  { member, scores }: Witnessed,
+  { plan, member, scores, journal, pool }: ScoredTranscript,
   boundsOf: PairBounds,
 ): Promise<readonly TakenScore[]> {
   const isAlone = () => needsConfirmation(usableScores(evidenceOf(plan, member, scores), boundsOf));
   if (!isAlone()) return scores;
-  const { requestId, promptIds, maxTokens } = plan;
-  const shape = { price: plan, seats: policy.n, choices: 1, inputTokens: promptIds.length, maxTokens };
-  const { store, clock, log } = deps;
-  const journal = new LateJournal({ store, clock, log, requestId, choice, shape });
   const { tokens, about } = scores[0]!;
-  const seat = attempt.freshPool().nextScorer();
+  const seat = pool.nextScorer();
   if (seat === null) return scores;
   const late = { ...deps, journal };
   const taken = await takeScore(

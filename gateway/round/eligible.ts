@@ -21,6 +21,11 @@ export function ableEntries(
   return admitted.filter(({ address }) => !out.has(address) && registry.seatOf(address, digest) !== null);
 }
 
+/** Operators without which a policy cannot be served: those of its seats, and one to audit an answer that may be audited. */
+export function operatorsNeeded({ mode, n }: Pick<Policy, 'mode' | 'n'>): number {
+  return mode === 'audited' ? n + 1 : n;
+}
+
 /** The most seats that a committee of these can have: one an operator. */
 export function operatorsOf(entries: readonly SnapshotEntry[]): number {
   return new Set(entries.map(({ operator }) => operator)).size;

@@ -1,4 +1,5 @@
 /** What a request can cost, by the same rule for a quote and for the hold (SPEC.md §11.5). Pure. */
+import type { AuditTerms } from '#protocol/audit';
 import { ProtocolError } from '#protocol/errors';
 import type { Policy } from '#protocol/policy';
 import { promptOfChoice } from '#protocol/prompt-groups';
@@ -15,6 +16,8 @@ export interface Costed {
   readonly promptTokens: readonly number[];
   readonly maxTokens: number;
   readonly stream: boolean;
+  /** What an audited answer can promise at most; absent in other modes. */
+  readonly audit?: AuditTerms | null;
 }
 
 export interface Offer {
@@ -52,7 +55,7 @@ export function offerOf(costed: Costed, streamChunks: readonly number[]): Offer 
 
 /** By prompt: what the jobs of its choices are like under this policy. */
 export function shapesOf(
-  { model, policy, choices, promptTokens, maxTokens, stream }: Costed,
+  { model, policy, choices, promptTokens, maxTokens, stream, audit }: Costed,
   streamChunks: readonly number[],
 ): CostShape[] {
   const chunkSizes = chunkSizesOf(policy, { stream, maxTokens }, streamChunks);
@@ -61,6 +64,7 @@ export function shapesOf(
       price: model.price,
       seats: policy.n,
       scorePasses: scorePassesOf(policy, chunkSizes, maxTokens),
+      ...(audit ? { audit } : {}),
       choices: choices / promptTokens.length,
       inputTokens,
       maxTokens,
@@ -70,7 +74,7 @@ export function shapesOf(
 
 /** The quote of one seat alone. */
 function seatNanoOf(shapes: readonly CostShape[]): bigint {
-  return quoteNano(...shapes.map((shape) => ({ ...shape, seats: 1, scorePasses: undefined })));
+  return quoteNano(...shapes.map((shape) => ({ ...shape, seats: 1, scorePasses: undefined, audit: undefined })));
 }
 
 /** Where nothing costs anything, as many times nothing as there are jobs that generate. */

@@ -4,6 +4,7 @@ import { ProtocolError } from '#protocol/errors';
 import { policyText } from '#protocol/policy';
 import { FINISH_KINDS } from '#protocol/typed';
 import type { Verdict } from '#protocol/verdict';
+import { AuditDesk, type AuditDeskDeps } from '../audit/audit-desk.ts';
 import { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest, FinishedChoice, FinishKind } from '../openai/answer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
@@ -13,11 +14,11 @@ import { fail, seal, sealedAnswer } from './conclude.ts';
 import { countEvidence } from './count-evidence.ts';
 import { admittedEntries, operatorsOf } from './eligible.ts';
 import { type QuotedRequest, type QuoteFacts, quoteFacts } from './quote.ts';
-import { securityOf } from './security.ts';
+import { securityOf, unprotectedBy } from './security.ts';
 import { tryScorer } from './try-scorer.ts';
 import { hearWitnesses } from './witness.ts';
 
-export interface PipelineParts extends Omit<PipelineDeps, 'skips'> {
+export interface PipelineParts extends Omit<PipelineDeps, 'skips' | 'audits'>, Pick<AuditDeskDeps, 'box' | 'modelOf'> {
   /** The client for the calls of one request, where it differs: its trace goes with them. */
   readonly clientFor?: (requestId: string) => PipelineDeps['client'] | null;
 }
@@ -25,19 +26,23 @@ export interface PipelineParts extends Omit<PipelineDeps, 'skips'> {
 /** The pipeline, and what it would ask for a request. */
 export interface Pipeline extends AnswerPipeline {
   quote(request: QuotedRequest): Promise<QuoteFacts>;
+  /** Begins the audits that are due. */
+  runAudits(): Promise<void>;
 }
 
 export function createPipeline(parts: PipelineParts): Pipeline {
   const skips = new CapabilitySkips(parts);
+  const audits: AuditDesk = new AuditDesk({ ...parts, pipeline: () => ({ ...parts, skips, audits }) });
   // Copied for each request: it ends under the signing key under which it began, whatever is rotated meanwhile.
   const depsNow = (requestId: string): PipelineDeps => {
     const client = parts.clientFor?.(requestId) ?? parts.client;
-    return { ...parts, client, skips };
+    return { ...parts, client, skips, audits };
   };
   return {
     answer: (request) => answer(depsNow(request.requestId), request),
     sealedAnswer: (requestId) => sealedAnswer(depsNow(requestId), requestId),
-    quote: (request) => quoteFacts({ ...parts, skips }, request),
+    quote: (request) => quoteFacts({ ...parts, skips, audits }, request),
+    runAudits: () => audits.runDue(),
   };
 }
 
@@ -60,6 +65,7 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
       security: securityOf(request.policy, epoch.snapshot, seats, {
         ...running,
         operators: operatorsOf(admittedEntries(epoch.snapshot, request.model.digest, request.policy)),
+        unprotected: unprotectedBy(deps, request.policy, choices[0]!.plan),
       }),
     };
     for (;;) {
@@ -142,6 +148,7 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
         );
         deps.background(tryScorer(deps, running, choice, results[choice]!));
       }
+      if (running.audit !== null) deps.background(deps.audits.runDue());
       return sealed;
     },
   };

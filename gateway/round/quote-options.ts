@@ -1,11 +1,14 @@
 /** Every policy that could be seated now, with what it costs and is worth: what a quote's target chooses from (spec-money.md §11.12). Pure. */
+import type { AuditTerms } from '#protocol/audit';
 import type { SnapshotEntry } from '#protocol/draw';
+import { PPM } from '#protocol/log';
 import { POLICY_MODES_SERVED, type Policy, WITNESSED_AGREE_MIN } from '#protocol/policy';
+import { isAlone } from '#protocol/policy-values';
 import { SEATS_MAX } from '#protocol/schema';
 import { cheapestOf, type PolicyOption, type SecurityTarget } from '../audit/cheapest.ts';
-import { poolOf } from '../audit/collusion.ts';
+import { auditCollusionPpm, poolOf } from '../audit/collusion.ts';
 import { captureOf, cheatLossNano } from '../audit/figures.ts';
-import { roundedUp } from './security.ts';
+import { finalitySecondsOf, roundedUp } from './security.ts';
 
 export interface QuotedOption extends PolicyOption {
   readonly policy: Policy;
@@ -17,6 +20,8 @@ export interface OptionFacts {
   readonly policy: Policy;
   /** Of the operators that can be seated, one entry each, the weakest of its own. */
   readonly entries: readonly SnapshotEntry[];
+  /** What an audited answer would promise. */
+  readonly audit: AuditTerms | null;
   /** The quote of the same request under another policy. @throws {ProtocolError} where no account could hold it */
   readonly quoteNanoOf: (policy: Policy) => bigint;
 }
@@ -26,17 +31,20 @@ export function cheapestPolicy(facts: OptionFacts, target: SecurityTarget): Quot
   return cheapestOf(optionsOf(facts, target.colludingShare), target);
 }
 
-function optionsOf({ policy, entries, quoteNanoOf }: OptionFacts, share: number): QuotedOption[] {
+function optionsOf({ policy, entries, audit, quoteNanoOf }: OptionFacts, share: number): QuotedOption[] {
   const stakes = entries.map(({ stakeNano }) => BigInt(stakeNano)).sort((a, b) => (a < b ? -1 : 1));
   const pool = poolOf(stakes.length, share);
-  const bare = { ...policy, threshold: null, maxCostNano: null, evidence: undefined };
+  const bare = { ...policy, threshold: null, maxCostNano: null, evidence: undefined, auditRate: undefined };
   const single: Policy = { ...bare, mode: 'single', n: 1, agree: 1 };
   const seatNano = quoteNanoOf(single);
   return policiesOf(bare, stakes.length).map((asked) => {
     const quoteNano = quoteNanoOf(asked);
     const captureProbability = captureOf(asked, pool);
     const stakeAtRiskNano = stakes.slice(0, asked.n).reduce((sum, stake) => sum + stake, 0n);
-    const cheat = { seatNano, stakeNano: stakes[0]!, auditPpm: null, collusionPpm: 0 };
+    const terms = asked.mode === 'audited' ? audit : null;
+    const collusionPpm = auditCollusionPpm(pool);
+    const cheat = { seatNano, stakeNano: stakes[0]!, auditPpm: terms?.ppm ?? null, collusionPpm };
+    const finalitySeconds = finalitySecondsOf(terms);
     const lossNano = cheatLossNano(asked, pool, cheat);
     const priceMultiple = seatNano === 0n ? asked.n : Number((quoteNano * 1000n + seatNano - 1n) / seatNano) / 1000;
     return {
@@ -46,7 +54,7 @@ function optionsOf({ policy, entries, quoteNanoOf }: OptionFacts, share: number)
       captureProbability,
       stakeAtRiskNano,
       cheatLossNano: lossNano,
-      finalitySeconds: 0,
+      finalitySeconds,
       security: {
         stake_at_risk_nano: stakeAtRiskNano.toString(),
         colluding_share: share,
@@ -54,7 +62,8 @@ function optionsOf({ policy, entries, quoteNanoOf }: OptionFacts, share: number)
         operators: pool.operators,
         capture_probability: roundedUp(captureProbability),
         cheat_loss_nano: lossNano.toString(),
-        finality_seconds: 0,
+        ...(terms === null ? {} : { audit_rate: terms.ppm / PPM }),
+        finality_seconds: finalitySeconds,
       },
     };
   });
@@ -63,8 +72,10 @@ function optionsOf({ policy, entries, quoteNanoOf }: OptionFacts, share: number)
 /** Every mode and size that the operators suffice for, with every number of seats that may have to agree. */
 function policiesOf(bare: Policy, operators: number): Policy[] {
   return POLICY_MODES_SERVED.flatMap((mode) => {
-    const most = mode === 'single' ? Math.min(1, operators) : Math.min(SEATS_MAX, operators);
-    const sizes = Array.from({ length: most }, (_, i) => i + 1).filter((n) => mode === 'single' || n > 1);
+    // Of an audited answer another operator than the one that answers must be left.
+    if (mode === 'audited' && operators < 2) return [];
+    const most = isAlone(mode) ? Math.min(1, operators) : Math.min(SEATS_MAX, operators);
+    const sizes = Array.from({ length: most }, (_, i) => i + 1).filter((n) => isAlone(mode) || n > 1);
     return sizes.flatMap((n) => {
       const least = n === 1 ? 1 : WITNESSED_AGREE_MIN;
       return Array.from({ length: n - least + 1 }, (_, i): Policy => ({ ...bare, mode, n, agree: least + i }));

@@ -1,7 +1,10 @@
 /** What a policy costs, buys and finds, before it is bought (DESIGN §9): by the functions that hold, draw and seat. */
+import type { AuditTerms } from '#protocol/audit';
 import type { SnapshotEntry } from '#protocol/draw';
 import type { Address, Hash } from '#protocol/hash';
 import { POLICY_MODES_SERVED, type PolicyMode, policyOfBody } from '#protocol/policy';
+import { isAlone } from '#protocol/policy-values';
+import { auditOfferOf } from '../audit/audit-terms.ts';
 import type { SecurityTarget } from '../audit/cheapest.ts';
 import { passedOver } from '../committee/passed-over.ts';
 import type { Seat } from '../committee/seat.ts';
@@ -10,12 +13,12 @@ import { jobPrice, quoteNano } from '../ledger/price.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
 import { balanceNano } from '../store/ledger-repo.ts';
 import type { PipelineDeps } from './accept.ts';
-import { generatingSeats } from './chunk-plan.ts';
+import { chunkSizesOf, generatingSeats } from './chunk-plan.ts';
 import { ableEntries, admittedEntries, operatorsOf } from './eligible.ts';
 import { offerOf, shapesOf } from './offer.ts';
 import { wavesMaxOf } from './oversize.ts';
 import { cheapestPolicy, type OptionFacts, type QuotedOption } from './quote-options.ts';
-import { securityOf } from './security.ts';
+import { securityOf, unprotectedBy } from './security.ts';
 
 /** A request as far as its quote goes. */
 export interface QuotedRequest
@@ -48,16 +51,19 @@ export interface QuoteFacts {
 export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Promise<QuoteFacts> {
   const { model, policy } = request;
   const { streamChunks } = deps.pipeline;
-  const { quoteNano: quote, coverNano: cover, ...offer } = offerOf(request, streamChunks);
   const epoch = await deps.epochs.current();
   const unable = await deps.skips.of(model.digest, request);
+  const admitted = admittedEntries(epoch.snapshot, model.digest, policy);
+  const able = ableEntries(deps.registry, admitted, model.digest, unable);
+  const auditOf = async (asked: QuotedRequest) => (await auditOfferOf(deps, asked, able))?.most ?? null;
+  const audit = await auditOf(request);
+  const { quoteNano: quote, coverNano: cover, ...offer } = offerOf({ ...request, audit }, streamChunks);
   // Refuses what could not be attested.
   wavesMaxOf(deps, epoch.snapshot, { ...request, promptCount: request.promptTokens.length }, [
     ...unable,
     ...deps.breakers.skips(),
   ]);
-  const admitted = admittedEntries(epoch.snapshot, model.digest, policy);
-  const seats = seatsOf(deps, ableEntries(deps.registry, admitted, model.digest, unable), model.digest);
+  const seats = seatsOf(deps, able, model.digest);
   const out = new Set(passedOver(seats, unable, deps.breakers.skips(), policy.n).map(({ provider }) => provider));
   const eligible = seats.filter(({ address }) => !out.has(address));
   const reserveNano = await deps.store.read((handle) => balanceNano(handle, RESERVE));
@@ -67,21 +73,33 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
     { inputTokens: 0, outputTokens: request.maxTokens, scoredTokens: 0 },
   );
   const outputNano = outputOnly.payNano * jobs;
+  const modes = await Promise.all(
+    POLICY_MODES_SERVED.map(async (mode): Promise<[string, bigint]> => {
+      const asked = inMode(request, mode);
+      return [mode, quoteNano(...shapesOf({ ...asked, audit: await auditOf(asked) }, streamChunks))];
+    }),
+  );
   return {
     quoteNano: quote,
     inputNano: quote - outputNano,
     outputNano,
-    modes: Object.fromEntries(
-      POLICY_MODES_SERVED.map((mode) => [mode, quoteNano(...shapesOf(inMode(request, mode), streamChunks))]),
-    ),
+    modes: Object.fromEntries(modes),
     security: securityOf(policy, epoch.snapshot, weakest(eligible, admitted, policy.n), {
       ...offer,
       operators: operatorsOf(admitted),
+      audit,
+      unprotected: unprotectedBy(deps, policy, {
+        modelDigest: model.digest,
+        chunkSizes: chunkSizesOf(policy, request, streamChunks),
+      }),
     }),
     operators: eligible.length,
     isCovered: reserveNano >= cover,
     cheapest: request.target
-      ? cheapestPolicy(optionFacts(request, eligible, admitted, streamChunks), request.target)
+      ? cheapestPolicy(
+          optionFacts(request, eligible, admitted, streamChunks, await auditOf(inMode(request, 'audited'))),
+          request.target,
+        )
       : null,
   };
 }
@@ -91,12 +109,17 @@ function optionFacts(
   eligible: readonly Seat[],
   admitted: readonly SnapshotEntry[],
   streamChunks: readonly number[],
+  audit: AuditTerms | null,
 ): OptionFacts {
   const addresses = new Set(eligible.map(({ address }) => address));
   return {
     policy: request.policy,
     entries: admitted.filter(({ address }) => addresses.has(address)),
-    quoteNanoOf: (policy) => quoteNano(...shapesOf({ ...request, policy }, streamChunks)),
+    audit,
+    quoteNanoOf: (policy) => {
+      const terms = policy.mode === 'audited' ? audit : null;
+      return quoteNano(...shapesOf({ ...request, policy, audit: terms }, streamChunks));
+    },
   };
 }
 
@@ -104,7 +127,7 @@ function optionFacts(
 function inMode(request: QuotedRequest, mode: PolicyMode): QuotedRequest {
   const { policy } = request;
   if (policy.mode === mode) return request;
-  const n = mode === 'single' || policy.n === 1 ? policyOfBody(mode).n : policy.n;
+  const n = isAlone(mode) || policy.n === 1 ? policyOfBody(mode).n : policy.n;
   return { ...request, policy: { ...policy, mode, n } };
 }
 

@@ -24,7 +24,9 @@ export async function tryScorer(
   result: AttemptResult,
 ): Promise<void> {
   const { epoch, drawIndex, request } = running;
-  if (epoch.auditPpm === 0 || result.verdict !== 'agreed') return;
+  // Of an audited answer nothing is known yet: where the referee finds something else than it says, nothing is tried.
+  const mayTeach = result.verdict === 'agreed' || request.policy.mode === 'audited';
+  if (epoch.auditPpm === 0 || !mayTeach) return;
   const { bodyHash, model } = request;
   const audit = new AuditDraw(auditSecret(epoch.secret, epoch.epoch), { drawIndex, choice, bodyHash });
   const referee = deps.registry.referee(model.digest);

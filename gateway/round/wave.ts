@@ -1,5 +1,4 @@
 /** A wave: one committee drawn at once, its sealed rounds, its claims (SPEC.md §5). */
-import type { Clock, Rng } from '#protocol/env';
 import { type Hash, toHex } from '#protocol/hash';
 import { memberSlots, padHash, sealRound } from '#protocol/round';
 import { SEATS_MAX } from '#protocol/schema';
@@ -10,6 +9,7 @@ import type { WavePacing } from '../committee/deadlines.ts';
 import { sealWork } from '../committee/pace.ts';
 import type { Seat } from '../committee/seat.ts';
 import { DeadlineError, within } from './deadline.ts';
+import { type HoldDeps, HoldTimes } from './hold-times.ts';
 import { isMembersFailure, loseMember } from './lose-member.ts';
 import { type MemberDeps, MemberFault, SealedMember } from './member.ts';
 import {
@@ -57,9 +57,7 @@ export interface WaveLimits {
   readonly extraSeatsMax: number;
 }
 
-export interface WaveDeps extends MemberDeps, Issuer {
-  readonly clock: Clock;
-  readonly rng: Rng;
+export interface WaveDeps extends MemberDeps, Issuer, HoldDeps {
   readonly journal: RoundJournal;
   readonly limits: WaveLimits;
   /** Receives what becomes of every job, for the providers' breakers. */
@@ -81,6 +79,9 @@ export class Wave {
   #slots: readonly number[] | null = null;
   readonly #leaving: (() => void)[] = [];
   readonly #asked: Set<Seat['address']>;
+  readonly #holds: HoldTimes;
+  /** Whether it has one seat, in which nobody is waited for. */
+  #isAlone = false;
 
   /** @param asked whom the waves of the choice have asked so far */
   constructor(deps: WaveDeps, plan: AttemptPlan, signal: AbortSignal, asked = new Set<Seat['address']>()) {
@@ -88,6 +89,7 @@ export class Wave {
     this.#plan = plan;
     this.#signal = signal;
     this.#asked = asked;
+    this.#holds = new HoldTimes(deps, plan);
     this.roundId = toHex(deps.rng.bytes(32));
     this.padSeed = toHex(deps.rng.bytes(32));
   }
@@ -108,6 +110,7 @@ export class Wave {
     const fresh = candidates.filter((seat) => !this.#asked.has(seat.address));
     const waiting = fresh.slice(0, Math.max(0, 2 * n + extra - this.#asked.size));
     const wanted = Math.min(n + extra, SEATS_MAX);
+    this.#isAlone = wanted === 1;
     while (this.members.length < wanted && waiting.length > 0) {
       const asked = waiting.splice(0, wanted - this.members.length);
       for (const { address } of asked) this.#asked.add(address);
@@ -156,6 +159,7 @@ export class Wave {
     const order = generateOrder(this.#plan, this.#deps, job.issued);
     const report = this.#deps.breakers.sent(job.seat.address);
     this.#reports.set(member.jobId, report);
+    this.#holds.ordered(member);
     try {
       const deadline = clock.nowMs() + limits.connectTimeoutMs;
       await within(clock, deadline, this.#signal, () => member.start(order, this.#signal));
@@ -198,6 +202,8 @@ export class Wave {
     }
     const signature = this.#deps.signer.sign(digests.permission(this.#deps.domain, permission));
     const opening = playing.filter((member) => member.standing === 'counted');
+    if (this.#isAlone) await this.#holds.cover(opening[0]!, this.#signal);
+    this.#holds.permitted();
     // Sealed, permitted and yet not opened is more than slowness: its own fault, though only reputation is at stake.
     await this.#each(opening, this.#deps.limits.roundTimeoutMs, 'non_reveal', async (member, signal) => {
       const slot = this.slotOf(member);
@@ -218,6 +224,7 @@ export class Wave {
     const timeoutOf = (member: SealedMember) => pacing.sealTimeoutMs(member.seat, workOf(member));
     await this.#each(playing, timeoutOf, 'timeout', async (member) => {
       sealed.set(this.slotOf(member), await member.nextCommitment());
+      this.#holds.sealed(member);
       pacing.sealed(member.seat, workOf(member), clock.nowMs() - startedMs, false);
     });
     for (const member of playing) {
@@ -273,6 +280,7 @@ export class Wave {
   }
 
   close(): void {
+    this.#holds.end();
     for (const member of this.members) member.close();
     for (const report of this.#reports.values()) report.dropped();
     for (const leave of this.#leaving.splice(0)) leave();

@@ -1,8 +1,10 @@
 /** Ending a request: money, jobs, draw, log and attestation change together or not at all (SPEC.md §Money, "Outcomes"). */
 
+import type { AuditTerms } from '#protocol/audit';
 import type { ErrorCode } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Standing } from '#protocol/verdict';
+import { surchargeNano } from '../ledger/price.ts';
 import type { AnsweredVerdict, Outcome, SettledVerdict, Settlement, UnansweredVerdict } from '../ledger/settle.ts';
 import { settle } from '../ledger/settle.ts';
 import { insertAttestation } from './attestations-repo.ts';
@@ -43,11 +45,13 @@ export async function settleRequest(
     readonly verdict: AnsweredVerdict;
     readonly standings: ReadonlyMap<string, Standing>;
     readonly nowMs: number;
+    /** Of an audited answer: its surcharge goes with it. */
+    readonly audit?: AuditTerms | null;
     readonly record: (logIndex: number, settlement: Settlement) => AnswerRecord;
   },
 ): Promise<Closed> {
   const request = await openRequest(tx, end.requestId);
-  const settlement = await settleMoney(tx, request, end.verdict, end.standings, end.nowMs);
+  const settlement = await settleMoney(tx, request, end.verdict, end.standings, end.nowMs, end.audit ?? null);
   const logIndex = await logSize(tx);
   const { leaf, ...attestation } = end.record(logIndex, settlement);
   await appendLog(tx, [leaf]);
@@ -108,6 +112,7 @@ async function settleMoney(
   verdict: SettledVerdict,
   standings: ReadonlyMap<string, Standing>,
   nowMs: number,
+  audit: AuditTerms | null = null,
 ): Promise<Settlement> {
   const { requestId } = request;
   const jobs = await jobsOfRequest(tx, requestId);
@@ -120,6 +125,7 @@ async function settleMoney(
     coverNano: request.coverNano,
     verdict,
     jobs: jobs.map((job) => outcomeJob(job, standings.get(job.jobId) ?? 'failed')),
+    surchargeNano: audit === null ? 0n : surchargesOf(request, jobs, standings, audit),
     disputes: firstDisputePerJob(disputes),
   };
   const settlement = settle(outcome);
@@ -134,6 +140,18 @@ async function settleMoney(
     }
   }
   return settlement;
+}
+
+/** Of every choice: that of the one member that stands behind it. */
+export function surchargesOf(
+  request: RequestRow,
+  jobs: readonly JobRow[],
+  standings: ReadonlyMap<string, Standing>,
+  audit: AuditTerms,
+): bigint {
+  return jobs
+    .filter(({ jobId, role, wave }) => role === 'member' && wave === 0 && standings.get(jobId) === 'counted')
+    .reduce((sum, job) => sum + surchargeNano(request, job, audit), 0n);
 }
 
 function outcomeJob(job: JobRow, standing: Standing): Outcome['jobs'][number] {

@@ -1,9 +1,10 @@
 /** Work after a request's end: late transcripts and the referee of a dispute, paid by the reserve (SPEC.md §Money, "Late work"). */
 import { ProtocolError } from '#protocol/errors';
-import { coverAccount, earningsAccount, RESERVE } from '../ledger/accounts.ts';
+import { AUDIT_POOL, coverAccount, earningsAccount, RESERVE } from '../ledger/accounts.ts';
 import { least } from '../ledger/least.ts';
 import { jobPrice } from '../ledger/price.ts';
 import { makeTransfer } from '../ledger/transfer.ts';
+import { isAuditJob } from './audits-repo.ts';
 import type { Tx } from './handle.ts';
 import type { JobRow, RoundRow } from './jobs-repo.ts';
 import { insertJobs, insertRound, jobById, updateJob } from './jobs-repo.ts';
@@ -55,17 +56,21 @@ export async function payLateWork(tx: Tx, jobId: string, nowMs: number): Promise
   const payNano = owedNano(request, job);
   if (payNano === 0n && coverLeftNano === 0n) return 0n;
   const fromCoverNano = least(payNano, coverLeftNano);
+  // Clients have paid for audits beforehand, on average: where one costs more than there is, the reserve waits for the next of them.
+  const fromPoolNano = (await isAuditJob(tx, jobId)) ? least(payNano, await balanceNano(tx, AUDIT_POOL)) : 0n;
   const to = earningsAccount(job.provider);
   const transfer = makeTransfer({ id: `late:${jobId}`, reason: 'late', requestId: job.requestId }, [
     { from: coverAccount(jobId), to, amountNano: fromCoverNano },
     { from: coverAccount(jobId), to: RESERVE, amountNano: coverLeftNano - fromCoverNano },
     { from: RESERVE, to, amountNano: payNano - fromCoverNano },
+    { from: AUDIT_POOL, to: RESERVE, amountNano: fromPoolNano },
   ]);
   await applyTransfer(tx, transfer, nowMs);
   await updateJob(tx, jobId, { earnedNano: job.earnedNano + payNano });
   // A loser's slash makes good what its dispute cost, not what a slow member did.
   if (job.role !== 'member' || job.wave > 0) {
-    await updateRequest(tx, request.requestId, { recoverableNano: request.recoverableNano + payNano });
+    const reserveNano = payNano - fromPoolNano;
+    await updateRequest(tx, request.requestId, { recoverableNano: request.recoverableNano + reserveNano });
   }
   return payNano;
 }

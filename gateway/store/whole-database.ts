@@ -31,6 +31,8 @@ export interface WholeDatabase {
   readonly disputeMoves: Rows<'disputeMoves'>;
   readonly scoredResponses: Rows<'scoredResponses'>;
   readonly evidenceAccounts: Rows<'evidenceAccounts'>;
+  readonly audits: Rows<'audits'>;
+  readonly auditJobs: Rows<'auditJobs'>;
   readonly accounts: Rows<'accounts'>;
   readonly transfers: Rows<'transfers'>;
   readonly postings: Rows<'postings'>;
@@ -93,6 +95,8 @@ async function readRows({ db, tables }: Handle): Promise<WholeDatabase> {
       .orderBy(asc(disputeMoves.disputeId), asc(disputeMoves.moveIndex)),
     scoredResponses: await db.select().from(tables.scoredResponses).orderBy(asc(tables.scoredResponses.logIndex)),
     evidenceAccounts: await db.select().from(tables.evidenceAccounts),
+    audits: await db.select().from(tables.audits).orderBy(asc(tables.audits.requestId), asc(tables.audits.choice)),
+    auditJobs: await db.select().from(tables.auditJobs).orderBy(asc(tables.auditJobs.jobId)),
     accounts: await db.select().from(tables.accounts),
     transfers: await db.select().from(tables.transfers),
     postings: await db.select().from(tables.postings),

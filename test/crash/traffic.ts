@@ -78,6 +78,7 @@ function nextCall(options: TrafficOptions, rng: SeededRng): { body: string; key:
       { mode: 'quorum', n: 3 },
       { mode: 'quorum', n: 5 },
       { mode: 'single' },
+      { mode: 'audited', audit_rate: 1 },
     ]),
     ...(stream ? { stream: true } : {}),
   });

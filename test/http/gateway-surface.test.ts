@@ -86,7 +86,7 @@ describe('a policy', () => {
   });
 
   test('of a mode that is not served is a 400 with its param', async () => {
-    for (const mode of ['audited', 'optimistic', 'proved']) {
+    for (const mode of ['optimistic', 'proved']) {
       const { status, body } = await post({ verification: { mode } });
       expect([status, body.error.param]).toEqual([400, 'verification.mode']);
     }

@@ -48,6 +48,8 @@ const get = (query: string) => call(fetch(`${network.url}/v1/quote?${query}`, { 
 test.each([
   [{}],
   [{ verification: 'single' }],
+  [{ verification: 'audited' }],
+  [{ verification: { mode: 'audited', audit_rate: 1 }, n: 2 }],
   [{ verification: { n: 5, agree: 4 } }],
   [{ model: 'minnow-5m:quorum-2' }],
   [{ n: 2, verification: { n: 2 } }],
@@ -83,7 +85,7 @@ test('a quote takes nothing, logs no draw and shows the limits of the key', asyn
   const { headers: shown, body } = await post(CHAT);
   expect(await state()).toEqual(before);
   expect(shown.has('x-ratelimit-remaining-requests')).toBe(true);
-  expect(Object.keys(body.price.modes)).toEqual(['single', 'witnessed', 'quorum']);
+  expect(Object.keys(body.price.modes)).toEqual(['single', 'audited', 'witnessed', 'quorum']);
   expect(BigInt(body.price.modes.single!) * 3n).toBe(BigInt(body.price.modes.quorum!));
   expect(body.security).toMatchObject({
     seats: 3,
@@ -109,7 +111,7 @@ test('availability counts the operators that the policy admits now', async () =>
 
 test.each([
   [{ ...CHAT, response_format: { type: 'json_object' } }, 400, 'unsupported_parameter', 'response_format'],
-  [{ ...CHAT, verification: 'audited' }, 400, 'unsupported_parameter', 'verification.mode'],
+  [{ ...CHAT, verification: 'optimistic' }, 400, 'unsupported_parameter', 'verification.mode'],
   [{ ...CHAT, verification: { n: 3, max_cost: '1' } }, 400, 'max_cost_exceeded', 'verification.max_cost'],
   [{ ...CHAT, model: 'nobody' }, 404, 'model_not_found', 'model'],
   [{ model: 'minnow-5m', prompt_tokens: 5, max_tokens: 1e6 }, 400, 'context_length_exceeded', 'max_tokens'],

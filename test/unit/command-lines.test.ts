@@ -7,6 +7,7 @@ import { createClock } from '#protocol/clock';
 import { EXIT_MISUSED, EXIT_OK } from '#protocol/command-line';
 import { runAdmin } from '../../gateway/cli/admin.ts';
 import { ADMIN_COMMANDS } from '../../gateway/cli/admin-commands.ts';
+import { runAuditProof } from '../../gateway/cli/audit-proof.ts';
 import { runBackup } from '../../gateway/cli/backup.ts';
 import type { CliIo } from '../../gateway/cli/cli-io.ts';
 import { runDeploy } from '../../gateway/cli/deploy.ts';
@@ -130,6 +131,8 @@ async function codeOf(command: string, argv: readonly string[], io: CliIo): Prom
       return runMigrate(argv, io, () => 0);
     case 'verify':
       return runVerify(argv, io);
+    case 'audit-proof':
+      return runAuditProof(argv, { ...io, fetch: unreachable });
     case 'backup':
       return runBackup(argv, io);
     case 'restore':

@@ -161,6 +161,15 @@ const HARMS: readonly (readonly [DamageCode, string])[] = [
   ['evidence_wrong', `update evidence_accounts set wealth = '2' where ${one('evidence_accounts')}`],
   ['evidence_wrong', `delete from evidence_accounts where ${one('evidence_accounts')}`],
   ['log_orphan', `delete from scored_responses where ${one('scored_responses')}`],
+  ['audit_wrong', `update audits set provider = '0x12' where ${one('audits')}`],
+  ['audit_wrong', "update requests set policy_json = replace(policy_json, 'audited', 'single')"],
+  ['log_orphan', `delete from audits where ${one('audits')}`],
+  ['audit_wrong', `delete from audits where ${one('audits')}`],
+  ['audit_money_wrong', `delete from audit_jobs where ${one('audit_jobs')}`],
+  [
+    'audit_money_wrong',
+    "update postings set amount_nano = amount_nano + 1 where account = 'escrow:audits' and amount_nano > 0",
+  ],
 ];
 
 test('an undamaged database with answers, failures and disputes gives no finding', async () => {

@@ -95,11 +95,16 @@ test.each([
 });
 
 test.each([
-  [{ mode: 'audited' }, 'unsupported_parameter', 'verification.mode'],
+  [{ mode: 'optimistic' }, 'unsupported_parameter', 'verification.mode'],
+  [{ mode: 'audited', n: 3 }, 'invalid_policy', 'verification.n'],
+  [{ mode: 'audited', audit_rate: 0 }, 'invalid_policy', 'verification.audit_rate'],
+  [{ mode: 'audited', audit_rate: 1.5 }, 'invalid_policy', 'verification.audit_rate'],
+  [{ mode: 'audited', audit_rate: 0.0001 }, 'invalid_policy', 'verification.audit_rate'],
+  [{ mode: 'audited', evidence: 'full' }, 'invalid_policy', 'verification.evidence'],
   [{ mode: 'proved' }, 'unsupported_parameter', 'verification.mode'],
   [{ mode: 'trustme' }, 'invalid_policy', 'verification.mode'],
   [{ weight: 'stake' }, 'unsupported_parameter', 'verification.weight'],
-  [{ audit_rate: 0.1 }, 'unsupported_parameter', 'verification.audit_rate'],
+  [{ audit_rate: 0.1 }, 'invalid_policy', 'verification.audit_rate'],
   [{ max_cost: '1.5' }, 'invalid_policy', 'verification.max_cost'],
   [{ max_cost: -1 }, 'invalid_policy', 'verification.max_cost'],
   [{ max_cost: 2 ** 60 }, 'invalid_policy', 'verification.max_cost'],

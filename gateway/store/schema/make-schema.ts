@@ -1,5 +1,6 @@
 /** The one schema, as a function of a dialect's column helpers. */
 import type { Columns } from '../columns-sqlite.ts';
+import { auditTables } from './audits.ts';
 import { chainTables } from './chain.ts';
 import { ledgerTables } from './ledger.ts';
 import { operationTables } from './operation.ts';
@@ -15,6 +16,7 @@ export function makeSchema(c: Columns) {
     ...parties,
     ...work,
     ...recordTables(c, work),
+    ...auditTables(c, work),
     ...ledgerTables(c),
     ...operationTables(c),
     ...chainTables(c),

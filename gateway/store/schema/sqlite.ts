@@ -22,6 +22,8 @@ export const {
   disputeMoves,
   scoredResponses,
   evidenceAccounts,
+  audits,
+  auditJobs,
   accounts,
   transfers,
   postings,

@@ -38,6 +38,8 @@ export const FAULT_WORDS = [
   'false_draw',
   'contradicting_attestation',
 ] as const;
+export const AUDIT_KIND_WORDS = ['score', 'regenerate'] as const;
+export const AUDIT_OUTCOME_WORDS = ['held', 'rejected', 'unsure', 'undone'] as const;
 export const DISPUTE_STATES = ['opened', 'evidence', 'ruled', 'settled'] as const;
 export const EVIDENCE_STAGES = ['clear', 'quarantine', 'slash'] as const;
 export const RULING_WORDS = ['upheld', 'rejected', 'abandoned'] as const;

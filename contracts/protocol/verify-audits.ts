@@ -1,0 +1,64 @@
+/** What a saved answer promised of its audits, against a copy of the log (SPEC.md §8.2, §10.4). Pure. */
+import type { InlineReceipt } from './assay-member.ts';
+import type { Statement, StatementWire } from './attestation.ts';
+import { type ProvenAudit, proveAudits } from './audit-proof.ts';
+import type { Domain } from './eip712.ts';
+import { type LogKeys, openCheckpoint } from './log.ts';
+import { type LogCopy, type OpenLog, openLogCopy } from './log-copy.ts';
+import type { Recover } from './signer.ts';
+import { finding, notChecked, pending, type VerifyItem } from './verify-item.ts';
+
+/** Copies that were opened, by the keys that they were opened with: many answers are checked against one. */
+const opened = new WeakMap<LogCopy, Map<string, OpenLog | string>>();
+
+function openOnce(copy: LogCopy, domain: Domain, keys: LogKeys, recover: Recover): OpenLog | string {
+  const key = JSON.stringify(
+    [domain, keys].map((value) => ({ ...value })),
+    (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value),
+  );
+  const known = opened.get(copy) ?? new Map<string, OpenLog | string>();
+  opened.set(copy, known);
+  const log = known.get(key) ?? openLogCopy(copy, domain, keys, recover);
+  known.set(key, log);
+  return log;
+}
+
+export interface AuditCheck {
+  readonly item: VerifyItem;
+  /** By choice, where a copy of the log was given that could be read. */
+  readonly audits: readonly ProvenAudit[];
+}
+
+/** @returns null for an answer that promises no audits */
+export function checkAudits(
+  { statement, wire }: { readonly statement: Statement; readonly wire: StatementWire },
+  receipt: InlineReceipt | null,
+  copy: LogCopy | null,
+  how: { readonly domain: Domain; readonly keys: LogKeys; readonly recover: Recover },
+): AuditCheck | null {
+  if (statement.audit === undefined) return null;
+  const rate = `${statement.audit.ppm} of a million choices`;
+  const without = (item: VerifyItem): AuditCheck => ({ item, audits: [] });
+  if (copy === null) return without(pending('audits', `${rate}; assay audit-proof checks it once the epoch is over`));
+  if (receipt === null) return without(pending('audits', `${rate}; no receipt yet`));
+  const log = openOnce(copy, how.domain, how.keys, how.recover);
+  if (typeof log === 'string') return without(finding('audits', log, ''));
+  const seen = openCheckpoint(how.domain, how.keys, receipt.checkpoint, how.recover);
+  if (seen !== null && seen.size <= log.checkpoint.size && !log.covers(seen)) {
+    return without(finding('audits', 'the copy is of another log than the one that the receipt shows', ''));
+  }
+  const audits = proveAudits(log, { statement, wire, snapshot: receipt.snapshot });
+  return { item: itemOf(audits, rate), audits };
+}
+
+function itemOf(audits: readonly ProvenAudit[], rate: string): VerifyItem {
+  const worst = (status: ProvenAudit['status']) => audits.find((audit) => audit.status === status);
+  const broken = worst('broken');
+  if (broken) return finding('audits', `choice ${broken.choice}: ${broken.detail}`, '');
+  const open = worst('pending');
+  if (open) return pending('audits', `${rate}; ${open.detail}`);
+  const undone = worst('undone');
+  if (undone) return notChecked('audits', `choice ${undone.choice} was drawn, and ${undone.detail}`);
+  const done = audits.filter(({ status }) => status === 'done').length;
+  return finding('audits', null, `${rate}; ${done} of ${audits.length} drawn, all of them in the log`);
+}

@@ -1,0 +1,195 @@
+/**
+ * Audits from the answer that promises them to their entry in the log: what is due is durable with the answer, so that a crash loses
+ * none, and ends in one transaction, so that none is done twice (SPEC.md §8.1).
+ */
+import type { AuditOutcome } from '#protocol/audit-words';
+import { ProtocolError } from '#protocol/errors';
+import { type Hash, ZERO_HASH } from '#protocol/hash';
+import type { LogEntry } from '#protocol/log';
+import { policyJsonSchema, policyOfJson } from '#protocol/policy';
+import type { SecretBox } from '../committee/epochs.ts';
+import type { ModelEntry } from '../openai/answer.ts';
+import type { PipelineDeps, Running } from '../round/accept.ts';
+import { argue, openDisputeAbout } from '../round/accuse.ts';
+import type { AttemptResult } from '../round/attempt.ts';
+import { scorerStandings } from '../round/scorer-standing.ts';
+import { voteOf } from '../round/scoring.ts';
+import { type AuditRow, dueAudits, endAudit, insertAudit, isAuditOpen, putOffAudit } from '../store/audits-repo.ts';
+import type { Tx } from '../store/handle.ts';
+import { updateJob } from '../store/jobs-repo.ts';
+import { requestById } from '../store/requests-repo.ts';
+import { AuditJournal } from './audit-journal.ts';
+import { openWork, sealWork } from './audit-work.ts';
+import { auditDrawOf, auditorsOf } from './auditors.ts';
+import { type AuditFound, type AuditTask, performAudit } from './perform-audit.ts';
+
+/** From a try that found nobody to the next. */
+const AGAIN_MS = 60_000;
+/** Audits at one time: they wait behind what clients wait for. */
+const RUNNING_MAX = 8;
+
+export interface AuditDeskDeps {
+  readonly box: SecretBox;
+  /** By its id. */
+  readonly modelOf: (id: string) => ModelEntry | null;
+  /** Of the present: under the signing key of now. */
+  readonly pipeline: () => PipelineDeps;
+}
+
+export class AuditDesk {
+  readonly #deps: AuditDeskDeps;
+  readonly #running = new Set<string>();
+
+  constructor(deps: AuditDeskDeps) {
+    this.#deps = deps;
+  }
+
+  /** Writes down which choices of an answer are audited, in the transaction that settles it. */
+  async record(tx: Tx, running: Running, results: readonly AttemptResult[], answeredAtMs: number): Promise<void> {
+    const { audit: terms, epoch, drawIndex, request } = running;
+    if (terms === null) return;
+    const { delayMs } = this.#deps.pipeline().pipeline.audits;
+    for (const [choice, { served }] of results.entries()) {
+      const draw = auditDrawOf({ epoch, drawIndex, choice, bodyHash: request.bodyHash });
+      if (!draw.isAudited(terms)) continue;
+      const { plan, attempt } = running.choices[choice]!;
+      await insertAudit(tx, {
+        requestId: request.requestId,
+        choice,
+        provider: served.seat.address,
+        kind: draw.kind(terms),
+        dueAtMs: answeredAtMs + draw.delayMs(delayMs),
+        deadlineMs: answeredAtMs + terms.withinMs,
+        sealedWork: sealWork(this.#deps.box, {
+          plan,
+          member: served,
+          involved: attempt.members.map(({ seat }) => seat),
+        }),
+      });
+    }
+  }
+
+  /** Begins what is due and not begun; called after answers, on a timer and at a start. */
+  async runDue(): Promise<void> {
+    const { store, clock, background } = this.#deps.pipeline();
+    const rows = await store.read((handle) => dueAudits(handle, clock.nowMs(), RUNNING_MAX + this.#running.size));
+    for (const row of rows) {
+      const key = `${row.requestId}/${row.choice}`;
+      if (this.#running.has(key) || this.#running.size >= RUNNING_MAX) continue;
+      this.#running.add(key);
+      background(this.#run(row).finally(() => this.#running.delete(key)));
+    }
+  }
+
+  async #run(row: AuditRow): Promise<void> {
+    const deps = this.#deps.pipeline();
+    try {
+      const task = await this.#taskOf(deps, row);
+      const found = await performAudit(deps, task).catch(async (error: unknown) => {
+        // What was ordered is paid for what it brought; after a stop the next start does that.
+        if (!deps.stopping.aborted) await task.journal.payFor(null, [], 'witness');
+        throw error;
+      });
+      if (found !== null) return await this.#finish(deps, row, task, found);
+      await task.journal.payFor(null, [], 'witness');
+      await this.#putOff(deps, row, task);
+    } catch (error) {
+      if (deps.stopping.aborted) return;
+      // A reserve that pays for no audit now is asked again; the clients' money for it waits.
+      await deps.store.withTx((tx) => putOffAudit(tx, row, deps.clock.nowMs() + AGAIN_MS));
+      if (!(error instanceof ProtocolError && error.code === 'reserve_empty')) throw error;
+    }
+  }
+
+  async #taskOf(deps: PipelineDeps, row: AuditRow): Promise<AuditTask> {
+    const { store, clock, log } = deps;
+    const request = (await store.read((handle) => requestById(handle, row.requestId)))!;
+    const policy = policyOfJson(policyJsonSchema.parse(JSON.parse(request.policyJson)));
+    const epoch = (await deps.epochs.byNumber(request.epoch))!;
+    const place = {
+      epoch,
+      drawIndex: request.drawIndex,
+      choice: row.choice,
+      bodyHash: request.bodyHash as Hash,
+      policy,
+    };
+    const model = this.#modelNamed(request.model);
+    const answer = openWork(this.#deps.box, row.sealedWork!, request, model, deps);
+    const { promptIds, maxTokens, sampling } = answer.plan;
+    const shape = { price: request, seats: policy.n, choices: 1, inputTokens: promptIds.length, maxTokens };
+    const journalOf = () =>
+      new AuditJournal({ store, clock, log, requestId: row.requestId, choice: row.choice, shape });
+    const journal = journalOf();
+    const auditors = await auditorsOf(deps, journal, place, answer, row.kind === 'score');
+    const rules = { maxTokens, stop: sampling.stop, text: model.text };
+    return { ...answer, kind: row.kind, rules, auditors, journal, confirming: journalOf() };
+  }
+
+  #modelNamed(id: string): ModelEntry {
+    const model = this.#deps.modelOf(id);
+    if (model === null) throw new ProtocolError('model_not_found', 'The model of an audit is not served any more.');
+    return model;
+  }
+
+  /** Money, disputes, the log's entry and the row's end: all of it or nothing. */
+  async #finish(deps: PipelineDeps, row: AuditRow, task: AuditTask, found: AuditFound): Promise<void> {
+    const { store, log, clock } = deps;
+    for (const { accusation } of found.accused) accusation.member.standing = 'rejected';
+    const entry = await store.withTx(async (tx) => {
+      if (!(await isAuditOpen(tx, row))) return null;
+      await task.journal.payIn(tx, found.wave, found.scores, 'witness');
+      for (const { accusation, plan } of found.accused) {
+        await openDisputeAbout(tx, deps, { plan, scores: found.scores }, accusation, task.member);
+        await updateJob(tx, accusation.member.jobId, { standing: 'rejected' });
+      }
+      const standings = scorerStandings(found.transcripts, found.scores.map(voteOf), found.outcome !== 'unsure');
+      for (const [jobId, standing] of standings) await updateJob(tx, jobId, { standing });
+      const { auditor, outcome, evidenceHash, skipped } = found;
+      const done = { ...entryOf(row, clock.nowMs(), outcome), auditor, evidenceHash, skipped: [...skipped] };
+      await endAudit(tx, row, { outcome, logIndex: await log.append(tx, done) });
+      return done;
+    });
+    task.journal.paid();
+    if (entry !== null) deps.rates.count(entry);
+    argue(
+      deps,
+      found.accused.map(({ accusation }) => accusation),
+    );
+  }
+
+  /** Nobody could be had: later, or never, which the log then says. */
+  async #putOff(deps: PipelineDeps, row: AuditRow, task: AuditTask): Promise<void> {
+    const { store, log, clock } = deps;
+    const nowMs = clock.nowMs();
+    if (nowMs < row.deadlineMs) {
+      await store.withTx((tx) => putOffAudit(tx, row, Math.min(row.deadlineMs, nowMs + AGAIN_MS)));
+      return;
+    }
+    const { skipped } = task.auditors;
+    await store.withTx(async (tx) => {
+      if (!(await isAuditOpen(tx, row))) return;
+      const logIndex = await log.append(tx, { ...entryOf(row, nowMs, 'undone'), skipped });
+      await endAudit(tx, row, { outcome: 'undone', logIndex });
+    });
+  }
+}
+
+function entryOf(
+  { requestId, choice, provider, kind }: AuditRow,
+  atMs: number,
+  outcome: AuditOutcome,
+): Extract<LogEntry, { type: 'audited' }> {
+  const audited = provider as Extract<LogEntry, { type: 'audited' }>['provider'];
+  return {
+    type: 'audited',
+    requestId,
+    choice,
+    provider: audited,
+    kind,
+    auditor: null,
+    outcome,
+    evidenceHash: ZERO_HASH,
+    skipped: [],
+    atMs,
+  };
+}

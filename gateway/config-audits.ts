@@ -1,0 +1,42 @@
+/** Settings of audits and covers: what keeps a provider honest that answers alone. Pure. */
+import { integer, type Settings } from '#protocol/settings';
+
+export interface AuditConfig {
+  /** Null goes by each provider's stake and record. */
+  readonly auditPpm: number | null;
+  readonly auditRegeneratePpm: number;
+  readonly auditDelayMs: number;
+  readonly coverMaxMs: number;
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+export const AUDIT_SETTINGS: Settings<AuditConfig> = {
+  auditPpm: {
+    env: 'ASSAY_GATEWAY_AUDIT_PPM',
+    help: 'choices in a million of audited answers that are audited, whoever answers',
+    fallback: null,
+    shown: 'by stake, price and record',
+    parse: integer(1, 1_000_000),
+  },
+  // One audit in ten is a whole answer, which costs some three scores: a fifth more for audits that colluding scorers cannot pass.
+  auditRegeneratePpm: {
+    env: 'ASSAY_GATEWAY_AUDIT_REGENERATE_PPM',
+    help: 'audits in a million that are a whole answer by another provider',
+    fallback: 100_000,
+    parse: integer(0, 1_000_000),
+  },
+  auditDelayMs: {
+    env: 'ASSAY_GATEWAY_AUDIT_DELAY_MS',
+    help: 'longest time from an answer to its audit',
+    fallback: 600_000,
+    parse: integer(0, 30 * DAY_MS),
+  },
+  // Longer than the slowest of a healthy committee is behind the fastest; a round that waits longer waits for somebody who is gone.
+  coverMaxMs: {
+    env: 'ASSAY_GATEWAY_COVER_MAX_MS',
+    help: 'longest delay that makes a lone member look like one of many; 0 for none: faster, and unprotected',
+    fallback: 2_000,
+    parse: integer(0, 60_000),
+  },
+};
