@@ -17,6 +17,7 @@ const USAGE = `usage: assay <command> [options]
   stake      a provider's stake onto a chain
   unstake    and off it again
   claim      a provider's earnings from a chain
+  escrow     pay a gateway out of a client's escrow
   watch      look for faults, and prove them on a chain
   calibrate  how far honest engines of a model differ
   verify     check a saved answer offline
@@ -135,6 +136,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     case 'unstake':
     case 'claim':
       return onChain(command, args);
+    case 'escrow':
+      return (await import('./provider/cli/escrow-command.ts')).runEscrow(args, providerIo());
     case 'watch':
       return watch(args);
     case 'verify':

@@ -1,10 +1,14 @@
 /** A client with an escrow and a key of its own making, and nothing else: it deposits, signs, asks, and leaves by itself. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import { chainDigests } from '#protocol/chain-messages';
+import { createClock } from '#protocol/clock';
 import { fromHex, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
 import { portableSigner } from '#protocol/signer';
 import { tokenBalance } from '../../provider/chain/account.ts';
+import { runEscrow } from '../../provider/cli/escrow-command.ts';
 import { booksOf } from '../fixtures/network.ts';
 import { TOY_MODEL } from '../simulation/toy-machine.ts';
 import { DEMO } from './chain-fixture.ts';
@@ -83,4 +87,50 @@ it('is served for what its vouchers bring, through a restart, and takes the rest
   expect(await (await post('/v1/vouchers', voucher(30n * DEMO))).json()).toMatchObject({ error: { param: 'epoch' } });
   expect(await booksOf(toy.store)).toEqual([]);
   expect(await toy.gateway.chain!.compare()).toEqual([]);
+});
+
+it('does the same by `assay escrow`, which signs no more than the chain has seen redeemed', {
+  timeout: 240_000,
+}, async () => {
+  const { net, toy, post } = gateway;
+  const { keyFile, chain } = await net.party(100n);
+  const apiKeyFile = path.join(net.folder, 'api-key');
+  const lines: string[] = [];
+  const io = {
+    print: (line: string) => void lines.push(line),
+    fail: (line: string) => void lines.push(line),
+    clock: createClock({ now: () => 0, after: () => () => undefined }),
+    rng: { bytes: (length: number) => new Uint8Array(length).fill(5) },
+    fetch: (url: string, init: RequestInit) => toy.call(url.slice('http://gateway'.length), init),
+    env: {},
+    modelFolder: '',
+  };
+  const run = (...args: string[]) => {
+    lines.length = 0;
+    const where = ['--gateway=http://gateway', `--network=${net.file}`, `--rpc-url=${net.rpcUrl}`, `--key=${keyFile}`];
+    return runEscrow([...where, ...args], io);
+  };
+  const ask = () => post('/v1/chat/completions', QUESTION, readFileSync(apiKeyFile, 'utf8').trim());
+
+  expect(await run('--deposit=10', '--dry-run'), lines.join('\n')).toBe(0);
+  expect(await run('--pay=1')).toBe(1);
+  expect(lines.join()).toContain('the escrow holds 0 DEMO more');
+  expect(await run('--deposit=10'), lines.join('\n')).toBe(0);
+  expect(lines.at(-1)).toBe('in escrow 10 DEMO, redeemed 0 DEMO');
+  expect(await run('--pay=11')).toBe(1);
+  await soon(async () => expect(await run('--pay=5', `--api-key=${apiKeyFile}`), lines.join('\n')).toBe(0));
+  await soon(async () => expect((await ask()).status).toBe(200));
+  await soon(async () => {
+    await run();
+    expect(lines).toEqual(['in escrow 5 DEMO, redeemed 5 DEMO']);
+  });
+  expect(await run(`--api-key=${apiKeyFile}`, '--revoke'), lines.join('\n')).toBe(0);
+  expect((await ask()).status).toBe(401);
+  expect(await run('--withdraw')).toBe(1);
+  expect(await run('--exit'), lines.join('\n')).toBe(0);
+  expect(await run('--exit')).toBe(1);
+  expect(await run('--withdraw')).toBe(1);
+  await net.pass(3 * DAY);
+  expect(await run('--withdraw'), lines.join('\n')).toBe(0);
+  expect(await tokenBalance(chain, chain.sender)).toBe(95n * DEMO);
 });

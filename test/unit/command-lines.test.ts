@@ -20,6 +20,7 @@ import { runVerify } from '../../gateway/cli/verify.ts';
 import { runGateway } from '../../gateway/main.ts';
 import { runCalibrate } from '../../provider/cli/calibrate.ts';
 import { runChainCommand } from '../../provider/cli/chain-command.ts';
+import { runEscrow } from '../../provider/cli/escrow-command.ts';
 import { PROVIDER_COMMANDS, runProviderCommand } from '../../provider/cli/provider-command.ts';
 import { runWatch } from '../../provider/cli/watch-command.ts';
 import { runProvider } from '../../provider/main.ts';
@@ -110,6 +111,8 @@ async function codeOf(command: string, argv: readonly string[], io: CliIo): Prom
     case 'unstake':
     case 'claim':
       return runChainCommand(command, argv, more);
+    case 'escrow':
+      return runEscrow(argv, more);
     case 'watch':
       return runWatch(argv, more, async () => undefined);
     case 'calibrate':
@@ -152,7 +155,7 @@ async function codeOf(command: string, argv: readonly string[], io: CliIo): Prom
 const NOT_TAKEN =
   /known flag|not expected here|known command|does not go with|given twice|takes no value|needs a value/;
 /** A server is configured by its environment too, and the files that are verified are the reader's own. */
-const MAY_LACK = ['gateway', 'provider', 'verify', 'stake', 'unstake', 'claim', 'watch', 'calibrate'];
+const MAY_LACK = ['gateway', 'provider', 'verify', 'stake', 'unstake', 'claim', 'watch', 'calibrate', 'escrow'];
 
 describe('a line that people are told to type', () => {
   test.each(LINES.map((line) => [line.words.join(' '), line] as const))('is taken: assay %s', async (_, line) => {
@@ -204,6 +207,7 @@ test('every flag that a document names is one of the commands’', async () => {
     'unstake',
     'claim',
     'watch',
+    'escrow',
     'calibrate',
     'referee',
   ];
