@@ -80,7 +80,7 @@ export class ScriptedGateway {
   }
 
   /** The HTTP side, of the gateway and of one provider. */
-  readonly fetch = async (url: string): Promise<Response> => {
+  fetch = async (url: string): Promise<Response> => {
     const { pathname, searchParams, origin } = new URL(url);
     if (origin === PROVIDER_URL) return json({ items: this.twoRoots });
     if (pathname === '/v1/log/checkpoint') return new Response(this.note ?? this.noteOf(this.entries));

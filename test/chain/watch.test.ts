@@ -10,7 +10,7 @@ import { digests, type Opening, type Ticket } from '#protocol/typed';
 import type { Call, ChainAccess } from '../../contracts/chain/access.ts';
 import { accountOf, creditOf } from '../../provider/chain/account.ts';
 import { DEMO } from './chain-fixture.ts';
-import { entryOf, epochEntry, stakedProvider } from './scripted-gateway.ts';
+import { entryOf, epochEntry, ScriptedGateway, stakedProvider } from './scripted-gateway.ts';
 import { watchWorld } from './watch-world.ts';
 
 const DAY = 86_400;
@@ -96,6 +96,21 @@ describe('a gateway', () => {
     expect((await accountOf(world.auditor.chain, world.gateway.account))?.active).toBe(40n * DEMO);
     expect(await world.isConvicted(world.gateway.account)).toBe(false);
   });
+
+  it('whose checkpoint is not signed for this chain is reported', async () => {
+    const [message] = world.gateway.noteOf([entryOf(0)]).split('\n\n');
+    world.gateway.note = `${message}\n\n`;
+    expect(await world.watcher().look()).toEqual({ proven: 0, problems: 1 });
+    expect(world.lines).toEqual([expect.stringContaining('a checkpoint that is not signed for this chain')]);
+  });
+
+  it('that nobody answers for is asked for no keys: there is nothing to take', async () => {
+    const stranger = new ScriptedGateway(world.net, await world.net.party(0n));
+    stranger.entries = [epochEntry(0), epochEntry(1)];
+    stranger.hidesKeys = true;
+    world.gateway.fetch = stranger.fetch;
+    for (let looks = 0; looks < 4; looks++) await quiet(world.watcher().look());
+  });
 });
 
 describe('a provider', () => {
@@ -149,6 +164,16 @@ describe('a provider', () => {
     say(named(2));
     expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
     expect(await world.isConvicted(liar.chain.sender)).toBe(true);
+  });
+
+  it('whose opening fits its seal, and names a chunk before the first, is not taken to a contract, which cannot see it', async () => {
+    const { signer } = await stakedProvider(world.net);
+    const opening = { ...openingOf(named(1)), previous: named(9) };
+    const sealed = commit(signer, commitmentHash(signer.address, opening));
+    const reveal = { opening, signature: signer.sign(digests.reveal(world.net.network.domain, opening)) };
+    const contradiction: Contradiction = { kind: 'opening_does_not_fit', sealed, before: null, reveal };
+    world.gateway.disputes = [{ job_id: jobId, provider: signer.address, contradiction }];
+    await quiet(world.watcher().look());
   });
 
   it('gives the reward to the watcher, though somebody copies the proof and is faster', async () => {
