@@ -75,7 +75,7 @@ describe('a head that contradicts the log as it was seen', () => {
     'and is %s is proven by the first leaf that differs, under the newest head that covers it',
     async (_, rewritten) => {
       // An old head was shown again last: it does not cover the leaf.
-    const mirror = await seen(log(0, 1, 2), log(0));
+      const mirror = await seen(log(0, 1, 2), log(0));
       const theirs = head(rewritten);
       const { proofs, problem } = await lookAt(mirror, theirs, serving(rewritten).read);
       expect([proofs.length, problem]).toEqual([1, null]);
