@@ -54,7 +54,7 @@ describe('saved answers', () => {
   };
 
   /** Saves an answer as a client has it, with a receipt over the entries that it was shown. */
-  function save(shown: readonly LogEntry[] | null, draw?: SignedDraw): void {
+  function save(shown: readonly LogEntry[] | null, draw?: SignedDraw, change: Partial<InlineReceipt> = {}): void {
     const pathOf = (index: number) =>
       inclusionProof(
         shown!.map((entry) => fromHex(logLeaf(entry))),
@@ -70,6 +70,7 @@ describe('saved answers', () => {
             epoch: { index: 0, entry: epoch, inclusion: pathOf(0) },
             snapshot: snapshot(),
             ...(draw === undefined ? {} : { draw }),
+            ...change,
           };
     const { domain } = world.net.network;
     const member = assayMember({
@@ -110,6 +111,33 @@ describe('saved answers', () => {
     expect((await look()).proven, world.lines.join('\n')).toBe(1);
     expect(world.lines.at(-1)).toMatch(/^proved false_draw/);
     expect(await isConvicted()).toBe(true);
+  });
+
+  const isQuiet = async () => expect(await look(), world.lines.join('\n')).toEqual({ proven: 0, problems: 0 });
+
+  it('whose receipts are garbled prove nothing: a path that leads nowhere, another registry, a signature of nobody', async () => {
+    const log = [epochEntry(0), answerEntry(statement()), entryOf(2)];
+    const { domain } = world.net.network;
+    world.gateway.entries = log;
+    save([epochEntry(1), answerEntry(statement())], undefined, {
+      epoch: { index: 0, entry: epochEntry(1), inclusion: [named(7)] },
+    });
+    await isQuiet();
+    const { entries, ...others } = snapshot();
+    const other = { ...others, entries: entries.map((entry) => ({ ...entry, stakeNano: '7' })) };
+    save(log, signDraw(domain, world.gateway.signer, statement(), snapshot()), { snapshot: other });
+    await isQuiet();
+    save(log, { orderHash: orderHash([entries[0]!.address]), signature: `0x${'ff'.repeat(65)}` });
+    await isQuiet();
+  });
+
+  it('whose place holds an entry of the same statement, or one that the gateway does not show, prove nothing', async () => {
+    world.gateway.entries = [epochEntry(0), { ...answerEntry(statement()), atMs: 1 }, entryOf(2)];
+    save(null);
+    await isQuiet();
+    world.gateway.note = world.gateway.noteOf(world.gateway.entries);
+    world.gateway.entries = [epochEntry(0), entryOf(8), entryOf(2)];
+    await isQuiet();
   });
 
   it('that the log does not hold cost the gateway its stake', async () => {
