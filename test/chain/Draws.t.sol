@@ -97,6 +97,13 @@ contract DrawsTest is Base {
         _weights.pop();
     }
 
+    function test_orderOf_providersOfOtherModels_areLeftOut() public {
+        _entries[1].modelDigests[1] = "a third";
+        address[] memory order = drawEvidence.orderOf(300, _entries, "model", "seed");
+        _assertEq(order.length, 3);
+        for (uint256 i = 0; i < 3; ++i) require(order[i] != _entries[1].provider);
+    }
+
     /// The canonical JSON of SPEC.md §8, written out.
     function test_snapshotHash_isOfTheWrittenText() public view {
         SnapshotEntry[] memory entries = new SnapshotEntry[](2);

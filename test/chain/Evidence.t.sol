@@ -261,4 +261,21 @@ contract EvidenceTest is Base {
     function _opening() private pure returns (Opening memory) {
         return Opening(JOB, 3, "previous", "root", 5, true, "tokens", "evidence", "salt");
     }
+
+    /// One pair is one evidence in either order: an announcement is for both.
+    function test_proveTwoCommitments_eitherOrder_isOneEvidence() public {
+        bytes32 job = bytes32("job");
+        bytes32[2] memory hashes = [Messages.commitment(job, 0, "a"), Messages.commitment(job, 0, "b")];
+        (bytes32 low, bytes32 high) = hashes[0] < hashes[1] ? (hashes[0], hashes[1]) : (hashes[1], hashes[0]);
+        bytes32 pair = keccak256(abi.encode(low, high));
+        evidence.announce(keccak256(abi.encode(pair, address(this), bytes32("salt"))));
+        _later(1);
+        for (uint256 i = 0; i < 2; ++i) {
+            bytes memory a = _sign(_providerKey(i), hashes[0]);
+            bytes memory b = _sign(_providerKey(i), hashes[1]);
+            if (i == 0) evidence.proveTwoCommitments(job, 0, "a", a, "b", b, "salt");
+            else evidence.proveTwoCommitments(job, 0, "b", b, "a", a, "salt");
+            require(registry.accountOf(_provider(i)).convictedAt != 0);
+        }
+    }
 }

@@ -3,10 +3,10 @@ pragma solidity ^0.8.30;
 
 import {Harness} from "./support/Harness.sol";
 
-/// @dev Proofs of every leaf and every older tree in trees of 1 to 12 leaves, made as RFC 6962 §2.1 defines them, by recursion and not as
+/// @dev Proofs of every leaf and every older tree in trees of 1 to 14 leaves, made as RFC 6962 §2.1 defines them, by recursion and not as
 /// they are verified.
 contract MerkleTest {
-    uint256 private constant SIZE_MAX = 12;
+    uint256 private constant SIZE_MAX = 14;
     Harness private _harness;
 
     function setUp() public {
