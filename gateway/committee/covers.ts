@@ -35,8 +35,28 @@ const zTrace = z
   .refine(({ ownMs, othersMs }) => ownMs.length === othersMs.length);
 const zStored = z.record(z.string().max(128), z.array(zTrace).max(TRACES_MAX));
 
+/** A trace with the logarithms that pasts are compared by: 10 and 20 ms are as far apart as 1 and 2 s. */
+interface Known {
+  readonly trace: CommitteeTrace;
+  readonly own: readonly number[];
+  readonly others: readonly number[];
+}
+
+/** Slopes of what comes in a round on its past, with the number of traces that they were found by. */
+interface Fitted {
+  readonly recorded: number;
+  readonly slope: readonly number[];
+}
+
+interface Kind {
+  readonly known: Known[];
+  readonly fitted: Map<number, Fitted>;
+  /** Ever, also those that are forgotten. */
+  recorded: number;
+}
+
 export class Covers {
-  readonly #traces = new Map<string, CommitteeTrace[]>();
+  readonly #kinds = new Map<string, Kind>();
   #unsaved = 0;
 
   /** How many were recorded since the last `saved`. */
@@ -46,16 +66,15 @@ export class Covers {
 
   /** Whether there are enough of this kind to cover anybody. */
   isKnown(kind: string): boolean {
-    return (this.#traces.get(kind)?.length ?? 0) >= TRACES_MIN;
+    return (this.#kinds.get(kind)?.known.length ?? 0) >= TRACES_MIN;
   }
 
-  record(kind: string, traces: readonly CommitteeTrace[]): void {
-    const known = this.#traces.get(kind) ?? [];
-    for (const { ownMs, othersMs, weight } of traces) {
-      known.push({ ownMs: ownMs.slice(0, ROUNDS_MAX), othersMs: othersMs.slice(0, ROUNDS_MAX), weight });
-    }
-    known.splice(0, Math.max(0, known.length - TRACES_MAX));
-    this.#traces.set(kind, known);
+  record(name: string, traces: readonly CommitteeTrace[]): void {
+    const kind = this.#kinds.get(name) ?? { known: [], fitted: new Map<number, Fitted>(), recorded: 0 };
+    this.#kinds.set(name, kind);
+    kind.known.push(...traces.map(knownOf));
+    kind.known.splice(0, Math.max(0, kind.known.length - TRACES_MAX));
+    kind.recorded += traces.length;
     this.#unsaved += traces.length;
   }
 
@@ -66,29 +85,28 @@ export class Covers {
    * @param ownMs of this member, up to the present round @param othersMs what was drawn for the rounds before
    * @returns milliseconds, or null where too little is known
    */
-  draw(kind: string, ownMs: readonly number[], othersMs: readonly number[], rng: Rng): number | null {
-    const known = this.#traces.get(kind);
-    if (known === undefined || known.length < TRACES_MIN) return null;
-    const longest = Math.max(...known.map((trace) => trace.ownMs.length));
+  draw(name: string, ownMs: readonly number[], othersMs: readonly number[], rng: Rng): number | null {
+    const kind = this.#kinds.get(name);
+    if (kind === undefined || kind.known.length < TRACES_MIN) return null;
     const round = ownMs.length - 1;
     // Beyond the longest committee that was had, the last rounds of the longest ones are the best guess.
+    const longest = kind.known.reduce((most, { own }) => Math.max(most, own.length), 0);
     const place = Math.min(round, longest - 1);
     const shift = round - place;
-    const fit = known.filter((trace) => trace.ownMs.length > place);
-    const pasts = fit.map((trace) => pastOf(trace.ownMs, trace.othersMs, place));
-    const logs = fit.map((trace) => Math.log(trace.othersMs[place]! + 1));
-    const own = pastOf(ownMs.slice(shift), othersMs.slice(shift), place);
-    const weights = fit.map(({ weight }) => weight);
-    const drawn = pick(nearest(pasts, own, weights), weights, rng);
-    const slope = slopes(pasts, logs, weights);
-    const correction = own.reduce((sum, value, i) => sum + slope[i]! * (value - pasts[drawn]![i]!), 0);
-    return Math.max(0, Math.exp(logs[drawn]! + Math.min(CORRECTION_MAX, Math.max(-CORRECTION_MAX, correction))) - 1);
+    const [own, others] = [ownMs.slice(shift).map(logOf), othersMs.slice(shift).map(logOf)];
+    const drawn = pick(nearest(kind.known, own, others, place), rng);
+    const [mine, theirs] = [pastOf(own, others, place), pastOf(drawn.own, drawn.others, place)];
+    const slope = slopeOf(kind, place);
+    const correction = mine.reduce((sum, value, i) => sum + slope[i]! * (value - theirs[i]!), 0);
+    const bounded = Math.min(CORRECTION_MAX, Math.max(-CORRECTION_MAX, correction));
+    return Math.max(0, Math.exp(drawn.others[place]! + bounded) - 1);
   }
 
   /** As text, for the database. */
   saved(): string {
     this.#unsaved = 0;
-    return JSON.stringify(Object.fromEntries(this.#traces));
+    const traces = [...this.#kinds].map(([name, { known }]) => [name, known.map(({ trace }) => trace)]);
+    return JSON.stringify(Object.fromEntries(traces));
   }
 
   /** What was saved; anything else is as if there were nothing. */
@@ -101,7 +119,8 @@ export class Covers {
     }
     const parsed = safeParse(zStored, stored);
     if (!parsed.success) return;
-    for (const [kind, traces] of Object.entries(parsed.data)) this.#traces.set(kind, traces);
+    for (const [name, traces] of Object.entries(parsed.data)) this.record(name, traces);
+    this.#unsaved = 0;
   }
 }
 
@@ -110,37 +129,70 @@ const COMPARED = 3;
 /** A neighbour is corrected by a factor of 2 at most: what is farther off is no neighbour. */
 const CORRECTION_MAX = Math.log(2);
 
-/** Own times up to a round and the others' before it, as logarithms: 10 and 20 ms are as far apart as 1 and 2 s. */
-function pastOf(ownMs: readonly number[], othersMs: readonly number[], round: number): number[] {
+/** Traces after which slopes are found anew. */
+const REFIT_AFTER = 64;
+
+const logOf = (ms: number): number => Math.log(ms + 1);
+
+function knownOf({ ownMs, othersMs, weight }: CommitteeTrace): Known {
+  const trace = { ownMs: ownMs.slice(0, ROUNDS_MAX), othersMs: othersMs.slice(0, ROUNDS_MAX), weight };
+  return { trace, own: trace.ownMs.map(logOf), others: trace.othersMs.map(logOf) };
+}
+
+/** Own times up to a round and the others' before it. */
+function pastOf(own: readonly number[], others: readonly number[], round: number): number[] {
   const past: number[] = [];
   for (let at = Math.max(0, round + 1 - COMPARED); at <= round; at++) {
-    past.push(Math.log(ownMs[at]! + 1));
-    if (at < round) past.push(Math.log(othersMs[at]! + 1));
+    past.push(own[at]!);
+    if (at < round) past.push(others[at]!);
   }
   return past;
 }
 
-/** Places of the pasts that are most like one, by the sum of squares, until they stand for `NEAREST` members. */
-function nearest(pasts: readonly (readonly number[])[], own: readonly number[], weights: readonly number[]): number[] {
-  const apart = pasts.map((past) => past.reduce((sum, value, i) => sum + (value - own[i]!) ** 2, 0));
-  const places: number[] = [];
-  let members = 0;
-  for (const place of [...apart.keys()].sort((a, b) => apart[a]! - apart[b]!)) {
-    if (members >= NEAREST) break;
-    places.push(place);
-    members += weights[place]!;
-  }
-  return places;
+function slopeOf({ known, fitted, recorded }: Kind, place: number): readonly number[] {
+  const before = fitted.get(place);
+  if (before !== undefined && recorded - before.recorded < REFIT_AFTER) return before.slope;
+  const fit = known.filter(({ own }) => own.length > place);
+  const slope = slopes(
+    fit.map(({ own, others }) => pastOf(own, others, place)),
+    fit.map(({ others }) => others[place]!),
+    fit.map(({ trace }) => trace.weight),
+  );
+  fitted.set(place, { recorded, slope });
+  return slope;
 }
 
-/** One of the places, each as likely as its weight. */
-function pick(places: readonly number[], weights: readonly number[], rng: Rng): number {
-  const bytes = rng.bytes(4);
-  const total = places.reduce((sum, place) => sum + weights[place]!, 0);
-  let point = (new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32) * total;
-  for (const place of places) {
-    point -= weights[place]!;
-    if (point < 0) return place;
+/** Those whose past is most like one, by the sum of squares, until they stand for `NEAREST` members. */
+function nearest(known: readonly Known[], own: readonly number[], others: readonly number[], place: number): Known[] {
+  const best: { apart: number; one: Known }[] = [];
+  for (const one of known) {
+    if (one.own.length <= place) continue;
+    let apart = 0;
+    for (let at = Math.max(0, place + 1 - COMPARED); at <= place; at++) {
+      apart += (one.own[at]! - own[at]!) ** 2;
+      if (at < place) apart += (one.others[at]! - others[at]!) ** 2;
+    }
+    if (best.length === NEAREST && apart >= best.at(-1)!.apart) continue;
+    const at = best.findIndex((other) => apart < other.apart);
+    best.splice(at < 0 ? best.length : at, 0, { apart, one });
+    if (best.length > NEAREST) best.pop();
   }
-  return places.at(-1)!;
+  let members = 0;
+  return best.flatMap(({ one }) => {
+    if (members >= NEAREST) return [];
+    members += one.trace.weight;
+    return [one];
+  });
+}
+
+/** One of them, each as likely as its weight. */
+function pick(known: readonly Known[], rng: Rng): Known {
+  const bytes = rng.bytes(4);
+  const total = known.reduce((sum, { trace }) => sum + trace.weight, 0);
+  let point = (new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32) * total;
+  for (const one of known) {
+    point -= one.trace.weight;
+    if (point < 0) return one;
+  }
+  return known.at(-1)!;
 }
