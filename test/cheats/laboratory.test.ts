@@ -205,8 +205,8 @@ describe('what no statistics is needed for', () => {
     expect(honest).toMatchObject({ caught: 0, trials: { quarantine: { reached: 0 }, lying: { reached: 0 } } });
   });
 
-  test('one lying scorer of two convicts nobody and frees nobody for good; two that lie together do both', async () => {
-    const [honest, cheat] = [await textsBy('honest'), await textsBy('smaller_model')];
+  test('one lying operator of five convicts nobody and hides nobody; five that lie together do both', async () => {
+    const [honest, cheat] = [await textsBy('honest'), await textsBy('int4')];
     const rows = liarRows({
       honest: judgedAll(honest),
       slandered: await liarFactors(honest, engineOf(lab.small), pair),
@@ -214,12 +214,11 @@ describe('what no statistics is needed for', () => {
       paths: PATHS,
       responsesMax: 400,
     });
-    const [slander, slanderBoth, praise, praiseBoth] = rows;
+    const [slander, , slanderAll, praise, , praiseAll] = rows;
     expect(slander).toMatchObject({ quarantine: { reached: 0 }, slash: { reached: 0 } });
-    expect(slanderBoth!.slash.reached).toBe(1);
-    // The accomplice's half never speaks: no slash, and the more responses, the surer the quarantine.
-    expect(praise!.slash.reached).toBe(0);
-    expect(praiseBoth).toMatchObject({ quarantine: { reached: 0 }, slash: { reached: 0 } });
+    expect(slanderAll!.slash.reached).toBe(1);
+    expect(praise!.slash.reached).toBe(1);
+    expect(praiseAll).toMatchObject({ quarantine: { reached: 0 }, slash: { reached: 0 } });
   });
 
   test('a majority that colludes is not caught: how often it is drawn is what a policy buys', () => {
@@ -229,4 +228,30 @@ describe('what no statistics is needed for', () => {
     expect(at('quorum, n = 5', 0.2)).toBeLessThan(at('quorum, n = 3', 0.2));
     expect(at('witnessed', 0.5)).toBeGreaterThan(at('witnessed', 0.1));
   });
+});
+
+describe('recorded answers of cheats that change little, scored afresh', () => {
+  const recorded = JSON.parse(
+    readFileSync(new URL('../fixtures/weak-cheats.json', import.meta.url), 'utf8'),
+  ) as Readonly<Record<string, number[][]>>;
+
+  async function scored(answers: readonly number[][]): Promise<ScoredText[]> {
+    const engine = engineOf(lab.real);
+    const orders = labOrders(answers.length, 1);
+    const evidence = await Promise.all(orders.map((order, at) => engine.score({ ...order, outputIds: answers[at]! })));
+    // What was sealed does not matter here: the account reads the scorer's evidence alone.
+    return orders.map((order, at) => ({ order, evidence: evidence[at]!, scored: evidence[at]! }));
+  }
+
+  test.each(Object.keys(recorded))(
+    '%s: hardly an answer convicts, and the account is slashed all the same',
+    async (cheat) => {
+      const texts = judgedAll(await scored(recorded[cheat]!));
+      const tokens = texts.reduce((sum, text) => sum + text.tokens, 0);
+      expect(texts.reduce((sum, text) => sum + text.otherChoice, 0)).toBeLessThan(0.08 * tokens);
+      const { quarantine, slash } = slashOf(texts, cheat);
+      expect(quarantine).toBeLessThan(100);
+      expect(slash).toBeLessThan(250);
+    },
+  );
 });

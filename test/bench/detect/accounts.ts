@@ -18,7 +18,8 @@ import type { JudgedText } from './judged.ts';
 const CLIENTS = 50;
 /** Share of requests that the gateway's operator asks before there is a quarantine; afterwards nobody else is served. */
 const OWN_SHARE = 1 / 4;
-const OPERATORS = ['one', 'other'] as const;
+/** Of scorers: as few as there can be. */
+const OPERATORS = 2;
 
 /** Evidence that was needed; null where it did not come to that. */
 export type Delay = { readonly tokens: number; readonly responses: number } | null;
@@ -28,38 +29,32 @@ export interface AccountPath {
   readonly slash: Delay;
 }
 
-/** What a drawn scorer says of a response and what a confirming one does; both honest unless a bench wants it otherwise. */
-export interface Heard {
-  readonly text: JudgedText;
-  readonly first: readonly number[];
-  readonly confirming: readonly number[];
-}
-
 export interface PathOptions {
   readonly responsesMax: number;
   readonly rules?: AccountRules;
-  readonly hear?: (text: JudgedText, operator: number) => Heard;
+  /** Operators whose scorers are drawn; each with the same chance. */
+  readonly operators?: number;
+  /** Factors by the scorer of an operator, by its number; what an honest one finds unless a bench wants it otherwise. */
+  readonly heard?: (text: JudgedText, operator: number) => readonly number[];
 }
 
 /** Every rule of a slash but control across a fleet, which one account does not need. */
 export function accountPath(texts: readonly JudgedText[], rng: SeededRng, options: PathOptions): AccountPath {
-  const { responsesMax, rules = ACCOUNT_RULES, hear = honestly } = options;
+  const { responsesMax, rules = ACCOUNT_RULES, operators = OPERATORS, heard = honestly } = options;
   const account = openAccount(rules);
   let [tokens, quarantine]: [number, Delay] = [0, null];
   for (let responses = 1; responses <= responsesMax; responses++) {
-    const drawn = rng.between(0, OPERATORS.length - 1);
-    const { text, first, confirming } = hear(rng.pick(texts), drawn);
-    const scores = [
-      { operator: OPERATORS[drawn]!, factors: first },
-      { operator: OPERATORS[1 - drawn]!, factors: confirming },
-    ];
+    const text = rng.pick(texts);
+    const drawn = rng.between(1, operators);
+    const confirming = 1 + ((drawn - 1 + rng.between(1, operators - 1)) % operators);
+    const scores = [drawn, confirming].map((one) => ({ operator: `operator ${one}`, factors: heard(text, one) }));
     const id = String(responses);
     feed(account, {
       responseId: id,
       promptId: id,
       client: `client ${rng.between(1, CLIENTS)}`,
       own: quarantine !== null || rng.chance(OWN_SHARE),
-      operator: OPERATORS[drawn]!,
+      operator: `operator ${drawn}`,
       factors: confirmedFactors(scores, rules).factors,
     });
     tokens += text.tokens;
@@ -70,14 +65,13 @@ export function accountPath(texts: readonly JudgedText[], rng: SeededRng, option
   return { quarantine, slash: null };
 }
 
-function honestly(text: JudgedText): Heard {
-  return { text, first: text.factors, confirming: text.factors };
+function honestly(text: JudgedText): readonly number[] {
+  return text.factors;
 }
 
 /** Wealth without any cap or condition, each response a mean of its blocks. */
 export function uncappedPath(texts: readonly JudgedText[], rng: SeededRng, responsesMax: number): AccountPath {
-  const hear = (text: JudgedText): Heard => ({ text, first: text.uncapped, confirming: text.uncapped });
-  return accountPath(texts, rng, { responsesMax, rules: BARE_ACCOUNT_RULES, hear });
+  return accountPath(texts, rng, { responsesMax, rules: BARE_ACCOUNT_RULES, heard: ({ uncapped }) => uncapped });
 }
 
 /** Wealth without any cap or condition, token after token: what peers' figures are figures of. */

@@ -4,7 +4,7 @@ import { responseFactors } from '../../../gateway/judge/factors.ts';
 import { tokensOf } from '../../../provider/calibrate/corpus.ts';
 import type { Engine } from '../../../provider/engine/engine.ts';
 import { SeededRng } from '../../simulation/seeded-rng.ts';
-import { accountPath, type Heard, type PathOptions, type Spread, spreadOf } from './accounts.ts';
+import { accountPath, type PathOptions, type Spread, spreadOf } from './accounts.ts';
 import type { JudgedText } from './judged.ts';
 import type { ScoredText } from './text.ts';
 
@@ -31,16 +31,19 @@ export async function liarFactors(
   });
 }
 
+/** Operators of scorers: of two, one is half of everything. */
+const OPERATORS = 5;
+
 interface LiarOptions {
   readonly attack: string;
   readonly paths: number;
   readonly responsesMax: number;
-  readonly hear: NonNullable<PathOptions['hear']>;
+  readonly heard: NonNullable<PathOptions['heard']>;
 }
 
-function liarRow(texts: readonly JudgedText[], { attack, paths, responsesMax, hear }: LiarOptions): LiarRow {
+function liarRow(texts: readonly JudgedText[], { attack, paths, responsesMax, heard }: LiarOptions): LiarRow {
   const all = Array.from({ length: paths }, (_, i) =>
-    accountPath(texts, new SeededRng(`${attack} ${i}`), { responsesMax, hear }),
+    accountPath(texts, new SeededRng(`${attack} ${i}`), { responsesMax, operators: OPERATORS, heard }),
   );
   return {
     attack,
@@ -63,20 +66,14 @@ export function liarRows({ honest, slandered, cheat, paths, responsesMax }: Liar
   const places = new Map(honest.map((text, at) => [text, at]));
   const slander = (text: JudgedText) => slandered[places.get(text)!]!;
   const praise = (text: JudgedText) => honest[cheat.indexOf(text) % honest.length]!.factors;
-  const oneLies =
-    (lie: (text: JudgedText) => readonly number[]) =>
-    (text: JudgedText, operator: number): Heard =>
-      operator === 0
-        ? { text, first: lie(text), confirming: text.factors }
-        : { text, first: text.factors, confirming: lie(text) };
-  const bothLie =
-    (lie: (text: JudgedText) => readonly number[]) =>
-    (text: JudgedText): Heard => ({ text, first: lie(text), confirming: lie(text) });
   const sizes = { paths, responsesMax };
+  const rowsOf = (attack: string, texts: readonly JudgedText[], lie: (text: JudgedText) => readonly number[]) =>
+    [1, 2, OPERATORS].map((liars) => {
+      const heard = (text: JudgedText, operator: number) => (operator <= liars ? lie(text) : text.factors);
+      return liarRow(texts, { attack: `${liars} of ${OPERATORS} operators' scorers ${attack}`, ...sizes, heard });
+    });
   return [
-    liarRow(honest, { attack: 'one of two scorers slanders an honest provider', ...sizes, hear: oneLies(slander) }),
-    liarRow(honest, { attack: 'both scorers slander an honest provider', ...sizes, hear: bothLie(slander) }),
-    liarRow(cheat, { attack: 'one of two scorers praises a provider of int4', ...sizes, hear: oneLies(praise) }),
-    liarRow(cheat, { attack: 'both scorers praise a provider of int4', ...sizes, hear: bothLie(praise) }),
+    ...rowsOf('slander an honest provider', honest, slander),
+    ...rowsOf('praise a provider of int4', cheat, praise),
   ];
 }

@@ -53,7 +53,7 @@ const CRUDE: readonly LabName[] = [
 
 /** Of 1% of tokens one in six shows. */
 const RARE: readonly LabName[] = ['some_seeds'];
-const RARE_TIMES = 4;
+const RARE_TIMES = 2;
 
 function countOf(cheat: LabName, temperature: 0 | 1, { crude, weak }: Sizes): number {
   if (RARE.includes(cheat)) return RARE_TIMES * weak;

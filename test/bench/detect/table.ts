@@ -99,6 +99,60 @@ export function mainTable({ rows }: Pick<DetectRecord, 'rows'>): string {
   );
 }
 
+/** Cheats of the README's table, in its order. */
+const SHOWN = [
+  'smaller_model',
+  'wrong_seed',
+  'replay',
+  'int4',
+  'int8',
+  'cooler',
+  'warmer',
+  'hidden_prompt',
+  'cut_prompt',
+  'early_end',
+  'drafts',
+  'mixed',
+  'some_seeds',
+  'forged',
+  'raised',
+  'steer_far',
+  'steer_tie',
+  'fp16',
+  'honest',
+] as const;
+
+/** The README's: T = 1, with the slash at T = 0 beside it. */
+export function readmeTable({ rows }: Pick<DetectRecord, 'rows'>): string {
+  const head = [
+    'provider',
+    'one answer convicts',
+    'quarantine',
+    'slash',
+    'slash, 95%',
+    'slash at T = 0',
+    '10^6 without caps',
+  ];
+  const rowOf = (cheat: string, temperature: 0 | 1) =>
+    rows.find((row) => row.cheat === cheat && row.temperature === temperature);
+  return lines(
+    head,
+    SHOWN.map((cheat) => {
+      const row = rowOf(cheat, 1)!;
+      const greedy = rowOf(cheat, 0);
+      return [
+        row.title,
+        percent(row.convicted),
+        delay(row.quarantine.median),
+        delay(row.slash.median),
+        delay(row.slash.p95),
+        greedy === undefined ? '–' : delay(greedy.slash.median),
+        tokens(row.bare.median),
+      ];
+    }),
+  );
+}
+
 /** Everything that `mainTable` leaves out about the same rows. */
 export function detailTable({ rows }: Pick<DetectRecord, 'rows'>): string {
   const head = [
