@@ -118,7 +118,9 @@ describe('cheats that one answer convicts', () => {
   test('raised evidence: claimed tokens that are lifted to win are far from what the referee sees', async () => {
     const texts = judgedAll(await textsBy('raised'));
     expect(texts.filter(({ conviction }) => conviction !== null).length).toBeGreaterThan(COUNT / 2);
-    expect(texts.map(({ conviction }) => conviction)).not.toContain('self_contradiction');
+    const reasons = new Set(texts.flatMap(({ conviction }) => conviction ?? []));
+    expect(reasons).toContain('evidence_far_off');
+    expect(reasons).not.toContain('self_contradiction');
   });
 
   test('wrong seeds and replays: tokens that do not win by the noise that was ordered', async () => {
