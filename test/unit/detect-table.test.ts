@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { calibrationHash, parseCalibration } from '#protocol/calibration';
+import { parseCalibration } from '#protocol/calibration';
 import { aimOf, type DetectRecord, page, readmeTable } from '../bench/detect/table.ts';
 import { LAB, LAB_NAMES } from '../cheats/lab/lab.ts';
 
@@ -28,11 +28,15 @@ test('every cheat of the laboratory stands in the record, at every temperature t
   expect(rows).toEqual(expect.arrayContaining(expected));
 });
 
-test('it was measured with the calibration that is shipped', () => {
+test('the bounds of the pair that the README judges by are those that are shipped', () => {
   const folder = 'provider/models/minnow/dist/minnow-5m/calibration/';
   const file = readdirSync(`${ROOT}${folder}`).sort().at(-1)!;
-  const calibration = parseCalibration(JSON.parse(read(`${folder}${file}`)))!;
-  expect(record.calibration).toBe(calibrationHash(calibration));
+  const { pairs } = parseCalibration(JSON.parse(read(`${folder}${file}`)))!;
+  const [reference] = record.floors;
+  const pair = pairs.find(({ generator, scorer }) => `${generator}, ${scorer}` === reference!.pair)!;
+  const beyond = [pair.near, pair.apart].map(({ survival }) => survival.at(-1)!.upper);
+  expect(beyond).toEqual([reference!.near, reference!.apart]);
+  expect(pair.apart.units).toBe(reference!.responses);
 });
 
 test('no honest row was ever put into quarantine', () => {
