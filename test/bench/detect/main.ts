@@ -59,7 +59,7 @@ try {
     const record = { ...origin, command, calibration: calibrationHash(calibration), ...found };
     if (values.out === undefined) say(page(record));
     else {
-      writeFileSync(path.resolve(ROOT, `${values.out}.json`), `${JSON.stringify(record, null, 1)}\n`);
+      writeFileSync(path.resolve(ROOT, `${values.out}.json`), `${JSON.stringify(record, null, 2)}\n`);
       writeFileSync(path.resolve(ROOT, `${values.out}.md`), page(record));
     }
   }
