@@ -129,8 +129,8 @@ async function demand(deps: DemandDeps, head: ChainCheckpoint, number: number, a
     const args = [
       { origin: head.origin, size: BigInt(head.size), root: head.root },
       head.signature,
-      logged(state, head, number),
-      logged(state, head, later),
+      loggedEpoch(state, head, number),
+      loggedEpoch(state, head, later),
       ...more,
     ];
     const mined = await chain.send({ callee: 'Evidence', functionName, args });
@@ -152,18 +152,28 @@ async function demandedIn(chain: ChainAccess, block: bigint) {
 }
 
 /** An epoch's entry and its place under a head, as the contract takes it. */
-function logged(state: WatchState, head: ChainCheckpoint, number: number) {
-  const { place, drawRoot, drawSize, snapshotHash, atMs, audits } = state.epochs.get(number)!;
-  const entry = {
+export function loggedEpoch(
+  { epochs, mirror }: Pick<WatchState, 'epochs' | 'mirror'>,
+  { size }: ChainCheckpoint,
+  number: number,
+) {
+  const epoch = epochs.get(number)!;
+  const { place } = epoch;
+  return { entry: epochFields(number, epoch), place: BigInt(place), path: mirror.leaves.pathUnder(place, size) };
+}
+
+/** The members of an epoch's entry, as the contract takes them. */
+export function epochFields(epoch: number, seen: SeenEpoch): EpochFields {
+  const { drawRoot, drawSize, snapshotHash, atMs, audits } = seen;
+  return {
     atMs: BigInt(atMs),
     auditCommitment: audits?.commitment ?? NO_AUDITS,
     auditPpm: audits?.ppm ?? 0,
     drawRoot,
     drawSize,
-    epoch: number,
+    epoch,
     snapshotHash,
-  } satisfies EpochFields;
-  return { entry, place: BigInt(place), path: state.mirror.leaves.pathUnder(place, head.size) };
+  };
 }
 
 type Epoch = Extract<LogEntry, { type: 'epoch' }>;

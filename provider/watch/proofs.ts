@@ -192,3 +192,26 @@ export function falseDrawProof(
     fault: 'false_draw',
   };
 }
+
+/**
+ * A signed draw that is not of its epoch.
+ * @param epoch the epoch's entry under the head, as the contract takes it
+ * @param against the key that the epoch's root holds at the draw's index; not looked at where snapshot or index are foreign
+ */
+export function foreignDrawProof(
+  draw: Draw,
+  signature: Hex,
+  key: Address,
+  head: ChainCheckpoint,
+  epoch: unknown,
+  against: { readonly key: Hash; readonly path: readonly Hash[] },
+): Proof {
+  return {
+    callee: 'DrawEvidence',
+    functionName: 'proveForeignDraw',
+    args: [draw, signature, headOf(head), head.signature, epoch, against.key, against.path],
+    evidence: toHex(DrawStruct.hash(draw)),
+    key,
+    fault: 'false_draw',
+  };
+}

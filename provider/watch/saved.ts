@@ -10,12 +10,12 @@ import { fromHex, type Hash, toHex, utf8 } from '#protocol/hash';
 import { type ChainCheckpoint, chainCheckpoint, logLeaf } from '#protocol/log';
 import { verifyInclusion } from '#protocol/merkle';
 import { drawOf, drawSigner, trueOrderHash } from '#protocol/signed-draw';
-import type { Recover } from '#protocol/signer';
 import { digests } from '#protocol/typed';
 import { answerEntry } from '#protocol/verify-log';
 import { parseSavedResponse } from '#protocol/verify-saved';
 import { CommandError } from '../cli/command-io.ts';
-import { leafOfEntry, type Mirror } from './log-mirror.ts';
+import { type DrawCourt, foreignDraws } from './foreign-draws.ts';
+import { leafOfEntry } from './log-mirror.ts';
 import {
   falseDrawProof,
   forkedLogProof,
@@ -30,12 +30,7 @@ import {
 /** Largest file that is read: what `assay verify` takes. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 
-export interface SavedCourt {
-  readonly domain: Domain;
-  readonly recover: Recover;
-  readonly mirror: Mirror;
-  /** The newest head that the mirror holds to; null where there is none. */
-  readonly head: ChainCheckpoint | null;
+export interface SavedCourt extends DrawCourt {
   /** The gateway's entry at an index, to be checked against the mirror. */
   readonly entryAt: (index: number) => Promise<unknown>;
 }
@@ -71,12 +66,15 @@ export async function proofsOf(compact: string, receipt: InlineReceipt | null, c
   const signed = { seal, signature: opened.signature, key };
   const entry = logLeaf(answerEntry(opened.wire));
   const proofs = receipt === null ? [] : forksIn(receipt, { leaf: entry, index: seal.logIndex }, court);
-  if (receipt !== null) proofs.push(...falseDraws(receipt, opened.wire, court));
+  if (receipt !== null) {
+    proofs.push(...falseDraws(receipt, opened.wire, court), ...(await foreignDraws(receipt, opened.wire, court)));
+  }
   return [...proofs, ...repeatedClaims(signed, opened, domain), ...(await notLogged(signed, entry, court))];
 }
 
 /** The receipt's checkpoint is of another log than the one that was seen. */
-function forksIn(receipt: InlineReceipt, answer: Omit<PlacedLeaf, 'path'>, { domain, recover, mirror }: SavedCourt) {
+function forksIn(receipt: InlineReceipt, answer: Omit<PlacedLeaf, 'path'>, { domain, recover, log }: SavedCourt) {
+  const { mirror } = log;
   const theirs = chainCheckpoint(domain, receipt.checkpoint, recover);
   if (theirs === null) return [];
   const ours = mirror.heads.filter(({ origin }) => origin === theirs.origin);
@@ -127,7 +125,8 @@ function falseDraws({ draw, snapshot }: InlineReceipt, statement: StatementWire,
 }
 
 /** The attestation names a place in the log that holds another entry. */
-async function notLogged(signed: SignedSeal, leaf: Hash, { mirror, head, entryAt }: SavedCourt): Promise<Proof[]> {
+async function notLogged(signed: SignedSeal, leaf: Hash, { log, head, entryAt }: SavedCourt): Promise<Proof[]> {
+  const { mirror } = log;
   const { logIndex, statementHash } = signed.seal;
   const own = mirror.leaves.at(logIndex);
   if (head === null || head.size > mirror.leaves.size || logIndex >= head.size || own === leaf) return [];

@@ -146,7 +146,10 @@ export class Watcher {
     const { chain, gateway, recover } = this.#options;
     const { domain } = chain.network;
     const entryAt = async (index: number) => (await readEntries(this.#io, gateway, index, index + 1))[0];
-    return savedProofs(folder, { domain, recover, mirror: this.#state.mirror, head, entryAt });
+    // One that answers nothing must not keep the other proofs back.
+    const keyAt = (epoch: number, index: number) =>
+      this.#try('keys of draws', () => readEpochKey(this.#io, gateway, epoch, index));
+    return savedProofs(folder, { domain, recover, log: this.#state, head, entryAt, keyAt });
   }
 
   async #demands(): Promise<void> {
