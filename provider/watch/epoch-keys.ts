@@ -37,8 +37,9 @@ export function noteEpochs(state: WatchState, entries: readonly unknown[], start
 
 function seenAt(place: number, entry: Epoch): SeenEpoch {
   const { drawRoot, drawSize, snapshotHash, atMs, auditCommitment: commitment, auditPpm: ppm } = entry;
-  const hasAudits = commitment !== undefined && ppm !== undefined;
-  const audits = hasAudits ? { commitment, ppm, secret: null, state: 'open' as const, misses: 0 } : null;
+  // A share alone says how many scorers are tried, by which secret it does not.
+  const audits =
+    commitment === undefined ? null : { commitment, ppm: ppm ?? 0, secret: null, state: 'open' as const, misses: 0 };
   return { place, drawRoot, drawSize, snapshotHash, atMs, audits, state: 'open', misses: 0 };
 }
 

@@ -79,6 +79,14 @@ contract EpochDemandsTest is EpochLog {
 
     // Audits
 
+    /// A gateway that tries no scorers audits answers all the same: its entries have a commitment and no share.
+    function test_demands_epochWithCommitmentAlone_succeed() public {
+        (_hasAudits, _triesScorers) = (true, false);
+        evidence.answerKey(_demandKey(1, 0, 1, 2, 0), "k1", _pathOfKey());
+        evidence.answerAudit(_demandAudit(0, 1, 2, 0), SECRET);
+        _assertEq(evidence.bonds(gateway), 2 * BOND);
+    }
+
     function test_demandAudit_openedInTime_succeeds() public {
         _hasAudits = true;
         bytes32 id = _demandAudit(0, 1, 2, 0);

@@ -30,9 +30,11 @@ export const entryOf = (n: number): LogEntry => ({
 const EPOCH_SIZE = 4;
 const secretOf = (epoch: number): Uint8Array => new Uint8Array(32).fill(epoch + 1);
 
-export function epochEntry(epoch: number, auditPpm = 0): LogEntry {
+/** @param auditPpm null for an epoch that has committed to no audits, 0 for one that tries no scorers */
+export function epochEntry(epoch: number, auditPpm: number | null = null): LogEntry {
   const { root } = drawKeyTree(secretOf(epoch), epoch, EPOCH_SIZE);
-  const audits = auditPpm === 0 ? {} : { auditCommitment: auditCommitment(auditSecretOf(epoch)), auditPpm };
+  const commitment = auditPpm === null ? {} : { auditCommitment: auditCommitment(auditSecretOf(epoch)) };
+  const audits = auditPpm === null || auditPpm === 0 ? commitment : { ...commitment, auditPpm };
   return {
     type: 'epoch',
     epoch,

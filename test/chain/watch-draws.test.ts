@@ -50,7 +50,7 @@ function statementWith(change: Partial<StatementWire['draw']> = {}): StatementWi
 /** The log: the epoch's entry, the answer, and another entry. Saves the answer as its client has it. */
 function answer(
   statement: StatementWire,
-  auditPpm = 0,
+  auditPpm: number | null = null,
   change: object = {},
   note = (log: readonly LogEntry[]) => world.gateway.noteOf(log),
 ): void {

@@ -18,23 +18,29 @@ async function quiet(look: Promise<unknown>): Promise<void> {
 }
 
 describe('a gateway', () => {
-  it('whose epochs have audits must open keys and audits as well; one that hides the secret pays a fifth', async () => {
-    world.gateway.entries = [epochEntry(0, 20_000), entryOf(1), auditEntry(0), epochEntry(1, 20_000), entryOf(4)];
-    const one = world.watcher();
-    for (let look = 0; look < 4; look++) await quiet(one.look());
-    // Another secret than the committed one opens nothing.
-    world.gateway.entries = [...world.gateway.entries, auditEntry(1, named(1)), epochEntry(2)];
-    await quiet(one.look());
-    await quiet(one.look());
-    await one.look();
-    expect(world.lines).toEqual([
-      expect.stringMatching(/^demanded the secret of the audits of epoch 1, which the log does/),
-    ]);
-    await world.net.pass(DAY);
-    await world.watcher().look();
-    expect(world.lines.at(-1)).toMatch(/stayed silent on demand/);
-    expect((await accountOf(world.auditor.chain, world.gateway.account))?.active).toBe(40n * DEMO);
-  });
+  it.each([
+    ['and tries scorers', 20_000],
+    ['and tries none', 0],
+  ])(
+    'whose epochs have audits %s must open keys and audits; one that hides the secret pays a fifth',
+    async (_, ppm) => {
+      world.gateway.entries = [epochEntry(0, ppm), entryOf(1), auditEntry(0), epochEntry(1, ppm), entryOf(4)];
+      const one = world.watcher();
+      for (let look = 0; look < 4; look++) await quiet(one.look());
+      // Another secret than the committed one opens nothing.
+      world.gateway.entries = [...world.gateway.entries, auditEntry(1, named(1)), epochEntry(2)];
+      await quiet(one.look());
+      await quiet(one.look());
+      await one.look();
+      expect(world.lines).toEqual([
+        expect.stringMatching(/^demanded the secret of the audits of epoch 1, which the log does/),
+      ]);
+      await world.net.pass(DAY);
+      await world.watcher().look();
+      expect(world.lines.at(-1)).toMatch(/stayed silent on demand/);
+      expect((await accountOf(world.auditor.chain, world.gateway.account))?.active).toBe(40n * DEMO);
+    },
+  );
 
   it('of whose epoch with audits a key is hidden pays a fifth; what is in the log answers for it', async () => {
     world.gateway.entries = [epochEntry(0, 20_000), epochEntry(1, 20_000)];

@@ -143,12 +143,21 @@ test('two colluders in three: the split escalates, the lone honest member is ser
   });
 });
 
+/** A token of the cheat that is farther than a tie from winning and nearer than a rejection leaves a split open: nothing is served, nobody accused. */
+function unlessUndecided(error: unknown): null {
+  if (error instanceof Error && error.message.includes('"code":"inconclusive"')) return null;
+  throw error;
+}
+
 test('a lying scorer cannot turn a split: the referee decides, the honest member keeps its stake', async () => {
   const cheats = ['smaller_model', 'lying_scorer', null, null, null] as const;
   await withNetwork({ cheats }, async (network) => {
     const [cheat, liar] = network.members.map(({ address }) => address);
     for (let i = 0; i < 32; i++) {
-      const answer = await network.ask(bodyOf(`${QUESTIONS[i % QUESTIONS.length]!} ${i}`, false, { agree: 2 }));
+      const answer = await network
+        .ask(bodyOf(`${QUESTIONS[i % QUESTIONS.length]!} ${i}`, false, { agree: 2 }))
+        .catch(unlessUndecided);
+      if (answer === null) continue;
       const lied = answer.statement.scores.some(({ provider }) => provider === liar);
       if (!seated(answer, cheat!) || !lied) continue;
       expect(answer.content).toBe(await honestText(answer));

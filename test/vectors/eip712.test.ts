@@ -67,6 +67,7 @@ it('every struct of the protocol stands in the tables of SPEC.md and spec-chain.
   expect([...structs.keys()].sort()).toEqual(
     ['Attestation', 'Checkpoint', 'Claim', 'Commitment', 'DisputeMove', 'Manifest', 'Permission', 'Refusal', 'Request']
       .concat(['Reveal', 'Score', 'Ticket', 'KeySuccession', 'ProviderCall', 'SigningKey', 'Voucher', 'Ruling', 'Draw'])
+      .concat('EscrowKey')
       .sort(),
   );
 });

@@ -144,9 +144,9 @@ abstract contract Demands is GatewayFaults {
         LoggedEpoch calldata epoch,
         LoggedEpoch calldata later
     ) external returns (bytes32 id) {
-        if (epoch.entry.auditPpm == 0) revert NotProven();
-        address key = _signerOfOver(head, signature, epoch, later);
         bytes32 commitment = epoch.entry.auditCommitment;
+        if (commitment == 0) revert NotProven();
+        address key = _signerOfOver(head, signature, epoch, later);
         id = keccak256(abi.encode(Fault.HiddenAudit, registry.answers(key), commitment));
         _open(id, key, Fault.HiddenAudit, epoch.entry.epoch, 0, commitment);
     }

@@ -5,7 +5,7 @@ import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {LogMerkle} from "./LogMerkle.sol";
 import {Checkpoint} from "./Messages.sol";
 
-/// @notice One log entry of type `epoch` (SPEC.md §9.1). An epoch without audits has neither commitment nor share: both are 0.
+/// @notice One log entry of type `epoch` (SPEC.md §9.1). A commitment to audits or a share of trials that it does not have is 0.
 struct EpochEntry {
     uint64 atMs;
     bytes32 auditCommitment;
@@ -33,11 +33,10 @@ library EpochEntries {
 
     /// @notice The entry's canonical JSON: members sorted, absent ones left out.
     function text(EpochEntry calldata entry) internal pure returns (bytes memory) {
-        bytes memory audits = entry.auditPpm == 0
+        bytes memory audits = entry.auditCommitment == 0
             ? bytes("")
-            : abi.encodePacked(
-                ',"auditCommitment":', _quoted(entry.auditCommitment), ',"auditPpm":', Strings.toString(entry.auditPpm)
-            );
+            : abi.encodePacked(',"auditCommitment":', _quoted(entry.auditCommitment));
+        if (entry.auditPpm > 0) audits = abi.encodePacked(audits, ',"auditPpm":', Strings.toString(entry.auditPpm));
         return abi.encodePacked(
             abi.encodePacked('{"atMs":', Strings.toString(entry.atMs), audits, ',"drawRoot":', _quoted(entry.drawRoot)),
             abi.encodePacked(

@@ -13,6 +13,7 @@ abstract contract EpochLog is Base {
     bytes32 internal constant SECRET = "secret";
     Harness internal _harness;
     bool internal _hasAudits;
+    bool internal _triesScorers = true;
 
     function setUp() public virtual override {
         super.setUp();
@@ -43,14 +44,16 @@ abstract contract EpochLog is Base {
         bytes32 drawRoot = LogMerkle.nodeHash(Hashes.drawKeyLeaf(0, "k0"), Hashes.drawKeyLeaf(1, "k1"));
         bytes32 commitment = sha256(abi.encodePacked("assay/audit-commitment/1", bytes1(0), SECRET));
         return _hasAudits
-            ? EpochEntry(1_800_000_000_123, commitment, 20_000, drawRoot, 2, epoch, "snapshot")
+            ? EpochEntry(1_800_000_000_123, commitment, _triesScorers ? 20_000 : 0, drawRoot, 2, epoch, "snapshot")
             : EpochEntry(1_800_000_000_123, 0, 0, drawRoot, 2, epoch, "snapshot");
     }
 
     /// @dev Written out by hand, with this test's own hex.
     function _leafOf(EpochEntry memory entry) internal view returns (bytes32) {
         bytes memory audits = _hasAudits
-            ? abi.encodePacked(',"auditCommitment":"', _hex(entry.auditCommitment), '","auditPpm":20000')
+            ? abi.encodePacked(
+                ',"auditCommitment":"', _hex(entry.auditCommitment), _triesScorers ? '","auditPpm":20000' : '"'
+            )
             : bytes("");
         return LogMerkle.leafHash(
             abi.encodePacked(

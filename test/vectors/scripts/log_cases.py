@@ -73,11 +73,11 @@ def entries():
             {'type': 'audit', 'epoch': 1, 'secret': hash_, 'atMs': at}]
 
 
-def audited():
+def audited(share=True):
     at, hash_ = 1767225600000, hx(named('hash'))
     commitment = hx(tagged('assay/audit-commitment/1', named('audit secret')))
     return {'type': 'epoch', 'epoch': 1, 'drawRoot': hash_, 'drawSize': 4096, 'snapshotHash': hash_,
-            'auditCommitment': commitment, 'auditPpm': 20000, 'atMs': at}
+            'auditCommitment': commitment, **({'auditPpm': 20000} if share else {}), 'atMs': at}
 
 
 def notes():
@@ -136,7 +136,7 @@ def same_bits(a, b):
 def log_file():
     signs, opens = notes()
     top = named('log root')
-    named_entries = [(e['type'], e) for e in entries()] + [('epoch with audits', audited())]
+    named_entries = [(e['type'], e) for e in entries()] + [('epoch with audits', audited()), ('epoch that tries no scorers', audited(False))]
     return {'logLeaf': [entry(n, '9.1', e, hx(leaf(jcs(e)))) for n, e in named_entries],
             'checkpointHash': [entry(f'size {s}', '9.2', {'origin': ORIGIN, 'size': s, 'root': hx(top)}, hx(sha(note_body(ORIGIN, s, top).encode()))) for s in (0, 42)],
             'signCheckpoint': signs, 'openCheckpoint': opens}
