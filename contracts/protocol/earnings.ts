@@ -8,19 +8,53 @@ import { zAddress, zHash, zU32, zU128 } from './schema.ts';
 const zBig = zU128.transform((text) => BigInt(text));
 const zCount = zBig.refine((count) => count < 1n << 53n, 'expected less than 2^53');
 
+const zEarningsRoot = z.strictObject({
+  root: zHash,
+  leafCount: zCount,
+  total: zBig,
+  logSize: zCount,
+  logRoot: zHash,
+});
+const place = { cumulative: zBig, leafIndex: zU32, path: z.array(zHash).max(64) };
+
 /** Reply of `GET /v1/earnings/{payee}`: what the payee can claim under the gateway's newest posted root (spec-chain.md C5). */
 export const zEarningsProof = z.strictObject({
   /** Account of the gateway in the StakeRegistry. */
   gateway: zAddress,
   payee: zAddress,
   rootIndex: zU32,
-  earnings: z.strictObject({ root: zHash, leafCount: zCount, total: zBig, logSize: zCount, logRoot: zHash }),
-  cumulative: zBig,
-  leafIndex: zU32,
-  path: z.array(zHash).max(64),
+  earnings: zEarningsRoot,
+  ...place,
 });
 export type EarningsProof = z.output<typeof zEarningsProof>;
 export type EarningsProofWire = z.input<typeof zEarningsProof>;
+
+/** Reply of `GET /v1/earnings/{payee}/pending`: what the gateway's newest root will give the payee once it is active. */
+export const zPendingEarnings = z.strictObject({
+  gateway: zAddress,
+  payee: zAddress,
+  rootIndex: zU32,
+  earnings: zEarningsRoot,
+  /** What the root before it stands for; null where there is none, or none that the gateway has decided. */
+  previous: zEarningsRoot.nullable(),
+  /** The payee's leaf; where it has none, the leaves on both sides of its place, or the one at that end of the tree. */
+  leaves: z
+    .array(z.strictObject({ payee: zAddress, ...place }))
+    .min(1)
+    .max(2),
+});
+export type PendingEarnings = z.output<typeof zPendingEarnings>;
+export type PendingEarningsWire = z.input<typeof zPendingEarnings>;
+
+/** The proof as it crosses the wire: amounts and counts as decimal strings. */
+export function earningsProofWire({ earnings, cumulative, ...proof }: EarningsProof): EarningsProofWire {
+  const { leafCount, total, logSize, ...hashes } = earnings;
+  return {
+    ...proof,
+    earnings: { ...hashes, leafCount: `${leafCount}`, total: `${total}`, logSize: `${logSize}` },
+    cumulative: `${cumulative}`,
+  };
+}
 
 /** What one payee has earned in all, in base units of the token (uint128). */
 export interface Earning {

@@ -14,6 +14,12 @@ export function mountChainRoutes(app: GatewayApp, chain: ChainWorker | null): vo
     if (proof === null) throw new ProtocolError('not_found', 'Nothing can be claimed by that address now.');
     return c.json(proof);
   });
+  app.get('/v1/earnings/:payee/pending', async (c) => {
+    const parsed = safeParse(zAddress, c.req.param('payee').toLowerCase());
+    const pending = chain !== null && parsed.success ? await chain.pendingOf(parsed.data) : null;
+    if (pending === null) throw new ProtocolError('not_found', 'No root of earnings waits to be active.');
+    return c.json(pending);
+  });
   app.post('/v1/vouchers', async (c) => {
     const voucher = await parseBody(c, zVoucher);
     if (chain === null) throw new ProtocolError('not_found', 'This gateway is on no chain.');

@@ -2,7 +2,7 @@
  * The gateway's work on a chain, step after step (spec-chain.md C9): read, register, settle, send, compare. One that is killed between any
  * two of its writes goes on from the database; it keeps nothing that it could not read again.
  */
-import type { EarningsProofWire } from '#protocol/earnings';
+import type { EarningsProofWire, PendingEarningsWire } from '#protocol/earnings';
 import type { Clock } from '#protocol/env';
 import type { Address } from '#protocol/hash';
 import type { Recover, Signer } from '#protocol/signer';
@@ -16,7 +16,7 @@ import { REDEEM_INTENT, ROOT_INTENT } from './calls.ts';
 import { type CaseDeps, followCases, openCases } from './cases.ts';
 import type { ChainClient } from './chain-client.ts';
 import { answerDemands, type DemandDeps, type DemandView } from './demands.ts';
-import { earningsProof } from './earnings-proof.ts';
+import { earningsProof, pendingEarnings } from './earnings-proof.ts';
 import { type EscrowKeyWire, type EscrowView, escrowView, takeEscrowKey } from './escrow-keys.ts';
 import { Follower } from './follower.ts';
 import { type ChainMove, Outbox } from './outbox.ts';
@@ -152,6 +152,12 @@ export class ChainWorker {
   proofOf(payee: Address): Promise<EarningsProofWire | null> {
     const { store, account } = this.#deps;
     return store.read((handle) => earningsProof(handle, account, payee));
+  }
+
+  /** What the newest root that is not active yet gives a payee; null where there is none. */
+  pendingOf(payee: Address): Promise<PendingEarningsWire | null> {
+    const { store, account } = this.#deps;
+    return store.read((handle) => pendingEarnings(handle, account, payee));
   }
 
   /** @throws {ProtocolError} where it is not good */

@@ -60,15 +60,19 @@ async function earnings(
     functionName: 'controllerOf',
     args: [payee],
   });
-  const shown = {
-    rootIndex: BigInt(proof.rootIndex),
-    earnings: proof.earnings,
-    cumulative,
-    leafIndex: BigInt(proof.leafIndex),
-    path: proof.path,
-  };
-  const call = { callee: 'Settlement' as const, functionName: 'claim', args: [gateway, payee, shown] };
+  const call = { callee: 'Settlement' as const, functionName: 'claim', args: [gateway, payee, provenEarnings(proof)] };
   return [{ amount, step: { what: `pay ${amountText(amount, token)} earned by ${payee} to ${to}`, call } }];
+}
+
+/** A leaf under a root, as the contract takes it. */
+export function provenEarnings(proof: Omit<EarningsProof, 'gateway' | 'payee'>) {
+  const { rootIndex, earnings, cumulative, leafIndex, path } = proof;
+  return { rootIndex: BigInt(rootIndex), earnings, cumulative, leafIndex: BigInt(leafIndex), path };
+}
+
+/** A gateway's root as the chain keeps it; all zero where there is none. @throws {ChainError} */
+export function rootAt(chain: ChainAccess, gateway: Address, index: number): Promise<z.output<typeof zRoot>> {
+  return readAs(chain, zRoot, { callee: 'Settlement', functionName: 'rootOf', args: [gateway, BigInt(index)] });
 }
 
 /** Nothing is sent on the gateway's word: the root is the chain's, the leaf is under it. @throws {ChainError} */
@@ -77,16 +81,14 @@ export async function checkProof(chain: ChainAccess, proof: EarningsProof, provi
   if (payee !== provider && payee !== (await answersFor(chain, provider))) {
     throw new ChainError(`the gateway's proof is about ${payee}, which is not this provider`);
   }
-  const rootAt = (index: bigint) =>
-    readAs(chain, zRoot, { callee: 'Settlement', functionName: 'rootOf', args: [gateway, index] });
-  const posted = await rootAt(BigInt(rootIndex));
+  const posted = await rootAt(chain, gateway, rootIndex);
   if (posted.id !== earningsRootId(proof.earnings)) {
     throw new ChainError(`root ${rootIndex} of the gateway's proof is not the one on the chain`);
   }
   if (!earningInTree(proof, proof, proof.earnings)) throw new ChainError('the leaf of the proof is not under its root');
   const now = await chain.nowSeconds();
   if (now < posted.activeAt) throw new ChainError(`root ${rootIndex} pays from ${timeText(posted.activeAt)} on`);
-  const next = await rootAt(BigInt(rootIndex) + 1n);
+  const next = await rootAt(chain, gateway, rootIndex + 1);
   if (next.activeAt !== 0 && now >= next.activeAt) {
     throw new ChainError(
       `the gateway's proof is under root ${rootIndex}, and a later one is active: it has to give that`,

@@ -41,5 +41,6 @@ export async function checkEarnings({ chain, state, io, gateway, provider, print
     return false;
   }
   state.earned = cumulative;
+  state.proof = parsed.data;
   return true;
 }

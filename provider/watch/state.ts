@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { type EarningsProof, earningsProofWire, zEarningsProof } from '#protocol/earnings';
 import { safeParse, zAddress, zHash, zTimeMs, zU32, zU128 } from '#protocol/schema';
 import { LeafTree } from './leaf-tree.ts';
 import type { Mirror } from './log-mirror.ts';
@@ -61,6 +62,8 @@ const zState = z.strictObject({
   demands: z.array(zHash),
   /** Most that a root has given the provider so far, in base units. */
   earned: zU128,
+  /** The proof of it under the last active root: what a later root is held against. */
+  proof: zEarningsProof.nullable().default(null),
   /** Block from which events are read. */
   fromBlock: z.string().regex(/^\d{1,20}$/),
 });
@@ -72,6 +75,7 @@ export interface WatchState {
   readonly epochs: Map<number, SeenEpoch>;
   readonly demands: Set<`0x${string}`>;
   earned: bigint;
+  proof: EarningsProof | null;
   fromBlock: bigint;
 }
 
@@ -87,13 +91,14 @@ export function openState(folder: string): WatchState {
     epochs: new Map(),
     demands: new Set<`0x${string}`>(),
     earned: 0n,
+    proof: null,
     fromBlock: 0n,
   };
   if (!existsSync(file)) return { mirror: { leaves: new LeafTree(), heads: [] }, ...fresh };
   const parsed = safeParse(zState, jsonOf(readFileSync(file, 'utf8')));
   if (!parsed.success)
     throw new Error(`${file} is damaged: a watcher that forgets proves less; restore it or remove it`);
-  const { leafCount, heads, raised, pending, epochs, demands, earned, fromBlock } = parsed.data;
+  const { leafCount, heads, raised, pending, epochs, demands, earned, proof, fromBlock } = parsed.data;
   const bytes = existsSync(leavesFile(folder)) ? readFileSync(leavesFile(folder)) : Buffer.alloc(0);
   if (bytes.length < leafCount * LEAF_BYTES) throw new Error(`${leavesFile(folder)} is shorter than ${file} says`);
   // What follows the count was being appended when the watcher ended.
@@ -108,6 +113,7 @@ export function openState(folder: string): WatchState {
     epochs: new Map(Object.entries(epochs).map(([epoch, value]) => [Number(epoch), value])),
     demands: new Set(demands),
     earned: BigInt(earned),
+    proof,
     fromBlock: BigInt(fromBlock),
   };
 }
@@ -126,6 +132,7 @@ export function saveState(folder: string, state: WatchState, stored: number): vo
     epochs: Object.fromEntries(state.epochs),
     demands: [...state.demands],
     earned: state.earned.toString(),
+    proof: state.proof && earningsProofWire(state.proof),
     fromBlock: state.fromBlock.toString(),
   } satisfies z.input<typeof zState>);
   const file = path.join(folder, 'watch.json');

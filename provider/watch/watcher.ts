@@ -12,6 +12,7 @@ import { CommandError, type CommandIo } from '../cli/command-io.ts';
 import { answerDemands, endSilences } from './demands.ts';
 import { checkAudits, checkEpochKeys, noteEpochs } from './epoch-keys.ts';
 import { lookAt } from './log-mirror.ts';
+import { checkPendingRoot } from './pending-root.ts';
 import { contradictionProof, type Proof, twoRootsProof } from './proofs.ts';
 import { collectProven, type RaiseDeps, raise } from './raise.ts';
 import { checkEarnings } from './roots.ts';
@@ -83,9 +84,11 @@ export class Watcher {
     if (head !== null) await this.#try('epoch keys', () => this.#epochKeys(head));
     const { provider, gateway } = this.#options;
     if (provider !== null) {
-      await this.#try('earnings', async () => {
-        if (!(await checkEarnings({ ...deps, io: this.#io, gateway, provider }))) this.#problems++;
-      });
+      for (const check of [checkEarnings, checkPendingRoot]) {
+        await this.#try('earnings', async () => {
+          if (!(await check({ ...deps, io: this.#io, gateway, provider }))) this.#problems++;
+        });
+      }
     }
     await this.#try('convicted accounts', () => collectProven(deps));
     this.#save();

@@ -1,7 +1,7 @@
 /** The worker between ledger and chain: it settles what agrees, and halts on what differs. */
 import { Hono } from 'hono';
 import { expect, test } from 'vitest';
-import { earningInTree, zEarningsProof } from '#protocol/earnings';
+import { earningInTree, zEarningsProof, zPendingEarnings } from '#protocol/earnings';
 import type { ProtocolError } from '#protocol/errors';
 import { mountChainRoutes } from '../../gateway/chain/chain-routes.ts';
 import type { GatewayApp } from '../../gateway/http/context.ts';
@@ -58,14 +58,18 @@ test('what a root has promised cannot be withdrawn by an operator, and what it h
 });
 
 /** The root that was decided, on the chain and final. */
-async function post({ store, chain, worker, pool }: Awaited<ReturnType<typeof workerWorld>>, change: object = {}) {
+async function post(
+  { store, chain, worker, pool }: Awaited<ReturnType<typeof workerWorld>>,
+  change: object = {},
+  activeAt = 1,
+) {
   const row = (await store.read(newestRoot))!;
   const { root, logRoot } = row;
   const earnings = {
     ...{ root, logRoot, leafCount: BigInt(row.leafCount), total: BigInt(row.totalBase), logSize: BigInt(row.logSize) },
     ...change,
   };
-  chain.mine([{ name: 'RootPosted', args: { gateway: chain.sender, index: 0n, earnings, activeAt: 1 } }]);
+  chain.mine([{ name: 'RootPosted', args: { gateway: chain.sender, index: 0n, earnings, activeAt } }]);
   bury(chain);
   pool.committed = earnings.total;
   await worker.tick();
@@ -91,11 +95,37 @@ test('a payee gets the proof that its claim needs once the root is final, and no
   expect(await ask('/v1/earnings/nobody')).toEqual({ code: 'not_found' });
 });
 
+test('whoever asks is shown what a root will give before it is active, or the leaf beside the gap', async () => {
+  const w = await workerWorld();
+  w.fund(1_000n);
+  await w.worker.tick();
+  await w.earn(400n);
+  await w.worker.tick();
+  const app: GatewayApp = new Hono();
+  mountChainRoutes(app, w.worker);
+  app.onError((error, c) => c.json({ code: (error as ProtocolError).code }, 404));
+  const ask = async (path: string) => (await app.request(path)).json();
+  expect(await ask(`/v1/earnings/${PROVIDER}/pending`)).toEqual({ code: 'not_found' });
+  await post(w, {}, 1_000_000_000_000);
+  const pending = zPendingEarnings.parse(await ask(`/v1/earnings/${PROVIDER}/pending`));
+  expect(pending).toMatchObject({ payee: PROVIDER, rootIndex: 0, previous: null });
+  const leaf = pending.leaves[0]!;
+  expect([pending.leaves.length, leaf.payee, leaf.cumulative]).toEqual([1, PROVIDER, 400n]);
+  expect(earningInTree(leaf, leaf, pending.earnings)).toBe(true);
+  for (const stranger of [contract(0), contract(3)]) {
+    const { payee, leaves } = zPendingEarnings.parse(await ask(`/v1/earnings/${stranger}/pending`));
+    expect([payee, leaves]).toEqual([stranger, [leaf]]);
+  }
+  expect(await ask('/v1/earnings/nobody/pending')).toEqual({ code: 'not_found' });
+  expect(await ask(`/v1/earnings/${PROVIDER}`)).toEqual({ code: 'not_found' });
+});
+
 test('a gateway without a chain answers its routes with not_found', async () => {
   const app: GatewayApp = new Hono();
   mountChainRoutes(app, null);
   app.onError((error, c) => c.json({ code: (error as ProtocolError).code }, 404));
-  expect(await (await app.request(`/v1/earnings/${PROVIDER}`)).json()).toEqual({ code: 'not_found' });
+  for (const path of [`/v1/earnings/${PROVIDER}`, `/v1/earnings/${PROVIDER}/pending`])
+    expect(await (await app.request(path)).json()).toEqual({ code: 'not_found' });
 });
 
 test('a root that nobody here has decided halts payouts', async () => {
