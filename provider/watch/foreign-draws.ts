@@ -55,8 +55,10 @@ function isShown(
 ): boolean {
   if (head.size > mirror.leaves.size || epoch.place >= head.size) return false;
   const { auditCommitment, auditPpm, atMs, ...entry } = epochFields(number, epoch);
-  const audits = auditPpm === 0 ? {} : { auditCommitment, auditPpm };
-  return logLeaf({ type: 'epoch', ...entry, ...audits, atMs: Number(atMs) }) === mirror.leaves.at(epoch.place);
+  const commitment = epoch.audits === null ? {} : { auditCommitment };
+  const trials = auditPpm === 0 ? {} : { auditPpm };
+  const text = { type: 'epoch' as const, ...entry, ...commitment, ...trials, atMs: Number(atMs) };
+  return logLeaf(text) === mirror.leaves.at(epoch.place);
 }
 
 /** The key that the epoch's root holds at the draw's place; `NO_KEY` where snapshot or index are foreign already, null where it is not to be had. */

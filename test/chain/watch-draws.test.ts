@@ -111,6 +111,11 @@ it('another key of the tree, in an epoch with audits, costs it too', async () =>
   await isProvenOnce();
 });
 
+it('a foreign key in an epoch that commits to audits and tries no scorers costs it too', async () => {
+  answer(statementWith({ key: named(7) }), 0);
+  await isProvenOnce();
+});
+
 it('a snapshot that is not the epoch’s costs it too, whether or not keys are opened', async () => {
   world.gateway.hidesKeys = true;
   answer(statementWith({ snapshotHash: snapshotHash(EARLIER) }));
@@ -154,8 +159,8 @@ it('a draw that nobody signed proves nothing', async () => {
   await isQuiet();
 });
 
-it('an entry that the contract cannot write out is announced to nobody', async () => {
-  answer(statementWith({ key: named(7) }), 0, { auditCommitment: named(3) });
+it('against an entry that names a share of trials and commits to nothing no draw is held', async () => {
+  answer(statementWith({ key: named(7) }), null, { auditPpm: 5 });
   await isQuiet();
 });
 
