@@ -47,13 +47,13 @@ export async function createChecker(modelFolder: string, trusted: TrustedKeys, m
       trusted,
       recover: recoverNative,
     });
-    // One seat's answer is compared with nobody's, and says so.
-    const uncompared = request.n === 1;
+    const saved = parseSavedResponse(answer.text);
+    const statement = saved?.assay?.attestation ? parseAttestation(saved.assay.attestation)?.statement : null;
+    // One seat's answer is compared with nobody's, and a near-tie was read from evidence that a client does not get; both say so.
+    const uncompared = request.n === 1 || statement?.verdict === 'equivalent';
     const problems = items
       .filter(({ name, status }) => status !== (uncompared && name === 'agreement' ? 'not checked' : 'proved'))
       .map(({ name, status, detail }) => `${name} ${status}: ${detail}`);
-    const saved = parseSavedResponse(answer.text);
-    const statement = saved?.assay?.attestation ? parseAttestation(saved.assay.attestation)?.statement : null;
     if (!saved?.content || !statement) return { ...nothing, problems: [...problems, 'no attested content'] };
     const { n, maxTokens, stop } = request;
     const { verdict } = statement;

@@ -1,4 +1,5 @@
-/** The ledger after a soak: it balances, and what clients were charged is what providers earned. */
+/** The ledger after a soak: it balances, and what clients were charged and the reserve paid for trials of scorers is what providers earned. */
+import { eq } from 'drizzle-orm';
 import { parseAccount } from '../../gateway/ledger/accounts.ts';
 import { checkBooks } from '../../gateway/ledger/check-books.ts';
 import { readBooks } from '../../gateway/store/ledger-repo.ts';
@@ -12,6 +13,10 @@ const RESERVE_NANO = 10n ** 12n;
 export async function checkMoney(databaseFile: string, chargedNano: bigint): Promise<string[]> {
   const store = openStore({ file: databaseFile });
   const books = await store.withTx(readBooks);
+  // Who is tried, or heard late, is paid by the reserve (SPEC.md §11.9).
+  const late = await store.read(({ db, tables: { transfers } }) =>
+    db.select({ id: transfers.id }).from(transfers).where(eq(transfers.reason, 'late')),
+  );
   await store.close();
   const problems = checkBooks(books).map(({ kind, id }) => `books: ${kind} ${id}`);
   const sums = new Map<string, bigint>();
@@ -20,10 +25,11 @@ export async function checkMoney(databaseFile: string, chargedNano: bigint): Pro
     sums.set(kind, (sums.get(kind) ?? 0n) + balanceNano);
   }
   const sumOf = (kind: string) => sums.get(kind) ?? 0n;
+  const spentNano = late.length > 0 ? RESERVE_NANO - sumOf('reserve') : 0n;
   const expected: [string, bigint, bigint][] = [
     ['clients spent', CLIENT_NANO - sumOf('client'), chargedNano],
-    ['providers earned, with what was rounded up,', sumOf('earnings') + sumOf('rounding'), chargedNano],
-    ['the reserve holds', sumOf('reserve'), RESERVE_NANO],
+    ['providers earned, with what was rounded up,', sumOf('earnings') + sumOf('rounding'), chargedNano + spentNano],
+    ['the reserve holds', sumOf('reserve'), RESERVE_NANO - spentNano],
   ];
   for (const [what, found, wanted] of expected) {
     if (found !== wanted) problems.push(`books: ${what} ${found} nano, not ${wanted}`);
