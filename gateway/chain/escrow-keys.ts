@@ -1,17 +1,15 @@
 /** API keys that spend what a client's vouchers bring: made by the client's own signature, by nobody's leave (spec-chain.md C9.5). */
 import { z } from 'zod';
 import { chainDigests } from '#protocol/chain-messages';
-import type { Domain } from '#protocol/eip712';
 import { ProtocolError } from '#protocol/errors';
 import type { Address, Hash } from '#protocol/hash';
 import { zAddress, zHash, zSignature } from '#protocol/schema';
-import type { Recover } from '#protocol/signer';
 import { keyIdOf } from '../keys.ts';
 import { redeemedUpTo } from '../store/chain-outbox-repo.ts';
 import { channelOf } from '../store/chain-state-repo.ts';
-import type { Handle, Store, Tx } from '../store/handle.ts';
+import type { Handle, Tx } from '../store/handle.ts';
 import { apiKeyById, insertApiKey, liveKeysOf, revokeApiKey } from '../store/keys-repo.ts';
-import type { Contracts } from './calls.ts';
+import { type EscrowDeps, refused } from './vouchers.ts';
 
 /** Live keys of one client: each has its own rate limits, so that more of them would be more than one client's share. */
 const KEYS_MAX = 4;
@@ -25,22 +23,12 @@ export const zEscrowKey = z.strictObject({
 });
 export type EscrowKeyWire = z.output<typeof zEscrowKey>;
 
-export interface EscrowKeyDeps {
-  readonly store: Store;
-  readonly domain: Domain;
-  readonly recover: Recover;
-  readonly contracts: Contracts;
-  readonly account: Address;
-  /** Least escrow that a client needs, in base units. */
-  readonly leastBase: bigint;
-}
-
 /**
  * Adds a key to a client's account, or takes it away for good. The same statement again changes nothing.
  * @throws {ProtocolError} invalid_request with the field that is wrong
  */
 export async function takeEscrowKey(
-  deps: EscrowKeyDeps,
+  deps: EscrowDeps,
   wire: EscrowKeyWire,
   nowMs: number,
 ): Promise<{ keyId: string; isNew: boolean }> {
@@ -87,10 +75,6 @@ async function addKey(
   });
 }
 
-function refused(param: string, message: string): ProtocolError {
-  return new ProtocolError('invalid_request', message, { param });
-}
-
 /** What a client must know to sign its next voucher; amounts in base units. */
 export interface EscrowView {
   readonly client: Address;
@@ -109,7 +93,7 @@ export interface EscrowView {
 /** As of the newest final block; null for who has never had anything in escrow here. */
 export async function escrowView(
   handle: Handle,
-  { contracts, account, leastBase }: Pick<EscrowKeyDeps, 'contracts' | 'account' | 'leastBase'>,
+  { contracts, account, leastBase }: Pick<EscrowDeps, 'contracts' | 'account' | 'leastBase'>,
   client: Address,
 ): Promise<EscrowView | null> {
   const channel = await channelOf(handle, client);

@@ -20,13 +20,13 @@ export const zVoucher = z.strictObject({
 });
 export type VoucherWire = z.output<typeof zVoucher>;
 
-export interface VoucherDeps {
+export interface EscrowDeps {
   readonly store: Store;
   readonly domain: Domain;
   readonly recover: Recover;
   readonly contracts: Contracts;
   readonly account: Address;
-  /** Least that one redemption brings, in base units: gas is the gateway's, and nobody shall make it redeem crumbs. */
+  /** Least that one redemption brings, and so the least escrow behind a key, in base units: gas is the gateway's, and nobody shall make it redeem crumbs. */
   readonly leastBase: bigint;
 }
 
@@ -34,7 +34,7 @@ export interface VoucherDeps {
  * Takes a voucher and enters its redemption. The same one again changes nothing.
  * @throws {ProtocolError} invalid_request with the field that is wrong
  */
-export async function takeVoucher(deps: VoucherDeps, wire: VoucherWire, nowMs: number): Promise<{ isNew: boolean }> {
+export async function takeVoucher(deps: EscrowDeps, wire: VoucherWire, nowMs: number): Promise<{ isNew: boolean }> {
   const { store, domain, recover, contracts, account, leastBase } = deps;
   const { client, signature } = wire;
   const settlement = contracts.Settlement;
@@ -83,6 +83,7 @@ export async function retryVouchers(store: Store, nowMs: number): Promise<void> 
   }
 }
 
-function refused(param: string, message: string): ProtocolError {
+/** A client's message that is refused for one of its fields. */
+export function refused(param: string, message: string): ProtocolError {
   return new ProtocolError('invalid_request', message, { param });
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { createClock } from '#protocol/clock';
 import { recoverNative } from '#protocol/signer-native';
 import { accountOf } from '../../provider/chain/account.ts';
@@ -19,6 +19,8 @@ export interface WatchWorld {
   lines: string[];
   /** A watcher over the folder of this test: a second one is the first after a restart. */
   watcher(change?: Partial<WatchOptions>): Watcher;
+  /** A look that proves nothing, sends nothing and says nothing. */
+  quiet(look: ReturnType<Watcher['look']>): Promise<void>;
   /** Transactions of the auditor so far. */
   sent(): Promise<number>;
   isConvicted(account: `0x${string}`): Promise<boolean>;
@@ -61,6 +63,11 @@ export function watchWorld(): WatchWorld {
       },
     );
   world.sent = () => world.auditor.chain.client.getTransactionCount({ address: world.auditor.chain.sender });
+  world.quiet = async (look) => {
+    const before = await world.sent();
+    expect(await look, world.lines.join('\n')).toEqual({ proven: 0, problems: 0 });
+    expect([await world.sent(), world.lines]).toEqual([before, []]);
+  };
   world.isConvicted = async (account) => (await accountOf(world.auditor.chain, account))!.convictedAt !== 0;
   return world;
 }

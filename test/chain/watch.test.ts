@@ -18,15 +18,9 @@ const named = (byte: number): Hash => toHex(new Uint8Array(32).fill(byte));
 
 const world = watchWorld();
 
-async function quiet(look: Promise<unknown>): Promise<void> {
-  const before = await world.sent();
-  expect(await look, world.lines.join('\n')).toEqual({ proven: 0, problems: 0 });
-  expect([await world.sent(), world.lines]).toEqual([before, []]);
-}
-
 describe('a gateway', () => {
   it('that signs two checkpoints of one size loses its stake, after a restart of the watcher too; its finder is paid', async () => {
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
     world.gateway.note = world.gateway.noteOf([entryOf(0), entryOf(1), entryOf(99)]);
     expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
     expect(world.lines).toEqual([
@@ -41,7 +35,7 @@ describe('a gateway', () => {
   });
 
   it('that rewrites an entry and grows loses its stake', async () => {
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
     world.gateway.entries = [entryOf(0), entryOf(77), entryOf(2), entryOf(3), entryOf(4)];
     expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
     expect(await world.isConvicted(world.gateway.account)).toBe(true);
@@ -49,13 +43,13 @@ describe('a gateway', () => {
 
   it('that grows, and shows an old checkpoint again, loses nothing', async () => {
     const one = world.watcher();
-    await quiet(one.look());
+    await world.quiet(one.look());
     world.gateway.entries = [...world.gateway.entries, entryOf(3), entryOf(4), epochEntry(0), entryOf(6)];
-    await quiet(one.look());
+    await world.quiet(one.look());
     world.gateway.note = world.gateway.noteOf(world.gateway.entries.slice(0, 3));
-    await quiet(one.look());
+    await world.quiet(one.look());
     world.gateway.note = world.gateway.noteOf(world.gateway.entries.slice(0, 2));
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
   });
 
   it('whose entries are not those of its checkpoint is reported, and nothing is sent', async () => {
@@ -73,7 +67,7 @@ describe('a gateway', () => {
       return { roundRoot, signature: world.gateway.signer.sign(digest) };
     };
     world.gateway.twoRoots = [{ roundId, index, first: side(named(1)), second: side(named(1)) }];
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
     world.gateway.twoRoots = [{ roundId, index, first: side(named(1)), second: side(named(2)) }];
     expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
     expect(await world.isConvicted(world.gateway.account)).toBe(true);
@@ -81,13 +75,13 @@ describe('a gateway', () => {
 
   it('that opens its keys once an epoch is over is left alone; one that hides them pays a fifth', async () => {
     world.gateway.entries = [epochEntry(0), entryOf(1), epochEntry(1), entryOf(3)];
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
     world.gateway.hidesKeys = true;
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
     world.gateway.entries = [...world.gateway.entries, epochEntry(2)];
     const one = world.watcher();
-    await quiet(one.look());
-    await quiet(one.look());
+    await world.quiet(one.look());
+    await world.quiet(one.look());
     await one.look();
     expect(world.lines).toEqual([expect.stringMatching(/^demanded key \d of epoch 1, which the gateway hides; 0x/)]);
     await world.net.pass(DAY);
@@ -109,7 +103,7 @@ describe('a gateway', () => {
     stranger.entries = [epochEntry(0), epochEntry(1)];
     stranger.hidesKeys = true;
     world.gateway.fetch = stranger.fetch;
-    for (let looks = 0; looks < 4; looks++) await quiet(world.watcher().look());
+    for (let looks = 0; looks < 4; looks++) await world.quiet(world.watcher().look());
   });
 });
 
@@ -133,7 +127,7 @@ describe('a provider', () => {
       { job_id: jobId, provider, contradiction: twice(honest.signer, commit(honest.signer, named(2), named(4))) },
       { job_id: named(4), provider, contradiction: twice(honest.signer, commit(honest.signer, named(2))) },
     ];
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
     const contradiction = twice(liar.signer, commit(liar.signer, named(2)));
     world.gateway.disputes.push({ job_id: jobId, provider: liar.signer.address, contradiction });
     expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
@@ -160,7 +154,7 @@ describe('a provider', () => {
       world.gateway.disputes = [{ job_id: jobId, provider: liar.signer.address, contradiction }];
     };
     say(named(1));
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
     say(named(2));
     expect((await world.watcher().look()).proven, world.lines.join('\n')).toBe(1);
     expect(await world.isConvicted(liar.chain.sender)).toBe(true);
@@ -173,7 +167,7 @@ describe('a provider', () => {
     const reveal = { opening, signature: signer.sign(digests.reveal(world.net.network.domain, opening)) };
     const contradiction: Contradiction = { kind: 'opening_does_not_fit', sealed, before: null, reveal };
     world.gateway.disputes = [{ job_id: jobId, provider: signer.address, contradiction }];
-    await quiet(world.watcher().look());
+    await world.quiet(world.watcher().look());
   });
 
   it('gives the reward to the watcher, though somebody copies the proof and is faster', async () => {

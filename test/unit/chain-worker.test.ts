@@ -75,7 +75,8 @@ async function post(
   await worker.tick();
 }
 
-test('a payee gets the proof that its claim needs once the root is final, and nobody gets one before', async () => {
+/** A payee has earned 400; `ask` reads the routes over it. */
+async function earnedWorld() {
   const w = await workerWorld();
   w.fund(1_000n);
   await w.worker.tick();
@@ -85,6 +86,11 @@ test('a payee gets the proof that its claim needs once the root is final, and no
   mountChainRoutes(app, w.worker);
   app.onError((error, c) => c.json({ code: (error as ProtocolError).code }, 404));
   const ask = async (path: string) => (await app.request(path)).json();
+  return { w, ask };
+}
+
+test('a payee gets the proof that its claim needs once the root is final, and nobody gets one before', async () => {
+  const { w, ask } = await earnedWorld();
   expect(await ask(`/v1/earnings/${PROVIDER}`)).toEqual({ code: 'not_found' });
   await post(w);
   const proof = zEarningsProof.parse(await ask(`/v1/earnings/${PROVIDER}`));
@@ -96,15 +102,7 @@ test('a payee gets the proof that its claim needs once the root is final, and no
 });
 
 test('whoever asks is shown what a root will give before it is active, or the leaf beside the gap', async () => {
-  const w = await workerWorld();
-  w.fund(1_000n);
-  await w.worker.tick();
-  await w.earn(400n);
-  await w.worker.tick();
-  const app: GatewayApp = new Hono();
-  mountChainRoutes(app, w.worker);
-  app.onError((error, c) => c.json({ code: (error as ProtocolError).code }, 404));
-  const ask = async (path: string) => (await app.request(path)).json();
+  const { w, ask } = await earnedWorld();
   expect(await ask(`/v1/earnings/${PROVIDER}/pending`)).toEqual({ code: 'not_found' });
   await post(w, {}, 1_000_000_000_000);
   const pending = zPendingEarnings.parse(await ask(`/v1/earnings/${PROVIDER}/pending`));
