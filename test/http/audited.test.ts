@@ -1,46 +1,31 @@
 /** Mode `audited` end to end: one seat answers, others look at it later, nothing of that is lost or done twice (SPEC.md §8.1). */
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseAttestation, type Statement } from '#protocol/attestation';
 import { AuditDraw, auditCommitment } from '#protocol/audit';
 import type { LogEntry } from '#protocol/log';
 import { AUDIT_POOL } from '../../gateway/ledger/accounts.ts';
 import { surchargeNano } from '../../gateway/ledger/price.ts';
 import { balanceNano } from '../../gateway/store/ledger-repo.ts';
-import { logRange, logSize } from '../../gateway/store/log-repo.ts';
-import { API_KEY, booksOf, stakeOf } from '../fixtures/network.ts';
-import { signerOf, startToyNetwork, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
+import { API_KEY, stakeOf } from '../fixtures/network.ts';
+import { signerOf, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
+import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
 import { failuresOf, statementOfStream } from '../fixtures/witnessed-network.ts';
 import { TOY_MODEL, toyMachine } from '../simulation/toy-machine.ts';
 
-const opened: ToyNetwork[] = [];
-afterEach(async () => {
-  for (const network of opened.splice(0)) {
-    await network.gateway.settled();
-    expect(await booksOf(network.store)).toEqual([]);
-    await network.stop();
-  }
-});
+const open = toyNetworks();
 
 const AUDITS = { ratePpm: 1_000_000, regeneratePpm: 0, delayMs: 0, withinMs: 3_600_000 };
 
 async function start(options: ToyOptions = {}, audits: Partial<typeof AUDITS> = {}): Promise<ToyNetwork> {
-  const network = await startToyNetwork({
+  return open({
     members: 4,
     ...options,
     limits: { audits: { ...AUDITS, ...audits }, ...options.limits },
   });
-  opened.push(network);
-  return network;
 }
 
 const ASKED = { temperature: 1, logit_bias: { 0: -100 }, max_tokens: 16, verification: 'audited' };
 
-async function entriesOf(network: ToyNetwork): Promise<LogEntry[]> {
-  return network.store.read(async (handle) => {
-    const leaves = await logRange(handle, 0, await logSize(handle));
-    return leaves.map(({ entryJson }) => JSON.parse(entryJson) as LogEntry);
-  });
-}
 type Audited = Extract<LogEntry, { type: 'audited' }>;
 const auditsIn = (entries: readonly LogEntry[]): Audited[] =>
   entries.flatMap((entry) => (entry.type === 'audited' ? [entry] : []));

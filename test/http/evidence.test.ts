@@ -6,9 +6,9 @@ import { zDisputeBundle } from '../../gateway/dispute/bundle.ts';
 import { findingOf } from '../../gateway/dispute/finding.ts';
 import { disputeById, listDisputes } from '../../gateway/store/disputes-repo.ts';
 import { listEvidenceAccounts } from '../../gateway/store/evidence-repo.ts';
-import { logRange, logSize } from '../../gateway/store/log-repo.ts';
 import { API_KEY, booksOf } from '../fixtures/network.ts';
 import { signerOf, startToyNetwork, type ToyNetwork } from '../fixtures/toy-network.ts';
+import { entriesOf } from '../fixtures/toy-networks.ts';
 import { TOY_MODEL, toyMachine } from '../simulation/toy-machine.ts';
 
 const CHEAT = 'p0';
@@ -40,13 +40,8 @@ async function ask(): Promise<number> {
 }
 
 async function scoredEntries(): Promise<ScoredEntry[]> {
-  return network.store.read(async (handle) => {
-    const leaves = await logRange(handle, 0, await logSize(handle));
-    return leaves.flatMap(({ entryJson }) => {
-      const entry = JSON.parse(entryJson) as ScoredEntry;
-      return entry.type === 'scored' ? [entry] : [];
-    });
-  });
+  const entries = await entriesOf(network);
+  return entries.flatMap((entry) => (entry.type === 'scored' ? [entry] : []));
 }
 
 async function stageOf(operator: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 /** Trials of scorers over the whole gateway: who lies is passed over, honest scorers are not, and the log shows why (spec-judge.md §7.13). */
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseAttestation } from '#protocol/attestation';
 import { AuditDraw, auditCommitment } from '#protocol/audit';
 import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE } from '#protocol/evidence';
@@ -9,30 +9,20 @@ import { recordTrial, SCORER_AT_START } from '#protocol/scorer-record';
 import { QUARANTINE } from '../../gateway/committee/exclusions.ts';
 import { LYING_SCORER } from '../../gateway/committee/scorer-records.ts';
 import type { Fetch } from '../../gateway/round/provider-client.ts';
-import { logRange, logSize } from '../../gateway/store/log-repo.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
-import { booksOf } from '../fixtures/network.ts';
-import { signerOf, startToyNetwork, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
+import { signerOf, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
+import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
 import { toyMachine } from '../simulation/toy-machine.ts';
 
-const opened: ToyNetwork[] = [];
-afterEach(async () => {
-  for (const network of opened.splice(0)) {
-    await network.gateway.settled();
-    expect(await booksOf(network.store)).toEqual([]);
-    await network.stop();
-  }
-});
+const open = toyNetworks();
 
 /** Three members and a committee of two: whoever does not sit is the one that is tried. */
 async function start(options: ToyOptions = {}): Promise<ToyNetwork> {
-  const network = await startToyNetwork({
+  return open({
     members: 3,
     ...options,
     limits: { scorerTrialPpm: 1_000_000, ...options.limits },
   });
-  opened.push(network);
-  return network;
 }
 
 const ASKED = { temperature: 1, logit_bias: { 0: -100 }, max_tokens: 24, verification: 'quorum; n=2' };
@@ -45,12 +35,6 @@ async function ask(network: ToyNetwork, count: number): Promise<Awaited<ReturnTy
   return answers;
 }
 
-async function entriesOf(network: ToyNetwork): Promise<LogEntry[]> {
-  return network.store.read(async (handle) => {
-    const leaves = await logRange(handle, 0, await logSize(handle));
-    return leaves.map(({ entryJson }) => JSON.parse(entryJson) as LogEntry);
-  });
-}
 const trialsIn = (entries: readonly LogEntry[]) => entries.flatMap((entry) => (entry.type === 'trial' ? [entry] : []));
 
 /** Honest in what it generates. */
