@@ -3,7 +3,7 @@
  * Every draw that says "audit" has its entry, made as it was drawn, by whom it was drawn; and the draw itself was not chosen. Pure.
  */
 import type { Statement, StatementWire } from './attestation.ts';
-import { AuditDraw, auditCommitment } from './audit.ts';
+import { AuditDraw, type AuditTerms, auditCommitment } from './audit.ts';
 import { choicesOf } from './choices.ts';
 import { admittedOrder, type Snapshot, seatsFrom, snapshotHash } from './draw.ts';
 import type { Hash } from './hash.ts';
@@ -45,7 +45,7 @@ export function proveAudits(log: OpenLog, answer: PromisedAnswer): ProvenAudit[]
   const { statement } = answer;
   const { audit: terms, requestId } = statement;
   if (terms === undefined) return [];
-  const { secret, broken } = openedSecret(log, answer);
+  const { secret, broken } = ofPromise(log, answer, terms);
   return choicesOf(statement).map((choice, index) => {
     const proven = (status: AuditStatus, detail = '') => ({ requestId, choice: index, ppm: terms.ppm, status, detail });
     if (broken !== null) return proven('broken', broken);
@@ -61,17 +61,19 @@ export function proveAudits(log: OpenLog, answer: PromisedAnswer): ProvenAudit[]
 }
 
 /** The secret of the epoch, or why the draw was none; null both while it is not opened. */
-function openedSecret(log: OpenLog, answer: PromisedAnswer): { secret: Hash | null; broken: string | null } {
+export interface OpenedSecret {
+  readonly secret: Hash | null;
+  readonly broken: string | null;
+}
+
+/** @param withinMs after which a smaller index has ended */
+export function openedSecret(log: OpenLog, answer: PromisedAnswer, withinMs: number): OpenedSecret {
   const { statement, wire } = answer;
-  const { draw, audit } = statement;
+  const { draw } = statement;
   const broken = (text: string) => ({ secret: null, broken: text });
   if (wire.logIndex >= log.entries.length) return { secret: null, broken: null };
   if (logLeaf(log.entries[wire.logIndex]!) !== logLeaf(answerEntry(wire))) {
     return broken('the log has another entry in place of the answer');
-  }
-  const parsed = safeParse(policyJsonSchema, statement.policy);
-  if (!parsed.success || audit!.ppm < Math.round((parsed.data.audit_rate ?? 0) * PPM)) {
-    return broken('the rate is below the one that was asked for');
   }
   const epochs = log.entries.filter((entry): entry is Epoch => entry.type === 'epoch' && entry.epoch === draw.epoch);
   const [epoch] = epochs;
@@ -79,7 +81,7 @@ function openedSecret(log: OpenLog, answer: PromisedAnswer): { secret: Hash | nu
     return broken('the epoch has committed to no audits');
   if (snapshotHash(answer.snapshot) !== epoch.snapshotHash)
     return broken('the registry is not the one that was logged');
-  const index = indexProblem(log, statement, audit!.withinMs);
+  const index = indexProblem(log, statement, withinMs);
   if (index !== null) return broken(index);
   const opened = log.entries.flatMap((entry) => (entry.type === 'audit' && entry.epoch === draw.epoch ? [entry] : []));
   const [first] = opened;
@@ -91,6 +93,16 @@ function openedSecret(log: OpenLog, answer: PromisedAnswer): { secret: Hash | nu
   // Whoever knows the key knows who will be looked at.
   if (first.atMs < orderedAtMs) return broken('the key was opened before the answer was ordered');
   return { secret: first.secret, broken: null };
+}
+
+/** A promise below what the client had asked for is none. */
+function ofPromise(log: OpenLog, answer: PromisedAnswer, { ppm, withinMs }: AuditTerms): OpenedSecret {
+  const opened = openedSecret(log, answer, withinMs);
+  const parsed = safeParse(policyJsonSchema, answer.statement.policy);
+  const isKept = parsed.success && ppm >= Math.round((parsed.data.audit_rate ?? 0) * PPM);
+  const isLogged = answer.wire.logIndex < log.entries.length;
+  if (opened.broken !== null || !isLogged || isKept) return opened;
+  return { secret: null, broken: 'the rate is below the one that was asked for' };
 }
 
 /** Indices are taken one after the other and each once: a gateway that picks its index picks its audits. */

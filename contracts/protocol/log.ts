@@ -6,7 +6,7 @@ import { canonicalJson } from './canonical.ts';
 import type { Domain } from './eip712.ts';
 import { type Address, concat, fromHex, type Hash, type Hex, sha256, toHex, u8, utf8 } from './hash.ts';
 import { leafHash } from './merkle.ts';
-import { zAddress, zHash, zText, zTimeMs, zU32 } from './schema.ts';
+import { zAddress, zHash, zNano, zText, zTimeMs, zU32 } from './schema.ts';
 import type { Recover } from './signer.ts';
 import { digests } from './typed.ts';
 import { BETS, FACTOR_SCALE } from './wealth.ts';
@@ -102,6 +102,8 @@ export const zLogEntry = z.discriminatedUnion('type', [
     choice: zU32,
     outcome: z.enum(TRIAL_OUTCOMES),
     evidenceHash: zHash,
+    /** What the scorer was paid for the planted error that it found, in nano-units; absent where there was none. */
+    jackpotNano: zNano.optional(),
     atMs: zTimeMs,
   }),
   z.strictObject({

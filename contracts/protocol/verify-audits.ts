@@ -1,4 +1,4 @@
-/** What a saved answer promised of its audits, against a copy of the log (SPEC.md §8.2, §10.4). Pure. */
+/** What a saved answer promised of its audits, and trials over it, against a copy of the log (SPEC.md §8.2, §10.4). Pure. */
 import type { InlineReceipt } from './assay-member.ts';
 import type { Statement, StatementWire } from './attestation.ts';
 import { type ProvenAudit, proveAudits } from './audit-proof.ts';
@@ -6,6 +6,7 @@ import type { Domain } from './eip712.ts';
 import { type LogKeys, openCheckpoint } from './log.ts';
 import { type LogCopy, type OpenLog, openLogCopy } from './log-copy.ts';
 import type { Recover } from './signer.ts';
+import { type ProvenTrial, proveTrials } from './trial-proof.ts';
 import { finding, notChecked, pending, type VerifyItem } from './verify-item.ts';
 
 /** Copies that were opened, by the keys that they were opened with: many answers are checked against one. */
@@ -24,21 +25,22 @@ function openOnce(copy: LogCopy, domain: Domain, keys: LogKeys, recover: Recover
 }
 
 export interface AuditCheck {
-  readonly item: VerifyItem;
-  /** By choice, where a copy of the log was given that could be read. */
+  readonly items: readonly VerifyItem[];
+  /** By choice, where a copy of the log was given that could be read; of answers that promise audits. */
   readonly audits: readonly ProvenAudit[];
+  /** By choice, where a copy of the log was given that could be read. */
+  readonly trials: readonly ProvenTrial[];
 }
 
-/** @returns null for an answer that promises no audits */
+/** Audits where the answer promises them, and trials where there is a log to look for them in. */
 export function checkAudits(
   { statement, wire }: { readonly statement: Statement; readonly wire: StatementWire },
   receipt: InlineReceipt | null,
   copy: LogCopy | null,
   how: { readonly domain: Domain; readonly keys: LogKeys; readonly recover: Recover },
-): AuditCheck | null {
-  if (statement.audit === undefined) return null;
-  const rate = `${statement.audit.ppm} of a million choices`;
-  const without = (item: VerifyItem): AuditCheck => ({ item, audits: [] });
+): AuditCheck {
+  const rate = statement.audit && `${statement.audit.ppm} of a million choices`;
+  const without = (item: VerifyItem): AuditCheck => ({ items: rate ? [item] : [], audits: [], trials: [] });
   if (copy === null) return without(pending('audits', `${rate}; assay audit-proof checks it once the epoch is over`));
   if (receipt === null) return without(pending('audits', `${rate}; no receipt yet`));
   const log = openOnce(copy, how.domain, how.keys, how.recover);
@@ -47,8 +49,20 @@ export function checkAudits(
   if (seen !== null && seen.size <= log.checkpoint.size && !log.covers(seen)) {
     return without(finding('audits', 'the copy is of another log than the one that the receipt shows', ''));
   }
-  const audits = proveAudits(log, { statement, wire, snapshot: receipt.snapshot });
-  return { item: itemOf(audits, rate), audits };
+  const answer = { statement, wire, snapshot: receipt.snapshot };
+  const audits = proveAudits(log, answer);
+  const trials = proveTrials(log, answer);
+  const items = [...(rate ? [itemOf(audits, rate)] : []), trialItem(trials)];
+  return { items, audits, trials };
+}
+
+function trialItem(trials: readonly ProvenTrial[]): VerifyItem {
+  const broken = trials.find(({ status }) => status === 'broken');
+  if (broken) return finding('trials', `choice ${broken.choice}: ${broken.detail}`, '');
+  const open = trials.find(({ status }) => status === 'pending');
+  if (open) return pending('trials', open.detail);
+  const tried = trials.filter(({ status }) => status === 'tried').length;
+  return finding('trials', null, `${tried} of ${trials.length} choices, all of them drawn`);
 }
 
 function itemOf(audits: readonly ProvenAudit[], rate: string): VerifyItem {

@@ -26,6 +26,7 @@ export const ITEM_NAMES = [
   'draw',
   'draw-skips',
   'audits',
+  'trials',
   'body-hash',
   'policy',
   'parameters',

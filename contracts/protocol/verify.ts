@@ -14,6 +14,7 @@ import type { LogCopy } from './log-copy.ts';
 import { safeParse } from './schema.ts';
 import { drawSigner } from './signed-draw.ts';
 import { type Recover, recoverPortable } from './signer.ts';
+import type { ProvenTrial } from './trial-proof.ts';
 import { digests } from './typed.ts';
 import type { Verdict } from './verdict.ts';
 import { checkAgreement, checkWeakest } from './verify-agreement.ts';
@@ -82,6 +83,8 @@ export interface VerifyResult {
   readonly verdict: Verdict | null;
   /** Of every choice that promised one, where a copy of the log was given. */
   readonly audits: readonly ProvenAudit[];
+  /** Of scorers over every choice, where a copy of the log was given. */
+  readonly trials: readonly ProvenTrial[];
 }
 
 /** Checks a saved answer item by item. Never throws on what was saved. */
@@ -89,13 +92,14 @@ export function verifyResponse(input: VerifyInput): VerifyResult {
   const opened = openAnswer(input);
   const audited = 'failed' in opened ? null : auditsOf(input, opened);
   const items = 'failed' in opened ? [opened.failed] : itemsOf(input, opened);
-  if (audited !== null) items.push(audited.item);
+  if (audited !== null) items.push(...audited.items);
   const ordered = [...items].sort((a, b) => ITEM_NAMES.indexOf(a.name) - ITEM_NAMES.indexOf(b.name));
   return {
     items: ordered,
     ok: ordered.every((item) => item.status !== 'failed'),
     verdict: 'failed' in opened ? null : opened.attestation.statement.verdict,
     audits: audited?.audits ?? [],
+    trials: audited?.trials ?? [],
   };
 }
 
@@ -119,7 +123,7 @@ function openAnswer(input: VerifyInput): OpenedAnswer | { failed: VerifyItem } {
   return { saved, assay: saved.assay, proof, attestation };
 }
 
-function auditsOf(input: VerifyInput, { assay, proof, attestation }: OpenedAnswer): AuditCheck | null {
+function auditsOf(input: VerifyInput, { assay, proof, attestation }: OpenedAnswer): AuditCheck {
   const domain = input.trusted?.domain ?? domainOf(assay);
   const keys = input.trusted?.logKeys ?? logKeysOf(assay);
   const recover = input.recover ?? recoverPortable;

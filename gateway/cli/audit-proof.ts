@@ -7,13 +7,15 @@ import { PPM } from '#protocol/log';
 import { type LogCopy, zLogCopy } from '#protocol/log-copy';
 import { safeParse } from '#protocol/schema';
 import { recoverNative } from '#protocol/signer-native';
+import type { ProvenTrial } from '#protocol/trial-proof';
 import { verifyResponse } from '#protocol/verify';
 import { type CliIo, reasonOf } from './cli-io.ts';
 
 const USAGE = `assay audit-proof <saved response>… --log <file> [options]
 
 Checks offline that the audits which these answers promised were done: each answer is verified as by assay verify, and every choice that the
-draw of its epoch picked must have its entry in the log, made as it was drawn, by whom it was drawn. Exits 0 when all of it holds, 1 when an
+draw of its epoch picked must have its entry in the log, made as it was drawn, by whom it was drawn. Scorers may have been tried over these answers
+only where the draw says so, and paid only for errors that it planted, what the spec says. Exits 0 when all of it holds, 1 when an
 answer is not genuine or a promise was broken.
 
   --log <file>              copy of the whole log; --fetch makes one
@@ -40,6 +42,7 @@ interface Proven {
   /** Items of the verification that failed, the audits apart. */
   readonly failed: readonly string[];
   readonly audits: readonly ProvenAudit[];
+  readonly trials: readonly ProvenTrial[];
 }
 
 /** @returns the exit code: 0 all holds, 1 something does not or the gateway does not answer, 2 the command was used wrongly or a file cannot be read */
@@ -114,14 +117,14 @@ async function prove(file: string, log: LogCopy, values: ReadonlyMap<string, str
   const ed25519 = values.get('log-key')?.toLowerCase() as Hash | undefined;
   const logKeys =
     ed25519 && gatewayAddress ? { origin: values.get('log-origin')!, ed25519, address: gatewayAddress } : undefined;
-  const { items, audits } = verifyResponse({
+  const { items, audits, trials } = verifyResponse({
     response: await read(file),
     log,
     trusted: { gatewayAddress, logKeys },
     recover: recoverNative,
   });
   const failed = items.filter(({ status }) => status === 'failed').map(({ name, detail }) => `${name}: ${detail}`);
-  return { file, failed, audits };
+  return { file, failed, audits, trials };
 }
 
 /** @throws {Error} naming the file, never quoting it */
@@ -141,12 +144,20 @@ function report(proven: readonly Proven[], how: { required: boolean; json: boole
   const expected = audits.reduce((sum, { ppm }) => sum + ppm, 0) / PPM;
   const isOpen = (counts.pending ?? 0) + (counts.undone ?? 0) > 0;
   const ok = proven.every(({ failed }) => failed.length === 0) && !(how.required && isOpen);
+  const tried = proven.flatMap(({ trials }) => trials.filter(({ status }) => status === 'tried'));
+  const jackpots = tried.filter(({ jackpotNano }) => jackpotNano > 0n);
+  const paid = jackpots.reduce((sum, { jackpotNano }) => sum + jackpotNano, 0n);
   if (how.json) {
-    io.print(JSON.stringify({ ok, answers: proven.length, choices: audits.length, expected, counts, proven }, null, 2));
+    const trials = { tried: tried.length, jackpots: jackpots.length, jackpotNano: paid.toString() };
+    const found = { ok, answers: proven.length, choices: audits.length, expected, counts, trials, proven };
+    io.print(JSON.stringify(found, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value), 2));
   } else {
     for (const { file, failed } of proven) for (const problem of failed) io.print(`broken       ${file} ${problem}`);
     for (const { requestId, choice, status, detail } of audits) {
       if (status !== 'not drawn') io.print(`${status.padEnd(12)} ${requestId} choice ${choice} ${detail}`.trimEnd());
+    }
+    if (tried.length > 0) {
+      io.print(`${tried.length} scorers tried as drawn, ${jackpots.length} paid for a planted error: ${paid} nano`);
     }
     const drawn = audits.length - (counts['not drawn'] ?? 0) - (counts.pending ?? 0);
     io.print(

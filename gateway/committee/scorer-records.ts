@@ -4,8 +4,10 @@ import type { Address, Hash } from '#protocol/hash';
 import { type LogEntry, zLogEntry } from '#protocol/log';
 import { recordTrial, SCORER_AT_START, type ScorerRecord, scorerStanding } from '#protocol/scorer-record';
 import type { LogKeeper } from '../attest/log-keeper.ts';
+import { jackpotTransfer } from '../ledger/jackpot.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/handle.ts';
+import { applyTransfer } from '../store/ledger-repo.ts';
 import { trialEntries } from '../store/log-repo.ts';
 import type { Exclusions } from './exclusions.ts';
 
@@ -28,6 +30,8 @@ export interface TrialResult {
   readonly outcome: 'right' | 'wrong';
   /** Hash of the signed scores that show it. */
   readonly evidenceHash: Hash;
+  /** What it earns for the planted error that it found; 0 where there was none, or it did not. */
+  readonly jackpotNano: bigint;
 }
 
 export class ScorerRecords {
@@ -49,12 +53,22 @@ export class ScorerRecords {
     return this.#records.get(provider) ?? SCORER_AT_START;
   }
 
-  /** Logs one trial and counts it; a scorer whose wealth has grown too large is passed over from now on. */
-  async add(trial: TrialResult): Promise<void> {
+  /**
+   * Logs one trial with its prize, and counts it; a scorer whose wealth has grown too large is passed over from now on.
+   * @throws {ProtocolError} reserve_empty where the prize cannot be paid: then nothing is logged
+   */
+  async add({ jackpotNano, ...trial }: TrialResult): Promise<void> {
     const { store, log, lines, clock, exclusions } = this.#deps;
-    const { provider, requestId, outcome, evidenceHash } = trial;
-    const entry: LogEntry = { type: 'trial', ...trial, atMs: clock.nowMs() };
-    const logIndex = await store.withTx((tx) => log.append(tx, entry));
+    const { provider, requestId, choice, outcome, evidenceHash } = trial;
+    const atMs = clock.nowMs();
+    const prize = jackpotNano > 0n ? { jackpotNano: jackpotNano.toString() } : {};
+    const entry: LogEntry = { type: 'trial', ...trial, ...prize, atMs };
+    const logIndex = await store.withTx(async (tx) => {
+      if (jackpotNano > 0n) {
+        await applyTransfer(tx, jackpotTransfer({ requestId, choice, provider, amountNano: jackpotNano }), atMs);
+      }
+      return log.append(tx, entry);
+    });
     this.#count(entry);
     lines.info('scorer_tried', { provider, requestId, code: outcome, logIndex });
     if (scorerStanding(this.of(provider)) === 'trusted') return;

@@ -3,6 +3,7 @@ import type { AuditTerms } from '#protocol/audit';
 import { type LogEntry, PPM } from '#protocol/log';
 import type { Standing } from '#protocol/verdict';
 import { AUDIT_POOL } from '../ledger/accounts.ts';
+import { JACKPOT_PREFIX, jackpotTransfer } from '../ledger/jackpot.ts';
 import { surchargesOf } from '../store/close-request.ts';
 import type { WholeDatabase } from '../store/whole-database.ts';
 import { type Damage, damage } from './damage.ts';
@@ -11,7 +12,32 @@ type Entries = readonly (LogEntry | null)[];
 type Audit = WholeDatabase['audits'][number];
 
 export function checkAudits(rows: WholeDatabase, entries: Entries): Damage[] {
-  return [...checkDone(rows, entries), ...checkPool(rows)];
+  return [...checkDone(rows, entries), ...checkPool(rows), ...checkJackpots(rows, entries)];
+}
+
+/** Every prize is that of a trial in the log, and every trial's prize was paid, out of the reserve to who was tried. */
+function checkJackpots(rows: WholeDatabase, entries: Entries): Damage[] {
+  const due = new Map<string, string>();
+  for (const entry of entries) {
+    if (entry?.type !== 'trial' || entry.jackpotNano === undefined) continue;
+    const { requestId, choice, provider, jackpotNano } = entry;
+    const { id, postings } = jackpotTransfer({ requestId, choice, provider, amountNano: BigInt(jackpotNano) });
+    due.set(id, textOf(postings));
+  }
+  const paid = new Set(rows.transfers.filter(({ id }) => id.startsWith(JACKPOT_PREFIX)).map(({ id }) => id));
+  return [...new Set([...due.keys(), ...paid])].flatMap((id) => {
+    const postings = rows.postings.filter(({ transferId }) => transferId === id);
+    return paid.has(id) && due.get(id) === textOf(postings)
+      ? []
+      : [damage('jackpot_wrong', id, 'not what the trial in the log says')];
+  });
+}
+
+function textOf(postings: readonly { readonly account: string; readonly amountNano: bigint }[]): string {
+  return postings
+    .map(({ account, amountNano }) => `${account} ${amountNano}`)
+    .sort()
+    .join();
 }
 
 function checkDone(rows: WholeDatabase, entries: Entries): Damage[] {

@@ -36,6 +36,7 @@ export const DAMAGES = {
   evidence_wrong: 'accumulated evidence is not what a replay of its entries in the log comes to',
   audit_wrong: 'an audit was promised by no answer, or is not what its entry in the log says',
   audit_money_wrong: 'what clients paid for audits, or what audits cost, is not what was promised and done',
+  jackpot_wrong: 'a prize for a planted error was paid to nobody who found one, or was not paid',
   idempotency_wrong: 'an idempotency key points at a call that is not its own, or has an answer that the call has not',
 } as const;
 

@@ -1,5 +1,6 @@
 /** Trials of scorers: scores whose answer is known, made from transcripts that held (spec-judge.md §7.13). Pure. */
 import { LOGIT_SCALE, MARGIN_CLIP, type ShortEvidence, type TokenEvidence } from '#protocol/evidence';
+import { trialShape } from '#protocol/jackpot';
 import type { Sampling } from '#protocol/sampling';
 import type { Tolerances } from './classes.ts';
 import { evidenceDistance, OFF_POSITIONS_MIN } from './convict.ts';
@@ -15,8 +16,10 @@ export interface HeldTranscript {
   readonly shortEvidence: readonly (readonly ShortEvidence[])[];
   readonly sampling: Sampling;
   readonly eosIds: readonly number[];
-  /** Tokens up to the end of each chunk of a stream: where real orders end. */
+  /** Tokens up to the end of each chunk of a stream: where real orders end. Audits score the whole: then none. */
   readonly chunkEnds: readonly number[];
+  /** Of the policy: what orders about such a choice look like. */
+  readonly mode: string;
 }
 
 /** One order of a trial. */
@@ -27,8 +30,8 @@ export interface TrialPart {
 }
 
 /**
- * The orders of one trial: one transcript as for a witness, whole or cut after a chunk; or two, as for a split. They are what
- * real orders are, so that nothing but the model tells a scorer what is right.
+ * The orders of one trial: one transcript as for a witness, whole or cut after a chunk; or two, as for a split; of an audited answer
+ * one that is whole, as for an audit. They are what real orders are, so that nothing but the model tells a scorer what is right.
  * @param number draws a number below a bound, by a word of its own
  */
 export function trialOf(held: HeldTranscript, number: (word: string, below: number) => number): TrialPart[] {
@@ -39,16 +42,7 @@ export function trialOf(held: HeldTranscript, number: (word: string, below: numb
   if (edits.length === 0) return [genuine];
   const { position, id } = edits[number('edit', edits.length)]!;
   const edited: TrialPart = { answer: 'reject', tokens: tokens.map((token, at) => (at === position ? id : token)) };
-  switch (number('shape', 4)) {
-    case 0:
-      return [genuine];
-    case 1:
-      return [edited];
-    case 2:
-      return [genuine, edited];
-    default:
-      return [edited, genuine];
-  }
+  return trialShape(held.mode, number).map((order) => (order === 'edited' ? edited : genuine));
 }
 
 /** Where the runner-up, the likeliest of all wrong tokens, is certainly wrong. Top-k and top-p may have dropped a better one: never there. */

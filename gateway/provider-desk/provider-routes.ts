@@ -21,7 +21,7 @@ import {
 } from '../store/admissions-repo.ts';
 import { disputeById, disputeMoves, listDisputes } from '../store/disputes-repo.ts';
 import { jobsOfProvider, jobTotalsOfProvider } from '../store/jobs-repo.ts';
-import { balanceNano, bondOf, countedStakeNano } from '../store/ledger-repo.ts';
+import { balanceNano, bondOf, countedStakeNano, jackpotsOf } from '../store/ledger-repo.ts';
 import { providerByAddress } from '../store/providers-repo.ts';
 import { type ProviderAuthDeps, requireProvider } from './provider-auth.ts';
 
@@ -167,6 +167,7 @@ async function accountView({ store }: ProviderDeskDeps, provider: Address, since
     const row = (await providerByAddress(handle, provider))!;
     const bond = await bondOf(handle, provider);
     const totals = await jobTotalsOfProvider(handle, provider, sinceMs);
+    const jackpots = await jackpotsOf(handle, provider, sinceMs);
     return {
       id: provider,
       object: 'provider_account',
@@ -177,6 +178,7 @@ async function accountView({ store }: ProviderDeskDeps, provider: Address, since
       earnings_nano: (await balanceNano(handle, earningsAccount(provider))).toString(),
       since_ms: sinceMs,
       earned_nano: totals.reduce((sum, { earnedNano }) => sum + earnedNano, 0n).toString(),
+      jackpots: { count: jackpots.count, earned_nano: jackpots.sumNano.toString() },
       jobs: totals.map(({ earnedNano, outputTokens, scoredTokens, ...total }) => ({
         ...total,
         output_tokens: outputTokens,

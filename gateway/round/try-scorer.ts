@@ -3,18 +3,20 @@ import { AuditDraw, auditSecret } from '#protocol/audit';
 import { canonicalJson } from '#protocol/canonical';
 import { seatsFrom } from '#protocol/draw';
 import { ProtocolError } from '#protocol/errors';
-import { type Hash, sha256, toHex, utf8 } from '#protocol/hash';
+import { type Address, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
+import { jackpotNano, scoreNano } from '#protocol/jackpot';
 import type { Seat } from '../committee/seat.ts';
 import { tolerancesOf } from '../judge/classes.ts';
 import { judgeTrial, type TrialPart, trialOf } from '../judge/trial.ts';
+import { reserveFreeNano } from '../store/ledger-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import type { AttemptResult } from './attempt.ts';
-import type { Choice } from './choices.ts';
 import { chunkSizesOf, scorePassesOf } from './chunk-plan.ts';
 import { ableEntries, admittedEntries } from './eligible.ts';
 import type { LateJournal } from './late-journal.ts';
+import type { AttemptPlan } from './plan.ts';
 import { type AskedScorer, type ScoringDeps, type TakenScore, takeScore } from './scoring.ts';
-import { lateJournalOf } from './witness.ts';
+import { lateJournalOf, latePlan } from './witness.ts';
 
 /** Tries one scorer where the epoch's audit key says so. Its order is one like any other; a scorer that fails teaches nothing. */
 export async function tryScorer(
@@ -34,11 +36,14 @@ export async function tryScorer(
   const seat = await nextOf(deps, running, choice, audit);
   if (seat === null) return;
   const parts = trialOf(heldOf(deps, running, choice, result), (word, below) => audit.number(word, below));
+  const prizeNano = prizeOf(running, choice, result, parts);
+  // Whoever finds the error is paid at once: where that cannot be, it is not planted.
+  if (prizeNano > (await deps.store.read(reserveFreeNano))) return;
   const journal = lateJournalOf(deps, { ...running.choices[choice]!, policy: request.policy, choice });
   try {
     await judge(
       { ...deps, journal },
-      { choice: running.choices[choice]!, index: choice, result, parts, referee, seat },
+      { plan: planFor(deps, running, choice), index: choice, result, parts, prizeNano, referee, seat },
       journal,
     );
   } catch (error) {
@@ -47,10 +52,29 @@ export async function tryScorer(
   }
 }
 
+/** The prize for the error that is planted; 0 where none is. */
+function prizeOf(
+  { epoch, request: { policy }, choices, audit }: Running,
+  choice: number,
+  { served }: AttemptResult,
+  parts: readonly TrialPart[],
+): bigint {
+  if (!parts.some(({ answer }) => answer === 'reject')) return 0n;
+  const { promptIds, inputNanoPerMtok } = choices[choice]!.plan;
+  const costNano = scoreNano(inputNanoPerMtok, { prompt: promptIds.length, output: served.tokens.length });
+  return jackpotNano(costNano, epoch.auditPpm, policy, audit);
+}
+
+/** Orders about an audited answer name the newest checkpoint, as those of its audit do; others the one of their round. */
+function planFor(deps: PipelineDeps, { request, choices }: Running, choice: number): AttemptPlan {
+  const { plan } = choices[choice]!;
+  return request.policy.mode === 'audited' ? latePlan(deps, plan) : plan;
+}
+
 /** The first of the audit's own draw that could sit, and that has had nothing to do with the choice. */
 async function nextOf(deps: PipelineDeps, running: Running, choice: number, audit: AuditDraw): Promise<Seat | null> {
   const { registry, skips, breakers } = deps;
-  const { epoch, request } = running;
+  const { epoch, request, audit: terms } = running;
   const { digest } = request.model;
   const { members, scores } = running.choices[choice]!.attempt;
   const involved = [...members.map(({ seat }) => seat), ...scores.map(({ scorer }) => scorer)];
@@ -64,14 +88,21 @@ async function nextOf(deps: PipelineDeps, running: Running, choice: number, audi
       .map(({ address }) => address)
       .filter((address) => registry.canScore(address)),
   );
-  const order = audit.order(epoch.snapshot, digest).filter((address) => able.has(address));
-  const [first] = seatsFrom(order, epoch.snapshot, 1, excluded);
+  const firstOf = (order: readonly Address[]) => {
+    const fit = order.filter((address) => able.has(address));
+    return seatsFrom(fit, epoch.snapshot, 1, excluded)[0];
+  };
+  // Who audits the answer sees it whole and right: a second order about it would tell which of the two is none of a client's.
+  const auditor =
+    terms !== null && audit.isAudited(terms) ? firstOf(audit.auditors(epoch.snapshot, digest)) : undefined;
+  if (auditor !== undefined) excluded.operators.add(registry.operatorOf(auditor) ?? '');
+  const first = firstOf(audit.order(epoch.snapshot, digest));
   return first === undefined ? null : registry.seatOf(first, digest);
 }
 
 function heldOf({ pipeline }: PipelineDeps, { request, choices }: Running, choice: number, { served }: AttemptResult) {
   const { plan, attempt } = choices[choice]!;
-  const { model, maxTokens } = request;
+  const { model, maxTokens, policy } = request;
   const witnessed = { mode: 'witnessed', release: 'verified' } as const;
   const chunkSizes = chunkSizesOf(witnessed, { stream: true, maxTokens }, pipeline.streamChunks);
   return {
@@ -81,22 +112,24 @@ function heldOf({ pipeline }: PipelineDeps, { request, choices }: Running, choic
       .map((member) => member.shortEvidence),
     sampling: plan.sampling,
     eosIds: model.text.eosIds,
-    chunkEnds: scorePassesOf(witnessed, chunkSizes, maxTokens)!,
+    chunkEnds: policy.mode === 'audited' ? [] : scorePassesOf(witnessed, chunkSizes, maxTokens)!,
+    mode: policy.mode,
   };
 }
 
 interface Trial {
-  readonly choice: Choice;
+  readonly plan: AttemptPlan;
   readonly index: number;
   readonly result: AttemptResult;
   readonly parts: readonly TrialPart[];
+  /** For who finds what is planted. */
+  readonly prizeNano: bigint;
   readonly referee: Seat;
   readonly seat: Seat;
 }
 
 async function judge(deps: PipelineDeps & ScoringDeps, trial: Trial, journal: LateJournal): Promise<void> {
-  const { choice, index, result, parts, referee, seat } = trial;
-  const { plan } = choice;
+  const { plan, index, result, parts, prizeNano, referee, seat } = trial;
   const calibration = plan.calibration?.calibration ?? null;
   const ask = (scorer: AskedScorer) =>
     Promise.all(
@@ -122,7 +155,8 @@ async function judge(deps: PipelineDeps & ScoringDeps, trial: Trial, journal: La
     if (outcome === 'unsure') return;
     const evidenceHash = hashOf([...scored, ...known]);
     const { requestId } = plan;
-    await deps.scorers.add({ provider: seat.address, requestId, choice: index, outcome, evidenceHash });
+    const jackpot = { jackpotNano: outcome === 'right' ? prizeNano : 0n };
+    await deps.scorers.add({ provider: seat.address, requestId, choice: index, outcome, evidenceHash, ...jackpot });
   } finally {
     await journal.payFor(null, taken, 'witness');
   }

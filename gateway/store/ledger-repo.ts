@@ -1,10 +1,11 @@
 /** Enters transfers into the books; the only code that changes a balance (SPEC.md §Money, "Transfers"). */
-import { and, asc, eq, getTableColumns, gt, gte, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, gt, gte, like, ne, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Address } from '#protocol/hash';
 import type { AccountId } from '../ledger/accounts.ts';
-import { frozenAccount, parseAccount, RESERVE, stakeAccount } from '../ledger/accounts.ts';
+import { earningsAccount, frozenAccount, parseAccount, RESERVE, stakeAccount } from '../ledger/accounts.ts';
 import type { Books } from '../ledger/check-books.ts';
+import { JACKPOT_PREFIX } from '../ledger/jackpot.ts';
 import type { Transfer } from '../ledger/transfer.ts';
 import { sameTransfer } from '../ledger/transfer.ts';
 import { chainStakeNano } from './chain-state-repo.ts';
@@ -147,6 +148,27 @@ export async function coverOwners(handle: Handle): Promise<readonly string[]> {
     .where(and(eq(accounts.kind, 'cover'), gt(accounts.balanceNano, 0n)))
     .orderBy(asc(accounts.owner));
   return rows.map((row) => row.owner);
+}
+
+/** Prizes that a provider was paid for planted errors since a moment (SPEC.md §11.13). */
+export async function jackpotsOf(
+  handle: Handle,
+  provider: string,
+  sinceMs: number,
+): Promise<{ readonly count: number; readonly sumNano: bigint }> {
+  const { postings, transfers } = handle.tables;
+  const paid = await handle.db
+    .select({ amountNano: postings.amountNano })
+    .from(postings)
+    .innerJoin(transfers, eq(transfers.id, postings.transferId))
+    .where(
+      and(
+        eq(postings.account, earningsAccount(provider)),
+        like(transfers.id, `${JACKPOT_PREFIX}%`),
+        gte(transfers.createdAtMs, sinceMs),
+      ),
+    );
+  return { count: paid.length, sumNano: paid.reduce((sum, { amountNano }) => sum + amountNano, 0n) };
 }
 
 /** One transfer with its postings, or null. */

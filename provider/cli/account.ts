@@ -31,6 +31,8 @@ const zAccount = z.object({
   frozen_nano: z.string(),
   earnings_nano: z.string(),
   earned_nano: z.string(),
+  /** Prizes for planted errors; gateways from before there were any say nothing of them. */
+  jackpots: z.object({ count: z.number(), earned_nano: z.string() }).optional(),
   jobs: z.array(
     z.object({ role: z.string(), standing: z.string().nullable(), jobs: z.number(), earned_nano: z.string() }),
   ),
@@ -68,6 +70,10 @@ export async function status({ config, gateway }: Affair, sinceMs: number, io: C
   );
   for (const line of account.jobs) {
     io.print(`  ${line.role} ${line.standing ?? 'running'}: ${line.jobs} jobs, ${line.earned_nano} nano`);
+  }
+  const { jackpots } = account;
+  if (jackpots !== undefined && jackpots.count > 0) {
+    io.print(`beside that for ${jackpots.count} planted errors: ${jackpots.earned_nano} nano`);
   }
 }
 

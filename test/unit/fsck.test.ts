@@ -170,6 +170,12 @@ const HARMS: readonly (readonly [DamageCode, string])[] = [
     'audit_money_wrong',
     "update postings set amount_nano = amount_nano + 1 where account = 'escrow:audits' and amount_nano > 0",
   ],
+  ['jackpot_wrong', "delete from transfers where id = (select id from transfers where id like 'jackpot:%' limit 1)"],
+  ['jackpot_wrong', "update postings set amount_nano = amount_nano * 2 where transfer_id like 'jackpot:%'"],
+  [
+    'jackpot_wrong',
+    `insert into transfers select 'jackpot:x/0', 'late', request_id, null, 0 from transfers where ${one('transfers')}`,
+  ],
 ];
 
 test('an undamaged database with answers, failures and disputes gives no finding', async () => {

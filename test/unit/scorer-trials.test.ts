@@ -32,7 +32,7 @@ const tried = fc.record({
 });
 type Tried = typeof tried extends fc.Arbitrary<infer T> ? T : never;
 
-async function trialFor({ text, seed, sampling, audit }: Tried) {
+async function trialFor({ text, seed, sampling, audit }: Tried, mode = 'quorum') {
   const promptIds = promptOf(text);
   const written = await write(HONEST, { promptIds, sampling, seed, maxTokens: 24 });
   const short = written.evidence.map((item, position) =>
@@ -43,7 +43,14 @@ async function trialFor({ text, seed, sampling, audit }: Tried) {
     choice: 0,
     bodyHash: HASH,
   });
-  const held = { tokens: written.tokens, shortEvidence: [short, short], sampling, eosIds: [0], chunkEnds: [4, 12, 28] };
+  const held = {
+    tokens: written.tokens,
+    shortEvidence: [short, short],
+    sampling,
+    eosIds: [0],
+    chunkEnds: [4, 12, 28],
+    mode,
+  };
   const parts = trialOf(held, (word, below) => draw.number(word, below));
   const reference = await Promise.all(parts.map(({ tokens }) => score(REFEREE, { ...written, tokens: [...tokens] })));
   return { written, parts, reference };

@@ -86,6 +86,7 @@ export async function trials(
       sampling,
       eosIds: engine.info.eosIds,
       chunkEnds: [4, 20],
+      mode: 'quorum',
     };
     const parts: JudgedPart[] = [];
     for (const part of trialOf(held, (word, below) => rng.branch(word).between(0, below - 1))) {
