@@ -3,7 +3,16 @@ import path from 'node:path';
 import { type Calibration, type PairCalibration, TIE_MAX } from '#protocol/calibration';
 import { measurePair, type PositionDifference, positionDifference, widestOf } from '#protocol/measure-pair';
 import type { Engine } from '../engine/engine.ts';
-import { generateAll, type Order, ordersHash, PART_RESPONSES, readTexts, scoreAll, type Transcript } from './corpus.ts';
+import {
+  generateAll,
+  type Order,
+  ordersHash,
+  PART_RESPONSES,
+  readTexts,
+  type ScoredPart,
+  scoreAll,
+  type Transcript,
+} from './corpus.ts';
 import { type EngineChoice, openEngine } from './engine-choice.ts';
 import { drawPrompts, inventPrompts, minedOrders, ordersFor, shuffled } from './orders.ts';
 import type { PartStore } from './part-file.ts';
@@ -168,9 +177,12 @@ async function differences(
   { plan, scorer, generator, orders }: Comparison,
 ): Promise<PositionDifference[][]> {
   const units: PositionDifference[][] = [];
-  const text = readTexts(orders, textStore(plan, generator));
-  const scores = store(plan, `${generator.name} by ${scorer.name}`);
-  for await (const part of scoreAll(engine, text, scores)) {
+  const [reference] = plan.choices;
+  const scoresOf = (choice: EngineChoice, some: readonly Order[], known?: AsyncIterator<ScoredPart>) =>
+    scoreAll(engine, readTexts(some, textStore(plan, choice)), store(plan, `${choice.name} by ${scorer.name}`), known);
+  const common = firstOf(orders, Math.min(orders.length, pairCount(plan, reference!, scorer)));
+  const known = generator === reference ? undefined : scoresOf(reference!, common);
+  for await (const part of scoresOf(generator, orders, known)) {
     for (const [at, { order, evidence }] of part.transcripts.entries()) {
       const { temperature } = order.sampling;
       // Mined responses may be longer; a unit that is longer than all others makes every bound wider.

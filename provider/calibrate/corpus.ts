@@ -60,20 +60,43 @@ export async function* readTexts(orders: readonly Order[], store: PartStore): As
   }
 }
 
-/** Scores transcripts part by part, each as the engine would for a job; in the order in which they come. */
+/** Transcripts with what one engine says about each. */
+export interface ScoredPart {
+  readonly transcripts: Transcript[];
+  readonly scores: ResponseEvidence[];
+}
+
+/**
+ * Scores transcripts part by part, each as the engine would for a job; in the order in which they come.
+ * @param known what the same engine said about another text of the same orders: answers that came out alike are not scored again
+ */
 export async function* scoreAll(
   engine: Engine,
   parts: AsyncIterable<Transcript[]>,
   store: PartStore | null,
-): AsyncGenerator<{ transcripts: Transcript[]; scores: ResponseEvidence[] }, void, void> {
+  known?: AsyncIterator<ScoredPart>,
+): AsyncGenerator<ScoredPart, void, void> {
   let part = 0;
   for await (const transcripts of parts) {
-    const key = hashOf(transcripts.map((item) => `${orderText(item.order)} ${tokensOf(item).join()}`));
+    const other = await known?.next();
+    const alike = other === undefined || other.done ? new Map<string, ResponseEvidence>() : byTranscript(other.value);
+    const key = hashOf(transcripts.map(transcriptText));
     const scores = await kept(store, part++, key, () =>
-      eachAtOnce(transcripts, (item) => engine.score({ ...item.order, outputIds: tokensOf(item) })),
+      eachAtOnce(
+        transcripts,
+        async (item) => alike.get(transcriptText(item)) ?? engine.score({ ...item.order, outputIds: tokensOf(item) }),
+      ),
     );
     yield { transcripts, scores };
   }
+}
+
+function byTranscript({ transcripts, scores }: ScoredPart): Map<string, ResponseEvidence> {
+  return new Map(transcripts.map((item, at) => [transcriptText(item), scores[at]!]));
+}
+
+function transcriptText(item: Transcript): string {
+  return `${orderText(item.order)} ${tokensOf(item).join()}`;
 }
 
 /** SHA-256 over all orders: what a measurement says it was made of. */
@@ -120,13 +143,35 @@ async function kept(
   return made;
 }
 
-/** Keeps so many under way that the engine's batches are full. @returns results in the order of the items */
-async function eachAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+/**
+ * Keeps so many under way that the engine's batches are full. Prompts of one length run side by side: rows of a run are padded to the longest,
+ * what a run carries decides what it costs, and a prompt that comes again is read once. No result depends on its neighbours.
+ * @returns results in the order of the items
+ */
+async function eachAtOnce<T extends Transcript | Order, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = new Array(items.length);
+  const line = items
+    .map((item, at) => ({ at, length: lengthOf(item), prompt: promptOf(item) }))
+    .sort((a, b) => a.length - b.length || (a.prompt < b.prompt ? -1 : 1));
   let next = 0;
   const worker = async () => {
-    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at]!);
+    for (let turn = next++; turn < line.length; turn = next++) {
+      const { at } = line[turn]!;
+      results[at] = await work(items[at]!);
+    }
   };
   await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, worker));
   return results;
+}
+
+/** Tokens that are read before anything is written, or at all where everything is known. */
+function lengthOf(item: Transcript | Order): number {
+  return 'order' in item ? item.order.promptIds.length + item.evidence.length : item.promptIds.length;
+}
+
+function promptOf(item: Transcript | Order): string {
+  return ('order' in item ? item.order : item).promptIds.join();
 }

@@ -53,6 +53,10 @@ async function all<T>(parts: AsyncIterable<T[]>): Promise<T[]> {
   return items;
 }
 
+async function* each<T>(parts: AsyncIterable<T>): AsyncGenerator<T[]> {
+  for await (const part of parts) yield [part];
+}
+
 /** An engine that was there before and must not be asked again. */
 const GONE = {
   ...createToyEngine(),
@@ -98,6 +102,50 @@ describe('honest text', () => {
     let read = 0;
     for await (const { scores } of scoreAll(GONE, own(), store)) read += scores.length;
     expect(read).toBe(20);
+  });
+
+  it('is not scored again where the same engine has scored an answer that came out alike, and is where it differs', async () => {
+    const [generator, other, scorer] = [machine('fp32', 'a'), machine('fp16', 'b'), machine('fp32', 'c')];
+    const some = orders.slice(0, 60);
+    const textBy = async function* (engine: Engine): AsyncGenerator<Transcript[]> {
+      yield await all(generateAll(engine, some, null));
+    };
+    const [expected] = await all(each(scoreAll(scorer, textBy(other), null)));
+    const known = scoreAll(scorer, textBy(generator), null);
+    const asked: string[] = [];
+    const watched: Engine = {
+      ...scorer,
+      score: (request) => {
+        asked.push(request.outputIds.join());
+        return scorer.score(request);
+      },
+    };
+    const [found] = await all(each(scoreAll(watched, textBy(other), null, known)));
+    expect(found!.scores).toEqual(expected!.scores);
+    const own = (await all(textBy(generator))).map((item) => tokensOf(item).join());
+    const differing = found!.transcripts.map((item) => tokensOf(item).join()).filter((text, at) => text !== own[at]);
+    expect(differing.length).toBeGreaterThan(0);
+    expect(differing.length).toBeLessThan(some.length);
+    expect(asked.sort()).toEqual(differing.sort());
+  });
+
+  it('is written side by side by the length of prompts, and stands in the order of its orders', async () => {
+    const begun: number[] = [];
+    const engine = machine('fp32', 'a');
+    const watched: Engine = {
+      ...engine,
+      generate: (request) => {
+        begun.push(request.promptIds.length);
+        return engine.generate(request);
+      },
+    };
+    const mixed = orders
+      .slice(0, 50)
+      .map((order, at) => ({ ...order, promptIds: promptOf('x'.repeat(1 + ((at * 7) % 50))) }));
+    const written = await all(generateAll(watched, mixed, null));
+    expect(written.map(({ order }) => order)).toEqual(mixed);
+    expect(begun).toEqual([...begun].sort((a, b) => a - b));
+    expect(new Set(begun).size).toBeGreaterThan(10);
   });
 });
 

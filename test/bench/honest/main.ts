@@ -7,8 +7,16 @@ import os from 'node:os';
 import path from 'node:path';
 import { type Calibration, pairOf, parseCalibration } from '#protocol/calibration';
 import { parseCommandLine } from '#protocol/command-line';
-import { GREEDY } from '#protocol/sampling';
-import { generateAll, type Order, readTexts, scoreAll, tokensOf } from '../../../provider/calibrate/corpus.ts';
+import { GREEDY, type Sampling } from '#protocol/sampling';
+import {
+  generateAll,
+  type Order,
+  PART_RESPONSES,
+  readTexts,
+  type ScoredPart,
+  scoreAll,
+  tokensOf,
+} from '../../../provider/calibrate/corpus.ts';
 import { type EngineChoice, openEngine, parseEngineChoice } from '../../../provider/calibrate/engine-choice.ts';
 import { drawn, drawPrompts } from '../../../provider/calibrate/orders.ts';
 import type { Engine } from '../../../provider/engine/engine.ts';
@@ -16,7 +24,23 @@ import { type HonestColumn, HonestTally } from './honest-column.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 const SEED = 'honest column';
-const TOKENS_PER_RESPONSE = 64;
+const SAMPLED: Sampling = { ...GREEDY, temperature: 1 };
+/** One part in so many follows prompts of any length, the others short ones: an engine then spends its time on tokens and not on prompts. */
+const ANY_LENGTH_EVERY = 8;
+/** A third is greedy. */
+const ANY_LENGTH = { answerTokensMax: 64, samplings: [GREEDY, SAMPLED, SAMPLED] };
+/** There are fewer short prompts than responses: a greedy answer would come again and again. */
+const SHORT = {
+  promptTokensMax: 48,
+  answerTokensMax: 128,
+  samplings: [
+    ...[SAMPLED, SAMPLED, { ...SAMPLED, temperature: 0.7 }],
+    ...[
+      { ...SAMPLED, topK: 40 },
+      { ...SAMPLED, topP: 0.9 },
+    ],
+  ],
+};
 
 const { values } = parseCommandLine(process.argv.slice(2), {
   valued: ['model', 'calibration', 'prompts', 'classes', 'responses', 'pair-responses', 'work', 'out'],
@@ -30,17 +54,41 @@ const prompts = JSON.parse(
   readFileSync(setting('prompts', path.join(ROOT, 'provider/models/minnow/eval/prompts.json')), 'utf8'),
 ) as number[][];
 const calibration = parseCalibration(JSON.parse(readFileSync(values.get('calibration')!, 'utf8'))) as Calibration;
-const responses = Number(setting('responses', '3200'));
-const pairResponses = Number(setting('pair-responses', String(responses)));
+const responses = wholeParts(Number(setting('responses', '3200')));
+const pairResponses = wholeParts(Number(setting('pair-responses', String(responses))));
 const choices = setting('classes', 'model.onnx,model_fp16.onnx').split(',').map(parseEngineChoice) as EngineChoice[];
 
-/** Fresh seeds: nothing of it was measured when the calibration was made. A third is greedy. */
-const orders: Order[] = drawPrompts(prompts, responses, SEED).map((promptIds, at) => ({
-  promptIds,
-  sampling: { ...GREEDY, temperature: drawn(`${SEED} temperature ${at}`) % 3n === 0n ? 0 : 1 },
-  seed: drawn(`${SEED} seed ${at}`, 8),
-  maxTokens: TOKENS_PER_RESPONSE,
-}));
+/** Fresh seeds: nothing of it was measured when the calibration was made. */
+const orders: Order[] = ordersOf(responses / PART_RESPONSES);
+
+function ordersOf(parts: number): Order[] {
+  const anyParts = Math.ceil(parts / ANY_LENGTH_EVERY);
+  const any = drawOrders(prompts, anyParts, SEED, ANY_LENGTH);
+  const short = prompts.filter(({ length }) => length <= SHORT.promptTokensMax);
+  const others = drawOrders(short, parts - anyParts, `${SEED} short`, SHORT);
+  return Array.from({ length: parts }, (_, part) =>
+    (part % ANY_LENGTH_EVERY === 0 ? any : others).splice(0, PART_RESPONSES),
+  ).flat();
+}
+
+function drawOrders(
+  list: readonly number[][],
+  parts: number,
+  seedText: string,
+  { answerTokensMax, samplings }: { readonly answerTokensMax: number; readonly samplings: readonly Sampling[] },
+): Order[] {
+  return drawPrompts(list, parts * PART_RESPONSES, seedText).map((promptIds, at) => ({
+    promptIds,
+    sampling: samplings[Number(drawn(`${seedText} temperature ${at}`)) % samplings.length]!,
+    seed: drawn(`${seedText} seed ${at}`, 8),
+    maxTokens: answerTokensMax,
+  }));
+}
+
+/** Parts are kept whole: what two runs share must be cut at the same places. */
+function wholeParts(count: number): number {
+  return Math.ceil(count / PART_RESPONSES) * PART_RESPONSES;
+}
 
 async function withEngine(choice: EngineChoice, work: (engine: Engine) => Promise<void>): Promise<void> {
   const engine = await openEngine(modelFolder, choice, workFolder);
@@ -75,10 +123,10 @@ for (const scorer of choices) {
         console.log(`${generator.name} by ${scorer.name}: uncalibrated`);
         continue;
       }
+      const shared = sharedOrders([generator, scorer]);
+      const known = generator === choices[0] ? undefined : scoresBy(engine, scorer, choices[0]!, shared);
       const tally = new HonestTally(pair);
-      const text = readTexts(sharedOrders([generator, scorer]), textOf(generator));
-      const store = { folder: path.join(workFolder, `${generator.name}_by_${scorer.name}`) };
-      for await (const { transcripts, scores } of scoreAll(engine, text, store)) {
+      for await (const { transcripts, scores } of scoresBy(engine, scorer, generator, shared, known)) {
         for (const [at, transcript] of transcripts.entries()) {
           const { sampling, seed } = transcript.order;
           tally.add({ tokens: tokensOf(transcript), sampling, seed }, scores[at]!);
@@ -86,13 +134,30 @@ for (const scorer of choices) {
       }
       columns.push(tally.column());
       console.log(JSON.stringify(tally.column()));
+      writeColumns();
     }
   });
 }
-const out = values.get('out');
-if (out !== undefined) {
+
+/** Kept under the names of both. */
+function scoresBy(
+  engine: Engine,
+  scorer: EngineChoice,
+  generator: EngineChoice,
+  some: readonly Order[],
+  known?: AsyncIterator<ScoredPart>,
+): AsyncGenerator<ScoredPart, void, void> {
+  const store = { folder: path.join(workFolder, `${generator.name}_by_${scorer.name}`) };
+  return scoreAll(engine, readTexts(some, textOf(generator)), store, known);
+}
+
+/** After every pair: a run that is cut keeps the pairs that it has. */
+function writeColumns(): void {
+  const out = values.get('out');
+  if (out === undefined) return;
   const provenance = {
-    tokensPerResponse: TOKENS_PER_RESPONSE,
+    anyLength: { ...ANY_LENGTH, partsOf: ANY_LENGTH_EVERY },
+    short: SHORT,
     runtime: `Node ${process.version}`,
     machine: os.cpus()[0]?.model,
   };
