@@ -2,6 +2,7 @@
  * Keccak-f[1600] as a WebAssembly module that is assembled here at the start: 64-bit lanes are native there, which JavaScript has to put
  * together from halves (FIPS 202 §3; Keccak's own padding, as Ethereum has it). Null where WebAssembly may not be compiled.
  */
+import { I32, I64, instantiate, signed, unsigned } from './wasm-assembly.ts';
 
 const LANES = 25;
 const ROUNDS = 24;
@@ -29,8 +30,6 @@ const OP = {
   rotl64: 0x89,
 } as const;
 const VOID_BLOCK = 0x40;
-const I32 = 0x7f;
-const I64 = 0x7e;
 
 /** Locals of the function: the pointer to the round's constant, the state, the column parities, the moved lanes. */
 const POINTER = 0;
@@ -38,23 +37,14 @@ const lane = (i: number) => 1 + i;
 const parity = (x: number) => 1 + LANES + x;
 const moved = (i: number) => 1 + LANES + 5 + i;
 
-/** The part of the WebAssembly API that is used; it is in every browser and in Node, but not in the types of ECMAScript. */
-interface WasmApi {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: Readonly<Record<string, unknown>> };
-}
-
 /** Keccak-256 over WebAssembly, or null where that is missing or forbidden. */
 export function createKeccak256(): ((bytes: Uint8Array) => Uint8Array) | null {
-  const wasm = (globalThis as { WebAssembly?: WasmApi }).WebAssembly;
-  if (!wasm) return null;
-  try {
-    const { exports } = new wasm.Instance(new wasm.Module(assembleModule()));
-    const { buffer } = exports.memory as { readonly buffer: ArrayBuffer };
-    return spongeOver(buffer, exports.permute as () => void);
-  } catch {
-    return null;
-  }
+  const locals = [
+    [1, I32],
+    [2 * LANES + 5, I64],
+  ] as const;
+  const made = instantiate([{ name: 'permute', params: 0, locals, body: permutation() }]);
+  return made === null ? null : spongeOver(made.memory.buffer, made.exports.permute as () => void);
 }
 
 function spongeOver(memory: ArrayBuffer, permute: () => void): (bytes: Uint8Array) => Uint8Array {
@@ -102,20 +92,6 @@ function rotations(): number[] {
   return offsets;
 }
 
-function assembleModule(): Uint8Array {
-  const locals = [2, 1, I32, 2 * LANES + 5, I64];
-  const body = [...locals, ...permutation(), OP.end];
-  const name = (text: string) => [text.length, ...Array.from(text, (char) => char.charCodeAt(0))];
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-    ...section(1, [1, 0x60, 0, 0]),
-    ...section(3, [1, 0]),
-    ...section(5, [1, 0, 1]),
-    ...section(7, [2, ...name('memory'), 2, 0, ...name('permute'), 0, 0]),
-    ...section(10, [1, ...unsigned(body.length), ...body]),
-  ]);
-}
-
 function permutation(): number[] {
   const address = (offset: number) => [3, ...unsigned(offset)];
   const state = Array.from({ length: LANES }, (_, i) => i);
@@ -158,19 +134,4 @@ function round(): number[] {
   });
   const iota = [OP.get, lane(0), OP.get, POINTER, OP.load64, 3, 0, OP.xor64, OP.set, lane(0)];
   return [...theta, ...rhoPi, ...chi, ...iota];
-}
-
-function section(id: number, content: readonly number[]): number[] {
-  return [id, ...unsigned(content.length), ...content];
-}
-
-/** LEB128 of a natural number. */
-function unsigned(value: number): number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
-}
-
-/** LEB128 of a number in two's complement. */
-function signed(value: number): number[] {
-  const isLast = value >= -64 && value < 64;
-  return isLast ? [value & 0x7f] : [(value & 0x7f) | 0x80, ...signed(value >> 7)];
 }

@@ -15,6 +15,8 @@ const W0 = 0x9e3779b9;
 const W1 = 0xbb67ae85;
 const ROUNDS = 10;
 const TWO_32 = 2 ** 32;
+/** The same for code that makes its own. */
+export const PHILOX = { rounds: ROUNDS, factors: [M0, M1], keySteps: [W0, W1] } as const;
 
 /** Upper 32 bits of the product of two uint32, the first given in halves. */
 function highProduct(aHigh: number, aLow: number, b: number): number {

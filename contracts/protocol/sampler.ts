@@ -6,15 +6,9 @@
  */
 
 import type { TokenEvidence } from './evidence.ts';
-import {
-  EVIDENCE_TOP_MAX,
-  LOGIT_Q16_MAX,
-  LOGIT_Q16_MIN,
-  LOGIT_SCALE,
-  MASS_Q32_ONE,
-  quantiseLogit,
-} from './evidence.ts';
-import { gumbelNoise, gumbelOfWord, philox4x32, seedHigh, seedLow } from './philox.ts';
+import { EVIDENCE_TOP_MAX, LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, quantiseLogit } from './evidence.ts';
+import { gumbelNoise, gumbelOfWord, seedHigh, seedLow } from './philox.ts';
+import { BLOCK_TOKENS, highestOf, type RoundedLogits, SAMPLER_KERNEL } from './sampler-kernel.ts';
 import type { Sampling } from './sampling.ts';
 
 /** Largest vocabulary: sort keys hold (distance below 2^32) * 2^20 + id, exact in float64. */
@@ -69,7 +63,7 @@ export function chooseToken(logits: Float32Array, context: SamplerContext): { id
 export function evidenceFor(logits: Float32Array, context: SamplerContext, claimedId: number): TokenEvidence {
   const adjusted = adjustLogits(logits, context);
   const { support, top } = rank(adjusted, context);
-  return evidenceOf(claimedId, adjusted[claimedId] ?? LOGIT_Q16_MIN, support, top);
+  return evidenceOf(claimedId, adjusted.values[claimedId] ?? LOGIT_Q16_MIN, support, top);
 }
 
 /** The value that decides: logit + T * noise; the logit itself at temperature 0. */
@@ -87,18 +81,12 @@ function evidenceOf(
   return { chosen, chosenLogit, keptCount, lastKeptLogit, massQ32, top };
 }
 
-/** Penalties, then bias, in float64; then rounding to int32 of 2^-16. */
-function adjustLogits(logits: Float32Array, { sampling, outputCounts }: SamplerContext): Int32Array {
+/** Penalties, then bias, in float64; then rounding to int32 of 2^-16. What comes back is valid until the next position's. */
+function adjustLogits(logits: Float32Array, { sampling, outputCounts }: SamplerContext): RoundedLogits {
   if (logits.length === 0 || logits.length > VOCABULARY_MAX) {
     throw new RangeError(`vocabulary must have 1 to ${VOCABULARY_MAX} tokens, got ${logits.length}`);
   }
-  const adjusted = new Int32Array(logits.length);
-  for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id]!;
-    const scaled = Math.floor(logit * LOGIT_SCALE + 0.5);
-    // Nearly all are within the range; the call for the others is what takes time.
-    adjusted[id] = scaled > LOGIT_Q16_MIN && scaled < LOGIT_Q16_MAX ? scaled : quantiseLogit(logit);
-  }
+  const rounded = SAMPLER_KERNEL.round(logits);
   const { presencePenalty, frequencyPenalty, logitBias } = sampling;
   const changed = new Map<number, number>();
   if (presencePenalty !== 0 || frequencyPenalty !== 0) {
@@ -109,23 +97,21 @@ function adjustLogits(logits: Float32Array, { sampling, outputCounts }: SamplerC
   for (const [id, bias] of logitBias) {
     if (id < logits.length) changed.set(id, (changed.get(id) ?? logits[id]!) + bias);
   }
-  for (const [id, logit] of changed) adjusted[id] = quantiseLogit(logit);
-  return adjusted;
+  for (const [id, logit] of changed) rounded.values[id] = quantiseLogit(logit);
+  for (const id of changed.keys()) {
+    const block = Math.floor(id / BLOCK_TOKENS);
+    rounded.highs[block] = highestOf(rounded.values, block);
+  }
+  return rounded;
 }
 
-function rank(adjusted: Int32Array, { sampling, seed, position }: SamplerContext) {
-  const support = restrict(adjusted, sampling);
-  const best = new BestTokens(adjusted);
+function rank(rounded: RoundedLogits, { sampling, seed, position }: SamplerContext) {
+  const support = restrict(rounded, sampling);
+  const best = new BestTokens(rounded.values);
   const { temperature } = sampling;
-  if (temperature === 0) {
-    for (let id = 0; id < adjusted.length; id++) best.offer(id, adjusted[id]! / LOGIT_SCALE);
-  } else if (support.ids === null) {
-    offerAll(best, adjusted, temperature, seed, position);
-  } else {
-    for (const id of support.ids) {
-      best.offer(id, perturbedScore(adjusted[id]! / LOGIT_SCALE, temperature, seed, position, id));
-    }
-  }
+  if (temperature === 0) offerLikeliest(best, rounded);
+  else if (support.ids === null) offerAll(best, rounded, temperature, seed, position);
+  else offerKept(best, rounded, support.ids, { temperature, seed, position });
   return { support, top: best.list() };
 }
 
@@ -161,55 +147,81 @@ class BestTokens {
   }
 }
 
+/** Without noise; a block whose best is too low has no other that enters. */
+function offerLikeliest(best: BestTokens, { values, highs }: RoundedLogits): void {
+  for (let block = 0; block < highs.length; block++) {
+    if (highs[block]! / LOGIT_SCALE < best.threshold) continue;
+    const first = BLOCK_TOKENS * block;
+    const end = Math.min(first + BLOCK_TOKENS, values.length);
+    for (let id = first; id < end; id++) best.offer(id, values[id]! / LOGIT_SCALE);
+  }
+}
+
+function offerKept(
+  best: BestTokens,
+  { values }: RoundedLogits,
+  ids: Float64Array,
+  { temperature, seed, position }: { temperature: number; seed: bigint; position: number },
+): void {
+  const { words, ask } = SAMPLER_KERNEL.draw(position >>> 0, seedLow(seed), seedHigh(seed));
+  for (const id of ids) {
+    ask(Math.floor(id / BLOCK_TOKENS));
+    best.offer(id, values[id]! / LOGIT_SCALE + temperature * gumbelOfWord(words[id]!));
+  }
+}
+
 /**
  * Offers the whole vocabulary, skipping what cannot enter: a block of four whose logits are too low for any noise needs no Philox, one
  * whose words are too low for the noise that its best would need no logarithms. Likely blocks come first: the sooner the eighth
  * best is known, the more are skipped. The order of offers decides nothing.
  */
-function offerAll(best: BestTokens, adjusted: Int32Array, temperature: number, seed: bigint, position: number): void {
-  const [key0, key1] = [seedLow(seed), seedHigh(seed)];
-  const words = new Uint32Array(4);
-  const highs = highestOfBlocks(adjusted);
-  const likely = highs.reduce((most, high) => Math.max(most, high), LOGIT_Q16_MIN) - LIKELY_Q16;
+function offerAll(
+  best: BestTokens,
+  { values, highs }: RoundedLogits,
+  temperature: number,
+  seed: bigint,
+  position: number,
+): void {
+  const { words, ask } = SAMPLER_KERNEL.draw(position >>> 0, seedLow(seed), seedHigh(seed));
+  const likely = highestIn(highs) - LIKELY_Q16;
   for (let pass = 0; pass < 2; pass++) {
     for (let block = 0; block < highs.length; block++) {
       const high = highs[block]!;
       if (high >= likely !== (pass === 0)) continue;
       const needed = (best.threshold - high / LOGIT_SCALE) / temperature;
       if (needed > NOISE_MAX) continue;
-      philox4x32(words, position >>> 0, block, 0, 0, key0, key1);
+      ask(block);
       const least = needed > 0 ? LEAST_WORDS[needed | 0]! : 0;
-      if (words[0]! < least && words[1]! < least && words[2]! < least && words[3]! < least) continue;
-      const first = block * 4;
-      const end = Math.min(first + 4, adjusted.length);
+      const first = BLOCK_TOKENS * block;
+      if (
+        words[first]! < least &&
+        words[first + 1]! < least &&
+        words[first + 2]! < least &&
+        words[first + 3]! < least
+      ) {
+        continue;
+      }
+      const end = Math.min(first + BLOCK_TOKENS, values.length);
       for (let id = first; id < end; id++) {
-        const word = words[id - first]!;
-        if (word >= least) best.offer(id, adjusted[id]! / LOGIT_SCALE + temperature * gumbelOfWord(word));
+        const word = words[id]!;
+        if (word >= least) best.offer(id, values[id]! / LOGIT_SCALE + temperature * gumbelOfWord(word));
       }
     }
   }
 }
 
-/** Largest of every four. */
-function highestOfBlocks(adjusted: Int32Array): Int32Array {
-  const highs = new Int32Array(Math.ceil(adjusted.length / 4));
-  for (let block = 0; block < highs.length; block++) {
-    const first = block * 4;
-    const end = Math.min(first + 4, adjusted.length);
-    let high = adjusted[first]!;
-    for (let id = first + 1; id < end; id++) if (adjusted[id]! > high) high = adjusted[id]!;
-    highs[block] = high;
-  }
-  return highs;
+function highestIn(values: Int32Array): number {
+  let highest = LOGIT_Q16_MIN;
+  for (let at = 0; at < values.length; at++) if (values[at]! > highest) highest = values[at]!;
+  return highest;
 }
 
 /** Top-k, then top-p among what top-k kept; at temperature 0 neither matters, so neither is applied. */
-function restrict(adjusted: Int32Array, { temperature, topK, topP }: Sampling): Support {
+function restrict({ values: adjusted, highs }: RoundedLogits, { temperature, topK, topP }: Sampling): Support {
   if (temperature === 0 || (topK === 0 && topP === 1)) {
     return { ids: null, keptCount: adjusted.length, lastKeptLogit: LOGIT_Q16_MIN, massQ32: MASS_Q32_ONE };
   }
-  let highest = LOGIT_Q16_MIN;
-  for (let id = 0; id < adjusted.length; id++) if (adjusted[id]! > highest) highest = adjusted[id]!;
+  const highest = highestIn(highs);
   // Summed in the order of ids: float64 sums depend on their order, so the order is part of the rule.
   const weights = new Float64Array(adjusted.length);
   let total = 0;
