@@ -37,7 +37,10 @@ export interface TokenEvidence {
   readonly keptCount: number;
   /** Smallest kept logit; `LOGIT_Q16_MIN` where neither restricts. */
   readonly lastKeptLogit: number;
-  /** Probability of the kept tokens among all, floor(p * (2^32 - 1)); `MASS_Q32_ONE` where neither restricts. */
+  /**
+   * Probability of the kept tokens among all, or among what top-k kept where top-p restricts as well, floor(p * (2^32 - 1));
+   * `MASS_Q32_ONE` where neither restricts.
+   */
   readonly massQ32: number;
   /** Best kept tokens by perturbed score (at temperature 0: by logit), best first, lower id first on ties. */
   readonly top: readonly (readonly [id: number, logit: number])[];
@@ -245,7 +248,8 @@ function supportContradiction(
   if (lowest < lastKeptLogit || (keptCount === top.length && lowest !== lastKeptLogit)) return 'wrong_border';
   const mass = massQ32 / MASS_Q32_ONE;
   if (keptCount === vocabSize && massQ32 !== MASS_Q32_ONE) return 'wrong_mass';
-  if (topP < 1 && topK === 0) {
+  if (topP < 1) {
+    if (topK > 0 && keptCount === mostKept && massQ32 !== MASS_Q32_ONE) return 'wrong_mass';
     if (mass < topP - MASS_SLACK) return 'wrong_mass';
     // Without its last token the support must not have reached top-p. The last token has at most this share of it:
     // the listed tokens weigh what their logits say, the others at least as much as the last.

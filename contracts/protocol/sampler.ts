@@ -236,15 +236,17 @@ function restrict({ values: adjusted, highs }: RoundedLogits, { temperature, top
   let kept = ordered.length;
   let mass = 0;
   for (const id of ordered) mass += weights[id]!;
+  // What top-p is a share of; without it, what top-k cuts off is all that there is to tell.
+  const whole = topP < 1 && topK > 0 ? mass : total;
   if (topP < 1) {
-    const wanted = topP * (topK > 0 ? mass : total);
+    const wanted = topP * whole;
     mass = 0;
     for (kept = 0; kept < ordered.length && (kept === 0 || mass < wanted); kept++) mass += weights[ordered[kept]!]!;
   }
   const ids = ordered.subarray(0, kept);
   const lastKeptLogit = adjusted[ids[kept - 1]!]!;
   // Two sums of the same numbers may differ in the last bit; all is all.
-  const share = kept === adjusted.length ? 1 : mass / total;
+  const share = kept === adjusted.length ? 1 : mass / whole;
   const massQ32 = Math.min(MASS_Q32_ONE, Math.floor(share * MASS_Q32_ONE));
   return { ids, keptCount: kept, lastKeptLogit, massQ32 };
 }

@@ -50,8 +50,7 @@ export function massShift({ massQ32 }: TokenEvidence, { temperature }: Sampling,
 
 /** Whether the member's own sum may have fallen short of top-p where the scorer's reached it. */
 function mayHaveGrown({ massQ32, keptCount }: TokenEvidence, { topK, topP }: Sampling, shift: number): boolean {
-  // With both restrictions top-p counts within top-k, whose share of all is not in the evidence.
-  return topK > 0 ? keptCount < topK : massQ32 / MASS_Q32_ONE - topP <= shift;
+  return (topK === 0 || keptCount < topK) && massQ32 / MASS_Q32_ONE - topP <= shift;
 }
 
 /**
@@ -66,7 +65,7 @@ export function mayBeDropped(
   shift: number,
 ): boolean {
   if (logit > evidence.chosenLogit + tie * LOGIT_SCALE) return false;
-  const { temperature, topK, topP } = order.sampling;
+  const { temperature, topP } = order.sampling;
   const { top, keptCount, lastKeptLogit } = evidence;
   const mass = evidence.massQ32 / MASS_Q32_ONE;
   const weightOf = (other: number) => Math.exp((other - logit) / LOGIT_SCALE / temperature);
@@ -79,9 +78,7 @@ export function mayBeDropped(
   const tail = 1 + sumOf(known.filter((other) => other < logit - tie * LOGIT_SCALE));
   const most = sumOf(known) + (keptCount - known.length) * weightOf(heaviestUnlisted(evidence, order));
   const own = keptCount === top.length ? tail / estimated : Math.max(tail / estimated / ESTIMATE_SLACK, tail / most);
-  // The scorer's sum is above top-p by at most its last token.
-  const above = topK > 0 ? (mass * weightOf(lastKeptLogit)) / estimated : mass - topP;
-  return mass * own <= above + shift;
+  return mass * own <= mass - topP + shift;
 }
 
 /** No token that is not listed has a higher logit: with the least noise that there is, its score would still be listed. */

@@ -106,7 +106,7 @@ function shareDistance({ own, scored }: Pick<ComparedPosition, 'own' | 'scored'>
   return temperature * (logOdds(mine) - logOdds(theirs));
 }
 
-/** Share of `chosen` among all tokens, if those that are kept and not listed weigh as little as they can. */
+/** Share of `chosen` in what `massQ32` is a share of, if those that are kept and not listed weigh as little as they can. */
 function shareOf(evidence: TokenEvidence, keptCount: number, temperature: number): number {
   const weightOf = (logit: number) => Math.exp((logit - evidence.chosenLogit) / LOGIT_SCALE / temperature);
   const listed = evidence.top.reduce((sum, [, logit]) => sum + weightOf(logit), 0);

@@ -132,7 +132,9 @@ export class Attempt {
 
   /** The scores that the statement names. */
   get attestedScores(): readonly TakenScore[] {
-    return this.#panel ? attestedScores(this.scores) : this.scores;
+    if (this.#panel === null) return this.scores;
+    const passedOver = this.waves.flatMap((wave) => wave.skipped.map(({ provider }) => provider));
+    return attestedScores(this.scores, new Set(passedOver));
   }
 
   /** Who can still be asked about its transcripts, after its end too. */

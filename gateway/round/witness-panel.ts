@@ -1,4 +1,5 @@
 /** The witnesses of one answer: they score what its generator has opened before any of it is released (spec-judge.md §7.12). */
+import type { Address } from '#protocol/hash';
 import type { Policy } from '#protocol/policy';
 import { REJECTIONS_NEEDED, type Vote } from '#protocol/voices';
 import { decideWitnessed, type WitnessDecision } from '#protocol/witnessed';
@@ -153,11 +154,14 @@ export function panelOf(deps: ScoringDeps, input: PanelInput): WitnessPanel | nu
 
 /**
  * The scores that a statement names: those of the whole transcript, those against any part of it, and the last of everybody
- * else who was asked. A witness that accepted a part and then the whole is named once.
+ * else who was asked. A witness that accepted a part and then the whole is named once; one that accepted a part and was lost
+ * after it has no seat, and the log says why.
+ * @param passedOver drawn candidates without a seat
  */
-export function attestedScores(scores: readonly TakenScore[]): TakenScore[] {
+export function attestedScores(scores: readonly TakenScore[], passedOver: ReadonlySet<Address>): TakenScore[] {
+  const isLast = ({ scorer }: TakenScore, at: number) =>
+    !scores.slice(at + 1).some((later) => later.scorer.address === scorer.address);
   return scores.filter(
-    ({ scorer, judgement }, at) =>
-      judgement.vote === 'reject' || !scores.slice(at + 1).some((later) => later.scorer.address === scorer.address),
+    (score, at) => score.judgement.vote === 'reject' || (isLast(score, at) && !passedOver.has(score.scorer.address)),
   );
 }

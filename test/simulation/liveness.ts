@@ -1,5 +1,6 @@
 /** LIVENESS: once faults stop, every request has ended in an answer or a clear error, and nothing is held for ever. */
-import { eq, ne, or } from 'drizzle-orm';
+import { eq, isNull, ne, or } from 'drizzle-orm';
+import { AUDIT_POOL } from '../../gateway/ledger/accounts.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Run } from './simulation.ts';
 
@@ -21,16 +22,21 @@ export async function livenessViolations(run: Run): Promise<string[]> {
     violations.push(`a new request is not answered: ${probe.kind === 'failed' ? probe.code : probe.kind}`);
   }
   await run.store.read(async ({ db, tables }) => {
-    const { accounts, requests, disputes } = tables;
+    const { accounts, requests, disputes, audits } = tables;
     for (const { id, balanceNano } of await db.select().from(accounts)) {
       const kind = id.split(':')[0]!;
-      if (HOLDING.includes(kind) && balanceNano !== 0n) violations.push(`${id} still holds ${balanceNano} nano`);
+      if (HOLDING.includes(kind) && id !== AUDIT_POOL && balanceNano !== 0n)
+        violations.push(`${id} still holds ${balanceNano} nano`);
     }
     const open = await db
       .select({ id: requests.requestId })
       .from(requests)
       .where(or(eq(requests.state, 'accepted'), eq(requests.state, 'running')));
     for (const { id } of open) violations.push(`${id} is still open`);
+    const undone = await db.select({ id: audits.requestId }).from(audits).where(isNull(audits.logIndex));
+    for (const { id } of undone) violations.push(`an audit of ${id} was promised and not done`);
+    const late = await db.select({ id: audits.requestId }).from(audits).where(eq(audits.outcome, 'undone'));
+    if (honest && run.scenario.probe) for (const { id } of late) violations.push(`no audit of ${id} came to anything`);
     const unsettled = await db.select().from(disputes).where(ne(disputes.state, 'settled'));
     for (const { disputeId, state } of unsettled) violations.push(`dispute ${disputeId} is still ${state}`);
   });

@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- [--seeds N] [--first S] [--kind usual|swarm|prompts|both] [--workers W] [--minutes M] [--out FILE]
+ * `npm run sim -- [--seeds N] [--first S] [--kind usual|swarm|prompts|watched|both] [--workers W] [--minutes M] [--out FILE]
  * | --seed S --kind K`: runs seeds and prints those that break a rule.
  */
 import { fork } from 'node:child_process';
@@ -26,7 +26,7 @@ const { values } = parseArgs({
 
 function usage(): never {
   process.stderr.write(
-    'usage: npm run sim -- [--seeds N] [--first S] [--kind usual|swarm|prompts|both] [--workers W] [--minutes M] [--out FILE] | --seed S --kind K\n',
+    'usage: npm run sim -- [--seeds N] [--first S] [--kind usual|swarm|prompts|watched|both] [--workers W] [--minutes M] [--out FILE] | --seed S --kind K\n',
   );
   process.exit(2);
 }

@@ -1,7 +1,8 @@
 /** Money: the books balance, nobody pays above the quote, nothing on failure, and one charge at most for one key. */
 import { eq } from 'drizzle-orm';
+import type { Statement } from '#protocol/attestation';
 import { clientAccount } from '../../gateway/ledger/accounts.ts';
-import { jobPrice } from '../../gateway/ledger/price.ts';
+import { jobPrice, surchargeNano } from '../../gateway/ledger/price.ts';
 import { type JobRow, jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
 import { balanceNano } from '../../gateway/store/ledger-repo.ts';
 import { booksOf, FUNDS_NANO } from '../fixtures/network.ts';
@@ -12,11 +13,13 @@ import { TOY_MODEL } from './toy-machine.ts';
 /** Verdicts of requests that a client pays nothing for. */
 const FREE = ['failed', 'inconclusive'];
 
-/** What a client owes for an answer, best effort included: the revealed work of the drawn members, up to the quote. */
-function dueOf(jobs: readonly JobRow[], quoteNano: bigint): bigint {
-  const drawn = jobs.filter(({ role, wave }) => role === 'member' && wave === 0);
+/** What a client owes for an answer, best effort included: the revealed work of drawn members and witnesses, and audits, up to the quote. */
+function dueOf(jobs: readonly JobRow[], quoteNano: bigint, audit: Statement['audit']): bigint {
+  const drawn = jobs.filter(({ role, wave }) => role !== 'referee' && wave === 0);
   const paid = drawn.filter(({ standing }) => ['counted', 'equivalent', 'rejected'].includes(standing ?? ''));
-  const due = paid.reduce((sum, job) => sum + jobPrice(TOY_MODEL.price, job).chargeNano, 0n);
+  const work = paid.reduce((sum, job) => sum + jobPrice(TOY_MODEL.price, job).chargeNano, 0n);
+  // An audit may have convicted who answered: what was promised was paid for all the same.
+  const due = audit ? paid.reduce((sum, job) => sum + surchargeNano(TOY_MODEL.price, job, audit), work) : work;
   return due < quoteNano ? due : quoteNano;
 }
 
@@ -45,7 +48,7 @@ export async function moneyProblems(run: Run): Promise<string[]> {
     for (const answer of run.tries) {
       const outcome = outcomeOf(answer);
       if (outcome.kind !== 'answered') continue;
-      const { requestId, price, verdict } = outcome.statement;
+      const { requestId, price, verdict, audit } = outcome.statement;
       answered.add(requestId);
       const row = byId.get(requestId);
       if (row?.state !== 'settled') problems.push(`money: ${requestId} was answered and is ${row?.state ?? 'unknown'}`);
@@ -54,7 +57,7 @@ export async function moneyProblems(run: Run): Promise<string[]> {
       if (row && row.verdict !== (verdict === 'inconclusive' ? 'best_effort' : verdict)) {
         problems.push(`money: ${requestId} was answered as ${verdict} and paid as ${row.verdict}`);
       }
-      const dueNano = row ? dueOf(await jobsOfRequest(handle, requestId), row.quoteNano) : 0n;
+      const dueNano = row ? dueOf(await jobsOfRequest(handle, requestId), row.quoteNano, audit) : 0n;
       if (row && row.chargedNano !== dueNano)
         problems.push(`money: ${requestId} cost ${row.chargedNano}, not ${dueNano}`);
     }

@@ -227,3 +227,18 @@ test('a new request that finds nobody: said', async () => {
   const found = await violationsOf(scenario(HONEST, { machines, probe }));
   expect(found.join('\n')).toContain('a new request is not answered: committee_unavailable');
 });
+
+test('an audit that was promised and is not done: said', async () => {
+  const audited = scenario(HONEST, {}, { verification: { mode: 'audited', audit_rate: 1 } });
+  const requests = audited.requests.map((plan) => ({ ...plan, agree: 1, quorum: false }));
+  const found = await violationsOf({ ...audited, requests }, {}, async (run) => {
+    await run.store.withTx(async (tx) => {
+      const [done] = await tx.db.select().from(tx.tables.audits).limit(1);
+      expect(done?.outcome).toBe('held');
+      const row = eq(tx.tables.audits.requestId, done!.requestId);
+      await tx.db.update(tx.tables.audits).set({ logIndex: null, outcome: null, sealedWork: '' }).where(row);
+    });
+    return run;
+  });
+  expect(found.join('\n')).toMatch(/an audit of req_\S+ was promised and not done/);
+});

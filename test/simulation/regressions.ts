@@ -9,4 +9,6 @@ export const REGRESSIONS: readonly (readonly [kind: ScenarioKind, seed: number, 
   ['swarm', 397, 'log-probabilities of a member that was lost after its chunk was served were said to be covered'],
   ['swarm', 10030, 'a kept answer was packed on another thread, whose end no seed could order'],
   ['swarm', 4001, 'the same, past the size up to which answers were packed in place'],
+  ['watched', 251, 'a witness that accepted a part and was lost after it was attested as drawn and as passed over'],
+  ['watched', 467, 'under top-k and top-p together a token far outside top-p was accepted by an honest witness'],
 ];

@@ -6,6 +6,7 @@ import { safetyViolations } from './safety.ts';
 import { type Scenario, scenarioOf } from './scenario.ts';
 import { type SimulateOptions, simulate } from './simulation.ts';
 import { swarmOf } from './swarm.ts';
+import { watchedOf } from './watched.ts';
 
 export interface Report {
   readonly seed: number;
@@ -21,7 +22,7 @@ export interface Report {
 }
 
 /** The families of scenarios, by the name that a replay names them with. */
-export const SCENARIOS = { usual: scenarioOf, swarm: swarmOf, prompts: promptsOf } as const;
+export const SCENARIOS = { usual: scenarioOf, swarm: swarmOf, prompts: promptsOf, watched: watchedOf } as const;
 export type ScenarioKind = keyof typeof SCENARIOS;
 
 /** Runs a scenario. */

@@ -6,6 +6,7 @@ import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, margin, type TokenEvidence } from '#protocol/evidence';
 import { promptOfChoice } from '#protocol/prompt-groups';
 import { verifyResponse } from '#protocol/verify';
+import { witnessJudge } from '../../gateway/judge/witness-judge.ts';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
 import type { GenerateRequest } from '../../provider/engine/engine.ts';
 import { STAKE_NANO, stakeOf, testLogSigner } from '../fixtures/network.ts';
@@ -13,10 +14,11 @@ import { logProblems } from './log-problems.ts';
 import { moneyProblems } from './money-problems.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Answer, Run } from './simulation.ts';
-import { HONEST_JITTER, TOY_MODEL, toyMachine } from './toy-machine.ts';
+import { HONEST_JITTER, TOY_MODEL, toyCalibration, toyMachine } from './toy-machine.ts';
 
 /** Largest margin of an honest machine's token in the reference's eyes: the class pair's tie. */
 const TIE = 0.01;
+const JUDGE = witnessJudge(toyCalibration);
 
 /** Every violation, in words; an empty list is a safe run. */
 export async function safetyViolations(run: Run): Promise<string[]> {
@@ -58,9 +60,13 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
       logKeys: testLogSigner(run.keys.signer('gateway')),
     },
     recover: run.keys.recover,
+    judge: JUDGE,
   });
   for (const { name, status, detail } of items) {
-    if (status === 'failed' || status === 'pending') problems.push(`attestation: ${name} ${status}: ${detail}`);
+    // What an answer promises of its audits is proven when its epoch is over.
+    const isPromise = name === 'audits' && status === 'pending';
+    if (status === 'failed' || (status === 'pending' && !isPromise))
+      problems.push(`attestation: ${name} ${status}: ${detail}`);
   }
   return problems;
 }
@@ -96,7 +102,8 @@ async function differsFromHonest(
 
 /** Whether the claimed token is below the reference's support and noise of two machines can have grown it: weights move by exp(±noise / T). */
 function mayHaveKeptMore(item: TokenEvidence, { temperature, topK, topP }: GenerateRequest['sampling']): boolean {
-  if (temperature === 0 || topP === 1 || topK > 0 || item.chosenLogit >= item.lastKeptLogit) return false;
+  if (temperature === 0 || topP === 1 || item.keptCount === topK || item.chosenLogit >= item.lastKeptLogit)
+    return false;
   return item.massQ32 / MASS_Q32_ONE - topP <= Math.expm1((4 * HONEST_JITTER) / temperature);
 }
 

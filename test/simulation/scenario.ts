@@ -55,6 +55,8 @@ export interface Scenario {
   readonly faults: NetworkFaults;
   /** Draw keys per epoch: few, so that epochs end while requests run. */
   readonly epochSize?: number;
+  /** When answers that promise audits have them, in virtual milliseconds after the answer; without, at once. */
+  readonly audits?: { readonly delayMs: number; readonly withinMs: number };
   /** What the gateway does beside its honest calls. */
   readonly gatewayLie?: 'ask_twice' | 'replay_orders';
   readonly gatewayCrashes?: readonly GatewayCrash[];

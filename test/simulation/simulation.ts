@@ -11,7 +11,7 @@ import { type Answer, ask } from './client.ts';
 import { FastKeys } from './fast-signer.ts';
 import { GatewayHost, type Remains } from './gateway-host.ts';
 import { createMachine, type Machine, type SimulatedHost } from './machine.ts';
-import { FAULTS_END_MS, type MachinePlan, type RequestPlan, type Scenario } from './scenario.ts';
+import { FAULTS_END_MS, type MachinePlan, type Scenario } from './scenario.ts';
 import { SeededRng } from './seeded-rng.ts';
 import { TOY_MODEL } from './toy-machine.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -100,7 +100,10 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
       store,
       signer,
       model: TOY_MODEL,
-      limits: { epochSize: scenario.epochSize ?? LIMITS.epochSize },
+      limits: {
+        epochSize: scenario.epochSize ?? LIMITS.epochSize,
+        audits: { ...LIMITS.audits, ...scenario.audits },
+      },
       fetch: (url, init) => (gateways.life === null ? calm.fetch : calls)(url, init),
       onMove: (move) => moves.push(move),
       packInPlaceBytesMax: Number.POSITIVE_INFINITY,
@@ -117,7 +120,7 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
   const fates = machines.map(({ plan }, i) => fateOf(plan, clock, hosts[i]!));
   const asked = await clock.run(Promise.all(scenario.requests.map((plan) => ask(plan, clock, gateways))));
   await clock.run(Promise.all(fates));
-  const probed = await clock.run(comeToRest(gateways, clock, scenario.probe ?? null));
+  const probed = await clock.run(comeToRest(gateways, clock, scenario));
   return {
     scenario,
     answers: asked.map((tries) => tries.at(-1)!),
@@ -164,12 +167,18 @@ async function fateOf(plan: MachinePlan, clock: VirtualClock, host: SimulatedHos
 }
 
 /** Lets disputes end and rulings become final, well after the last fault; then asks once more. */
-async function comeToRest(gateways: GatewayHost, clock: VirtualClock, probe: RequestPlan | null): Promise<Answer[]> {
+async function comeToRest(gateways: GatewayHost, clock: VirtualClock, scenario: Scenario): Promise<Answer[]> {
+  const { probe, audits } = scenario;
   await clock.sleep(Math.max(0, FAULTS_END_MS - clock.nowMs()));
   await gateways.steady();
   await gateways.gateway.settled();
+  if (audits) {
+    await clock.sleep(audits.delayMs);
+    await gateways.gateway.tick();
+    await gateways.gateway.settled();
+  }
   await clock.sleep(PATIENCE_MS);
-  const probed = probe === null ? [] : await ask({ ...probe, atMs: clock.nowMs() }, clock, gateways);
+  const probed = probe === undefined ? [] : await ask({ ...probe, atMs: clock.nowMs() }, clock, gateways);
   await gateways.gateway.settled();
   await clock.sleep(PATIENCE_MS);
   await gateways.gateway.tick();

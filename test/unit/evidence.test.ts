@@ -226,6 +226,18 @@ describe('evidenceConsistent', () => {
       { ...free, topK: 100 },
       () => ({ massQ32: MASS_Q32_ONE - 1 }),
     ],
+    [
+      'a mass below top-p where top-k restricts too',
+      'wrong_mass',
+      { ...restricted, topK: 10 },
+      () => ({ massQ32: Math.floor(0.89 * MASS_Q32_ONE) }),
+    ],
+    [
+      'all of what top-k kept that is not everything',
+      'wrong_mass',
+      { ...restricted, topP: 0.999999, topK: 2 },
+      () => ({ massQ32: MASS_Q32_ONE - 1 }),
+    ],
     ['a mass below top-p', 'wrong_mass', restricted, () => ({ massQ32: Math.floor(0.89 * MASS_Q32_ONE) })],
     [
       'a support that goes on after top-p was reached',

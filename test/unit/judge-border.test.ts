@@ -106,3 +106,17 @@ test('a token that top-p cannot have dropped counts although one kept token is n
   const tolerances = { tie: 0.01, border: 0.01, reject: 0.05, gross: 1 };
   expect(tokenMargin(evidence, order, tolerances)).toEqual({ margin: MARGIN_CLIP, atClip: true });
 });
+
+test('a token that top-p leaves out is at the clip although top-k would have had room for it', () => {
+  // Three of three within top-k weigh 0.5, 0.3, 0.2: the first two reach top-p = 0.7 by a tenth, which no honest machine loses.
+  const logits = Float32Array.from([0.5, 0.3, 0.2, 0.01].map(Math.log));
+  const tolerances = { tie: 0.01, border: 0.01, reject: 0.05, gross: 1 };
+  const margins = [3, 4].flatMap((topK) => {
+    const order = { sampling: { ...GREEDY, temperature: 1, topP: 0.7, topK }, position: 0 };
+    return Array.from({ length: 40 }, (_, seed) => {
+      const placed = { ...order, seed: BigInt(seed) };
+      return tokenMargin(evidenceFor(logits, { ...placed, outputCounts: NO_COUNTS }, 2), placed, tolerances);
+    });
+  });
+  expect(margins.every(({ atClip }) => atClip)).toBe(true);
+});

@@ -64,14 +64,15 @@ def sample(logits, s, seed, position, counts):
         share = 0.0
         for v in kept:
             share += w[v]
+        whole = share if s['topK'] and s['topP'] < 1 else total
         if s['topP'] < 1:
-            wanted = s['topP'] * (share if s['topK'] else total)
+            wanted = s['topP'] * whole
             share, n = 0.0, 0
             while n < len(kept) and (n == 0 or share < wanted):
                 share += w[kept[n]]
                 n += 1
             kept = kept[:n]
-        last, mass = adjusted[kept[-1]], M32 if len(kept) == len(order) else min(M32, math.floor(share / total * M32))
+        last, mass = adjusted[kept[-1]], M32 if len(kept) == len(order) else min(M32, math.floor(share / whole * M32))
     score = {v: adjusted[v] / 65536 + (t * gumbel(seed, position, v) if t else 0) for v in kept}
     best = sorted(kept, key=lambda v: (-score[v], v))[:8]
     top = [[v, adjusted[v]] for v in best]
