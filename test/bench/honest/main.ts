@@ -2,10 +2,10 @@
  * `npm run bench:honest`: honest engines of every calibrated class write and score fresh text; prints what judges make of it. Text and
  * scores are kept in the work folder, so that a run that is stopped goes on.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type Calibration, pairOf, parseCalibration } from '#protocol/calibration';
+import { type Calibration, calibrationHash, pairOf, parseCalibration } from '#protocol/calibration';
 import { parseCommandLine } from '#protocol/command-line';
 import { GREEDY, type Sampling } from '#protocol/sampling';
 import {
@@ -20,7 +20,19 @@ import {
 import { type EngineChoice, openEngine, parseEngineChoice } from '../../../provider/calibrate/engine-choice.ts';
 import { drawn, drawPrompts } from '../../../provider/calibrate/orders.ts';
 import type { Engine } from '../../../provider/engine/engine.ts';
+import { provenance } from '../gateway/provenance.ts';
 import { type HonestColumn, HonestTally } from './honest-column.ts';
+
+/** What a run writes. */
+export interface HonestRecord {
+  readonly calibration: string;
+  readonly columns: readonly (HonestColumn & {
+    readonly date: string;
+    /** Of the machine, mean of five minutes: what makes a run slow changes nothing in it. */
+    readonly load: number;
+  })[];
+  readonly [about: string]: unknown;
+}
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 const SEED = 'honest column';
@@ -42,6 +54,10 @@ const SHORT = {
   ],
 };
 
+const APART =
+  'All seeds are drawn from "honest column"; those of the calibration are drawn from its --seed, "1" by default. Both draw prompts from one list. A greedy answer depends on its ' +
+  'prompt alone: one whose prompt the calibration drew too, greedy, begins with the few tokens that were measured there.';
+
 const { values } = parseCommandLine(process.argv.slice(2), {
   valued: ['model', 'calibration', 'prompts', 'classes', 'responses', 'pair-responses', 'work', 'out'],
   switches: [],
@@ -56,6 +72,7 @@ const prompts = JSON.parse(
 const calibration = parseCalibration(JSON.parse(readFileSync(values.get('calibration')!, 'utf8'))) as Calibration;
 const responses = wholeParts(Number(setting('responses', '3200')));
 const pairResponses = wholeParts(Number(setting('pair-responses', String(responses))));
+const origin = provenance();
 const choices = setting('classes', 'model.onnx,model_fp16.onnx').split(',').map(parseEngineChoice) as EngineChoice[];
 
 /** Fresh seeds: nothing of it was measured when the calibration was made. */
@@ -114,7 +131,7 @@ for (const choice of choices) {
     }
   });
 }
-const columns: HonestColumn[] = [];
+const columns: HonestRecord['columns'][number][] = [];
 for (const scorer of choices) {
   await withEngine(scorer, async (engine) => {
     for (const generator of choices) {
@@ -132,7 +149,7 @@ for (const scorer of choices) {
           tally.add({ tokens: tokensOf(transcript), sampling, seed }, scores[at]!);
         }
       }
-      columns.push(tally.column());
+      columns.push({ ...tally.column(), date: new Date().toISOString(), load: Math.round(os.loadavg()[1]!) });
       console.log(JSON.stringify(tally.column()));
       writeColumns();
     }
@@ -151,15 +168,24 @@ function scoresBy(
   return scoreAll(engine, readTexts(some, textOf(generator)), store, known);
 }
 
-/** After every pair: a run that is cut keeps the pairs that it has. */
+/** After every pair: a run that is cut keeps the pairs that it has. Pairs that only an earlier run measured stay in the file. */
 function writeColumns(): void {
   const out = values.get('out');
   if (out === undefined) return;
-  const provenance = {
-    anyLength: { ...ANY_LENGTH, partsOf: ANY_LENGTH_EVERY },
-    short: SHORT,
-    runtime: `Node ${process.version}`,
-    machine: os.cpus()[0]?.model,
+  const nameOf = ({ generator, scorer }: HonestColumn) => `${generator} by ${scorer}`;
+  const measured = new Set(columns.map(nameOf));
+  const earlier = existsSync(out) ? (JSON.parse(readFileSync(out, 'utf8')) as HonestRecord).columns : [];
+  const record: HonestRecord = {
+    ...origin,
+    calibration: calibrationHash(calibration),
+    texts: {
+      partOf: PART_RESPONSES,
+      anyLengthEvery: ANY_LENGTH_EVERY,
+      anyLength: ANY_LENGTH,
+      short: SHORT,
+      apart: APART,
+    },
+    columns: [...earlier.filter((column) => !measured.has(nameOf(column))), ...columns],
   };
-  writeFileSync(out, `${JSON.stringify({ provenance, columns }, null, 2)}\n`);
+  writeFileSync(out, `${JSON.stringify(record, null, 2)}\n`);
 }
