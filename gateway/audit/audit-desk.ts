@@ -122,7 +122,8 @@ export class AuditDesk {
     const journal = journalOf();
     const auditors = await auditorsOf(deps, journal, place, answer, row.kind === 'score');
     const rules = { maxTokens, stop: sampling.stop, text: model.text };
-    return { ...answer, kind: row.kind, rules, auditors, journal, confirming: journalOf() };
+    const canWait = clock.nowMs() < row.deadlineMs;
+    return { ...answer, kind: row.kind, rules, auditors, canWait, journal, confirming: journalOf() };
   }
 
   #modelNamed(id: string): ModelEntry {

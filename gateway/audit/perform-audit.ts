@@ -17,6 +17,7 @@ import { latePlan } from '../round/witness.ts';
 import type { AuditJournal } from './audit-journal.ts';
 import type { AuditedAnswer } from './audit-work.ts';
 import type { Auditors } from './auditors.ts';
+import { hasIdleRoom } from './idle-room.ts';
 
 /** Candidates that one try asks in vain before the audit is put off. */
 const ASKED_MAX = 4;
@@ -25,6 +26,8 @@ export interface AuditTask extends AuditedAnswer {
   readonly kind: AuditKind;
   readonly rules: ShapeRules;
   readonly auditors: Auditors;
+  /** Whether it may wait for a better moment: its time is not over. */
+  readonly canWait: boolean;
   readonly journal: AuditJournal;
   /** Of scores that confirm what surprises the auditor alone: paid apart. */
   readonly confirming: AuditJournal;
@@ -43,7 +46,7 @@ export interface AuditFound {
   readonly scores: readonly TakenScore[];
 }
 
-/** @returns null where nobody could be had now */
+/** @returns null where nobody could be had now, or whose turn it is has no time for a whole answer */
 export function performAudit(deps: PipelineDeps, task: AuditTask): Promise<AuditFound | null> {
   return task.kind === 'score' ? byScore(deps, task) : byRegeneration(deps, task);
 }
@@ -97,12 +100,16 @@ async function byRegeneration(deps: PipelineDeps, task: AuditTask): Promise<Audi
   const { member, auditors, rules } = task;
   // Cut as the answer was: what is audited is ordered like what is not.
   const plan = { ...latePlan(deps, task.plan), chunkSizes: task.plan.chunkSizes };
+  const { breakers, registry } = deps;
   const { jobMs } = deps.pipeline;
   const limits = { ...deps.limits, roundTimeoutMs: jobMs };
   const late = { ...deps, journal: task.journal, limits, pacing: patientPacing(jobMs) };
   for (let asked = 0; asked < ASKED_MAX; asked++) {
     const seat = await auditors.next();
     if (seat === null) return null;
+    // Not passed over: who audits is drawn, and is the same when it has time.
+    if (task.canWait && !hasIdleRoom(breakers.runningAt(seat.address), registry.concurrencyOf(seat.address)))
+      return null;
     const wave = new Wave(late, plan, deps.stopping);
     try {
       const answered = await transcriptIn(wave, seat);

@@ -48,6 +48,8 @@ export class Breakers {
   readonly #deps: BreakersDeps;
   readonly #breakers = new Map<Address, Breaker>();
   readonly #entries = new Map<Address, { readonly sinceMs: number; readonly logIndex: number }>();
+  /** Jobs that were sent to a provider, and of which nothing was told yet. */
+  readonly #running = new Map<Address, number>();
 
   constructor(deps: BreakersDeps) {
     this.#deps = deps;
@@ -56,13 +58,20 @@ export class Breakers {
   /** Tells that a job was sent to a provider. */
   sent(provider: Address): JobReport {
     this.#after(provider, 'sent');
+    this.#running.set(provider, this.runningAt(provider) + 1);
     let told = false;
     const tell = (event: BreakerEvent) => () => {
       if (told) return;
       told = true;
+      this.#running.set(provider, this.runningAt(provider) - 1);
       this.#after(provider, event);
     };
     return { answered: tell('answered'), failed: tell('failed'), dropped: tell('dropped') };
+  }
+
+  /** Jobs of this gateway that a provider is at: its scores and its answers. */
+  runningAt(provider: Address): number {
+    return this.#running.get(provider) ?? 0;
   }
 
   /** Who is not asked now, for a reason that the log holds: nobody before the opening is durable. */

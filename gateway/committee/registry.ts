@@ -203,6 +203,11 @@ export class Registry {
       .reduce((sum, record) => sum + record.concurrency, 0);
   }
 
+  /** Jobs that a provider takes at one time, by its own word; 0 where it is unknown. */
+  concurrencyOf(address: Address): number {
+    return this.#records.get(address)?.concurrency ?? 0;
+  }
+
   /** All keys of an operator, also of those that have left. */
   ofOperator(operator: string): Address[] {
     return [...this.#records.values()].filter((record) => record.operator === operator).map(({ address }) => address);

@@ -1,0 +1,123 @@
+/** Audits by whole answers run on machines that have time for them, and look like a client's job there (SPEC.md §5.7, §8.1). */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { LogEntry } from '#protocol/log';
+import { hasIdleRoom } from '../../gateway/audit/idle-room.ts';
+import type { Fetch } from '../../gateway/round/provider-client.ts';
+import { signerOf, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
+import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
+
+const open = toyNetworks();
+const AUDITS = { ratePpm: 1_000_000, regeneratePpm: 1_000_000, delayMs: 0, withinMs: 3_600_000 };
+const ASKED = { temperature: 1, logit_bias: { 0: -100 }, max_tokens: 16, verification: 'audited' };
+
+interface Order {
+  readonly to: string;
+  readonly form: string;
+}
+
+/** Counts orders to generate, and writes down what of them is no random value. */
+function watched(orders: Order[]): NonNullable<ToyOptions['wrap']> {
+  return (fetch: Fetch): Fetch =>
+    async (url, init) => {
+      const { hostname, pathname } = new URL(url);
+      if (pathname === '/v1/jobs') {
+        const body = JSON.parse(String(init?.body)) as Record<string, unknown> & { ticket: Record<string, unknown> };
+        const { ticket } = body;
+        const form = [
+          Object.keys(body),
+          Object.keys(ticket),
+          [...new Headers(init?.headers).keys()].sort(),
+          [body.chunkSizes, ticket.kind],
+          Number(ticket.expiresAtMs) - Number(ticket.issuedAtMs),
+          Number(ticket.retainUntilMs) - Number(ticket.issuedAtMs),
+          String(init?.body).length - String(body.seed).length,
+        ];
+        orders.push({ to: hostname, form: JSON.stringify(form) });
+      }
+      return fetch(url, init);
+    };
+}
+
+const auditsIn = (entries: readonly LogEntry[]) =>
+  entries.flatMap((entry) => (entry.type === 'audited' ? [entry] : []));
+
+async function start(orders: Order[], audits: Partial<typeof AUDITS> = {}): Promise<ToyNetwork> {
+  return open({ members: 4, wrap: watched(orders), limits: { audits: { ...AUDITS, ...audits } } });
+}
+
+/** Every member is at as many jobs as this; the returned function ends them. */
+function occupy(network: ToyNetwork, jobs: number): () => void {
+  const reports = network.members.flatMap(({ address }) =>
+    Array.from({ length: jobs }, () => network.gateway.breakers.sent(address)),
+  );
+  return () => {
+    for (const report of reports) report.dropped();
+  };
+}
+
+async function retry(network: ToyNetwork): Promise<void> {
+  await network.store.withTx(async (tx) => void (await tx.db.update(tx.tables.audits).set({ dueAtMs: 0 })));
+  await network.gateway.tick();
+  await network.gateway.settled();
+}
+
+test('a provider at work is not asked for one: its turn waits, and comes when there is room', async () => {
+  const orders: Order[] = [];
+  const network = await start(orders);
+  const concurrency = network.gateway.registry.concurrencyOf(signerOf('p0').address);
+  const free = occupy(network, concurrency - 2);
+  await network.ask('hello', ASKED);
+  await network.gateway.settled();
+  expect([orders.length, auditsIn(await entriesOf(network))]).toEqual([1, []]);
+  await retry(network);
+  expect(orders).toHaveLength(1);
+  free();
+  await retry(network);
+  const [audit] = auditsIn(await entriesOf(network));
+  expect([orders.length, audit!.outcome, audit!.skipped]).toEqual([2, 'held', []]);
+  // Who was waited for is who was drawn first: nobody was passed over for being busy.
+  expect((await entriesOf(network)).filter(({ type }) => type === 'skip')).toEqual([]);
+  for (const { address } of network.members) expect(network.gateway.breakers.runningAt(address)).toBe(0);
+});
+
+test('what has no time left is asked for all the same', async () => {
+  const orders: Order[] = [];
+  const network = await start(orders, { withinMs: 0 });
+  const free = occupy(network, 100);
+  await network.ask('hello', ASKED);
+  await network.gateway.settled();
+  free();
+  expect(auditsIn(await entriesOf(network)).map(({ outcome }) => outcome)).toEqual(['held']);
+});
+
+test.each([
+  ['whole', false],
+  ['in chunks', true],
+] as const)(
+  'an order of an audit is made like the one of the client, %s: same members, chunks, lifetimes and size',
+  async (_, stream) => {
+    const orders: Order[] = [];
+    const network = await start(orders);
+    for (let at = 0; at < 4; at++) {
+      await network.ask(`question ${at}`, { ...ASKED, seed: 7, stream });
+      await network.gateway.settled();
+    }
+    expect(orders).toHaveLength(8);
+    expect(new Set(orders.map(({ form }) => form)).size).toBe(1);
+  },
+);
+
+test('room is what stays free for clients beside it: an eighth of the places, never of a single one', () => {
+  expect([0, 1].map((running) => hasIdleRoom(running, 1))).toEqual([true, false]);
+  expect([0, 1, 2].map((running) => hasIdleRoom(running, 2))).toEqual([true, false, false]);
+  expect([12, 13, 14, 15].map((running) => hasIdleRoom(running, 16))).toEqual([true, true, false, false]);
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 0, max: 1000 }), (concurrency, running) => {
+      if (!hasIdleRoom(running, concurrency)) return;
+      const left = concurrency - running - 1;
+      expect(left).toBeGreaterThanOrEqual(concurrency < 2 ? 0 : concurrency / 8);
+      expect(hasIdleRoom(Math.max(0, running - 1), concurrency)).toBe(true);
+    }),
+  );
+});
