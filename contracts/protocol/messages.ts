@@ -101,19 +101,22 @@ export const zCommitmentEvent = z.strictObject({
 });
 export type CommitmentEvent = z.output<typeof zCommitmentEvent>;
 
+/** A chunk's opening. */
+export const zOpening = z.strictObject({
+  jobId: zHash,
+  index: zU32,
+  previous: zHash,
+  previousRoot: zHash,
+  tokenCount: zU32,
+  last: z.boolean(),
+  tokensHash: zHash,
+  evidenceRoot: zHash,
+  salt: zHash,
+});
+
 /** Event `reveal`: the opening, and the tokens it opens. */
 export const zRevealEvent = z.strictObject({
-  opening: z.strictObject({
-    jobId: zHash,
-    index: zU32,
-    previous: zHash,
-    previousRoot: zHash,
-    tokenCount: zU32,
-    last: z.boolean(),
-    tokensHash: zHash,
-    evidenceRoot: zHash,
-    salt: zHash,
-  }),
+  opening: zOpening,
   signature: zSignature,
   tokens: zTokens,
   /** Runner-up id and gap of perturbed scores in 2^-16, one pair per token, packed. */

@@ -8,10 +8,13 @@ import { type Hash, ZERO_HASH } from '#protocol/hash';
 import type { LogEntry } from '#protocol/log';
 import { policyJsonSchema, policyOfJson } from '#protocol/policy';
 import type { SecretBox } from '../committee/epochs.ts';
+import type { OpenedEvidence } from '../evidence/opened.ts';
 import type { ModelEntry } from '../openai/answer.ts';
 import type { PipelineDeps, Running } from '../round/accept.ts';
 import { argue, openDisputeAbout } from '../round/accuse.ts';
+import { askOpenings } from '../round/ask-openings.ts';
 import type { AttemptResult } from '../round/attempt.ts';
+import type { SealedMember } from '../round/member.ts';
 import { scorerStandings } from '../round/scorer-standing.ts';
 import { voteOf } from '../round/scoring.ts';
 import { type AuditRow, dueAudits, endAudit, insertAudit, isAuditOpen, putOffAudit } from '../store/audits-repo.ts';
@@ -39,6 +42,8 @@ export interface AuditDeskDeps {
 export class AuditDesk {
   readonly #deps: AuditDeskDeps;
   readonly #running = new Set<string>();
+  /** What generators opened for audits that wait; a restart forgets it, and the audit goes without. */
+  readonly #opened = new Map<string, Promise<OpenedEvidence | null>>();
 
   constructor(deps: AuditDeskDeps) {
     this.#deps = deps;
@@ -69,12 +74,26 @@ export class AuditDesk {
     }
   }
 
+  /**
+   * Asks who answered for the evidence that the draw says, at once and whether the answer is audited or not: who is asked learns nothing of audits
+   * by it. Called after `record`.
+   */
+  open({ audit: terms, epoch, drawIndex, request }: Running, choice: number, served: SealedMember): void {
+    const deps = this.#deps.pipeline();
+    const draw = auditDrawOf({ epoch, drawIndex, choice, bodyHash: request.bodyHash });
+    const opened = askOpenings(deps, served, draw);
+    deps.background(opened.then(() => undefined));
+    if (terms === null || !draw.isAudited(terms) || draw.kind(terms) !== 'score') return;
+    const known = opened.catch(() => null);
+    this.#opened.set(keyOf({ requestId: request.requestId, choice }), known);
+  }
+
   /** Begins what is due and not begun; called after answers, on a timer and at a start. */
   async runDue(): Promise<void> {
     const { store, clock, background } = this.#deps.pipeline();
     const rows = await store.read((handle) => dueAudits(handle, clock.nowMs(), RUNNING_MAX + this.#running.size));
     for (const row of rows) {
-      const key = `${row.requestId}/${row.choice}`;
+      const key = keyOf(row);
       if (this.#running.has(key) || this.#running.size >= RUNNING_MAX) continue;
       this.#running.add(key);
       background(this.#run(row).finally(() => this.#running.delete(key)));
@@ -123,7 +142,8 @@ export class AuditDesk {
     const auditors = await auditorsOf(deps, journal, place, answer, row.kind === 'score');
     const rules = { maxTokens, stop: sampling.stop, text: model.text };
     const canWait = clock.nowMs() < row.deadlineMs;
-    return { ...answer, kind: row.kind, rules, auditors, canWait, journal, confirming: journalOf() };
+    const opened = (await this.#opened.get(keyOf(row))) ?? null;
+    return { ...answer, kind: row.kind, rules, auditors, canWait, opened, journal, confirming: journalOf() };
   }
 
   #modelNamed(id: string): ModelEntry {
@@ -151,6 +171,7 @@ export class AuditDesk {
       return done;
     });
     task.journal.paid();
+    this.#opened.delete(keyOf(row));
     if (entry !== null) deps.rates.count(entry);
     argue(
       deps,
@@ -167,12 +188,17 @@ export class AuditDesk {
       return;
     }
     const { skipped } = task.auditors;
+    this.#opened.delete(keyOf(row));
     await store.withTx(async (tx) => {
       if (!(await isAuditOpen(tx, row))) return;
       const logIndex = await log.append(tx, { ...entryOf(row, nowMs, 'undone'), skipped });
       await endAudit(tx, row, { outcome: 'undone', logIndex });
     });
   }
+}
+
+function keyOf({ requestId, choice }: Pick<AuditRow, 'requestId' | 'choice'>): string {
+  return `${requestId}/${choice}`;
 }
 
 function entryOf(

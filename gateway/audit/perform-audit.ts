@@ -3,6 +3,7 @@ import type { AuditKind, AuditOutcome } from '#protocol/audit-words';
 import { canonicalJson } from '#protocol/canonical';
 import { type Address, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
 import { patientPacing } from '../committee/deadlines.ts';
+import type { OpenedEvidence } from '../evidence/opened.ts';
 import type { ShapeRules } from '../judge/shape.ts';
 import type { PipelineDeps } from '../round/accept.ts';
 import type { Accusation } from '../round/attempt.ts';
@@ -26,6 +27,8 @@ export interface AuditTask extends AuditedAnswer {
   readonly kind: AuditKind;
   readonly rules: ShapeRules;
   readonly auditors: Auditors;
+  /** What the audited member opened of its evidence. */
+  readonly opened: OpenedEvidence | null;
   /** Whether it may wait for a better moment: its time is not over. */
   readonly canWait: boolean;
   readonly journal: AuditJournal;
@@ -68,7 +71,8 @@ async function byScore(deps: PipelineDeps, task: AuditTask): Promise<AuditFound 
     else if (decision.step === 'serve') outcome = 'held';
   }
   const counted = scores.filter(({ role, tokens }) => role === 'member' && tokens.length === member.tokens.length);
-  await countScores(deps, { plan: task.plan, member, scores: counted, journal: confirming, pool: auditors });
+  const { plan: answered, opened } = task;
+  await countScores(deps, { plan: answered, member, scores: counted, opened, journal: confirming, pool: auditors });
   return {
     auditor: first.scorer.address,
     outcome,

@@ -5,7 +5,7 @@ import { tokenEvidenceSchema } from '#protocol/evidence';
 import { fromHex, type Hash, taggedHash, toHex, utf8 } from '#protocol/hash';
 import { zScoredEntry } from '#protocol/log';
 import { TOP_LOGPROBS_MAX } from '#protocol/logprobs';
-import { EVIDENCE_POSITIONS_MAX, ticketToWire, zClaim, zScoreReply, zTicket } from '#protocol/messages';
+import { EVIDENCE_POSITIONS_MAX, ticketToWire, zClaim, zOpening, zScoreReply, zTicket } from '#protocol/messages';
 import { samplingSchema } from '#protocol/sampling';
 import {
   CHUNKS_MAX,
@@ -29,19 +29,6 @@ import type { TakenScore } from '../round/scoring.ts';
 
 const zText = z.string().max(256);
 const zTokens = z.array(zTokenId).max(TOKENS_MAX);
-
-/** A chunk's opening, as in reveals. */
-export const zOpening = z.strictObject({
-  jobId: zHash,
-  index: zU32,
-  previous: zHash,
-  previousRoot: zHash,
-  tokenCount: zU32,
-  last: z.boolean(),
-  tokensHash: zHash,
-  evidenceRoot: zHash,
-  salt: zHash,
-});
 
 const zScoreEvidence = z.strictObject({
   operator: zText,

@@ -13,7 +13,9 @@ import type { Recover } from '#protocol/signer';
 import { digests } from '#protocol/typed';
 import { FACTOR_SCALE } from '#protocol/wealth';
 import type { DifferenceBounds } from '../judge/compensator.ts';
+import type { ComparedPosition } from '../judge/convict.ts';
 import { factorsOfScores } from '../judge/judge-response.ts';
+import { isSealed, zOpenedEvidence } from './opened.ts';
 
 /** Scorers of one response: the drawn one and those that confirmed it. */
 const SCORERS_MAX = 16;
@@ -30,6 +32,8 @@ export const zCountedEvidence = z.strictObject({
     .array(z.strictObject({ operator: zText(128), numericClass: zText(256), reply: zScoreReply }))
     .min(1)
     .max(SCORERS_MAX),
+  /** Committed evidence that the generator opened, where it was asked for; beside the claim that it was sealed under. */
+  opened: zOpenedEvidence.optional(),
 });
 export type CountedEvidence = z.output<typeof zCountedEvidence>;
 export type CountedEvidenceWire = z.input<typeof zCountedEvidence>;
@@ -51,11 +55,21 @@ export function usableScores(kept: CountedEvidence, boundsOf: PairBounds): (Scor
   const claimed = { tokens, sampling, seed: BigInt(seed) };
   const usable = kept.scores.flatMap(({ operator, numericClass: scorer, reply }) => {
     const bounds = boundsOf(numericClass, scorer);
-    const [one] = bounds ? factorsOfScores([{ operator, claimed, evidence: reply.evidence, bounds }]) : [];
+    const { evidence } = reply;
+    const opened = openedBeside(kept, evidence);
+    const [one] = bounds ? factorsOfScores([{ operator, claimed, evidence, bounds, opened }]) : [];
     return one ? [{ ...one, reply }] : [];
   });
   // Without the drawn scorer's there is nothing to confirm, and who else was asked may have been asked because of it.
   return usable[0]?.reply === kept.scores[0]!.reply ? usable : [];
+}
+
+/** What the generator opened beside what the scorer says of the same positions; a void score says nothing of any. */
+function openedBeside({ opened }: CountedEvidence, evidence: ScoreReply['evidence']): ComparedPosition[] {
+  return (opened?.items ?? []).flatMap(({ position, evidence: own }) => {
+    const scored = evidence[position];
+    return scored === undefined ? [] : [{ position, own, scored }];
+  });
 }
 
 /** Factors of the kept evidence; null where no score counts. */
@@ -74,7 +88,7 @@ export function countedFactors(kept: CountedEvidence, boundsOf: PairBounds, doma
 }
 
 /** Why kept evidence does not bear out its entry of the log; a closed list. */
-export type CountedProblem = 'claim_unfit' | 'score_unsigned' | 'other_scores' | 'other_factors';
+export type CountedProblem = 'claim_unfit' | 'opened_unsealed' | 'score_unsigned' | 'other_scores' | 'other_factors';
 
 /** The first thing in which kept evidence and entry differ, or null. */
 export function countedProblem(
@@ -91,6 +105,8 @@ export function countedProblem(
       recover(digests.claim(domain, claim.value), claim.signature) === entry.provider;
     if (!isFit) return 'claim_unfit';
   }
+  const isOpenedSealed = kept.opened === undefined || (claim !== null && isSealed(kept.opened, tokens, claim.value));
+  if (!isOpenedSealed) return 'opened_unsealed';
   const isSigned = kept.scores.every(({ reply: { score, evidence, signature } }) => {
     const isAbout = score.outputTokens === tokens.length && score.evidenceRoot === evidenceRoot(0, evidence);
     return isAbout && recover(digests.score(domain, score), signature) === score.provider;

@@ -1,15 +1,18 @@
 /** Witnessed transcripts enter the account of who generated them, whatever came of the request (spec-judge.md §7.10). */
+import type { AuditDraw } from '#protocol/audit';
 import { pairOf } from '#protocol/calibration';
 import type { Policy } from '#protocol/policy';
 import { promptHash } from '#protocol/request';
 import type { AccumulatedWire } from '../dispute/bundle.ts';
 import { ACCUMULATED } from '../dispute/finding.ts';
 import { type CountedEvidence, type PairBounds, usableScores, zCountedEvidence } from '../evidence/counted.ts';
+import type { OpenedEvidence } from '../evidence/opened.ts';
 import { needsConfirmation } from '../judge/judge-response.ts';
 import { responsesOfAccount } from '../store/evidence-repo.ts';
 import type { Tx } from '../store/handle.ts';
 import type { PipelineDeps } from './accept.ts';
 import { argue, openDisputeAbout } from './accuse.ts';
+import { askOpenings } from './ask-openings.ts';
 import type { Accusation, Attempt } from './attempt.ts';
 import type { FreshPool } from './escalate.ts';
 import { LateJournal } from './late-journal.ts';
@@ -29,6 +32,8 @@ export interface WitnessedChoice {
   readonly attempt: Attempt;
   readonly policy: Policy;
   readonly choice: number;
+  /** Says whether and where the generator opens what it sealed. */
+  readonly draw: AuditDraw;
 }
 
 /** Attempts that were counted, or will be: a request may be ended twice. */
@@ -59,12 +64,15 @@ export async function countEvidence(deps: PipelineDeps, choice: WitnessedChoice)
   };
   const journal = new LateJournal({ store, clock, log, requestId: plan.requestId, choice: choice.choice, shape });
   const pool = { nextScorer: () => attempt.freshPool().nextScorer() };
-  await countScores(deps, { plan, ...witnessed, journal, pool });
+  const opened = await askOpenings(deps, witnessed.member, choice.draw);
+  await countScores(deps, { plan, ...witnessed, opened, journal, pool });
 }
 
 /** Scores of one transcript that were decided on before it was known, and who may confirm what surprises one of them alone. */
 export interface ScoredTranscript extends Witnessed {
   readonly plan: AttemptPlan;
+  /** What its generator opened; null where it was not asked, or did not. */
+  readonly opened: OpenedEvidence | null;
   readonly journal: LateJournal;
   readonly pool: Pick<FreshPool, 'nextScorer'>;
 }
@@ -87,7 +95,7 @@ export async function countScores(deps: PipelineDeps, transcript: ScoredTranscri
       modelDigest: plan.modelDigest,
       promptHash: promptHash(plan.promptIds),
       calibration: { hash, boundsOf },
-      evidence: evidenceOf(plan, member, scores),
+      evidence: evidenceOf(transcript, scores),
       retainUntilMs: plan.retainUntilMs,
     };
     await deps.evidence.count(answer, async (tx) => {
@@ -116,10 +124,11 @@ function witnessedIn({ members, scores }: Attempt): Witnessed | null {
 /** What surprises one operator's scorer alone is scored by another's; the smaller value enters. */
 async function confirmed(
   deps: PipelineDeps,
-  { plan, member, scores, journal, pool }: ScoredTranscript,
+  transcript: ScoredTranscript,
   boundsOf: PairBounds,
 ): Promise<readonly TakenScore[]> {
-  const isAlone = () => needsConfirmation(usableScores(evidenceOf(plan, member, scores), boundsOf));
+  const { plan, scores, journal, pool } = transcript;
+  const isAlone = () => needsConfirmation(usableScores(evidenceOf(transcript, scores), boundsOf));
   if (!isAlone()) return scores;
   const { tokens, about } = scores[0]!;
   const seat = pool.nextScorer();
@@ -136,10 +145,12 @@ async function confirmed(
   return taken ? [...scores, taken] : scores;
 }
 
-function evidenceOf(plan: AttemptPlan, member: SealedMember, scores: readonly TakenScore[]): CountedEvidence {
+function evidenceOf({ plan, member, opened }: ScoredTranscript, scores: readonly TakenScore[]): CountedEvidence {
   const { tokens } = scores[0]!;
   const isWhole = tokens.length === member.tokens.length;
   return {
+    // It is about all that was sealed: a part that somebody scored has positions that nobody did.
+    ...(isWhole && opened !== null && member.claim !== null ? { opened } : {}),
     tokens: [...tokens],
     sampling: plan.sampling,
     seed: plan.seed.toString(),

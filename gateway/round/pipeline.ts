@@ -5,6 +5,7 @@ import { policyText } from '#protocol/policy';
 import { FINISH_KINDS } from '#protocol/typed';
 import type { Verdict } from '#protocol/verdict';
 import { AuditDesk, type AuditDeskDeps } from '../audit/audit-desk.ts';
+import { auditDrawOf } from '../audit/auditors.ts';
 import { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest, FinishedChoice, FinishKind } from '../openai/answer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
@@ -102,7 +103,9 @@ async function end(deps: PipelineDeps, running: Running, tokens: Tokens, error: 
   running.life.abort(error);
   await fail(deps, running, error);
   for (const [choice, { plan, attempt }] of running.choices.entries()) {
-    deps.background(countEvidence(deps, { plan, attempt, choice, policy: running.request.policy }));
+    const { epoch, drawIndex, request } = running;
+    const draw = auditDrawOf({ epoch, drawIndex, choice, bodyHash: request.bodyHash });
+    deps.background(countEvidence(deps, { plan, attempt, choice, policy: request.policy, draw }));
   }
 }
 
@@ -147,6 +150,7 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
           hearWitnesses(deps, { plan, attempt, served, verdict, choice, policy: running.request.policy }),
         );
         deps.background(tryScorer(deps, running, choice, results[choice]!));
+        if (running.audit !== null) deps.audits.open(running, choice, served);
       }
       if (running.audit !== null) deps.background(deps.audits.runDue());
       return sealed;
