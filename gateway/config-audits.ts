@@ -30,7 +30,8 @@ export const AUDIT_SETTINGS: Settings<AuditConfig> = {
     env: 'ASSAY_GATEWAY_AUDIT_DELAY_MS',
     help: 'longest time from an answer to its audit',
     fallback: 600_000,
-    parse: integer(0, 30 * DAY_MS),
+    // With the day in which an audit may be late: as long as pay is retained (`PAY_DELAY_MS`).
+    parse: integer(0, 6 * DAY_MS),
   },
   // Longer than the slowest of a healthy committee is behind the fastest; a round that waits longer waits for somebody who is gone.
   coverMaxMs: {

@@ -112,7 +112,7 @@ export class Gateway {
         deps.log.warn('evidence_stage', { code: stage, operator });
       },
     });
-    this.#rates = new EquilibriumRates({ store, registry: this.registry, evidence: this.evidence });
+    this.#rates = new EquilibriumRates({ ...deps, registry: this.registry, evidence: this.evidence });
     this.#receipts = new ReceiptDesk({ store, keys, domain, log: this.logKeeper, epochs: this.epochs });
     this.chain = deps.chain === undefined ? null : this.#onChain(deps, deps.chain);
     this.desk = new DisputeDesk({

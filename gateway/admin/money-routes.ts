@@ -20,6 +20,7 @@ import { isWorking } from '../store/jobs-repo.ts';
 import { apiKeyById } from '../store/keys-repo.ts';
 import { applyTransfer, balanceNano, readBooks, transferById } from '../store/ledger-repo.ts';
 import { providerByAddress } from '../store/providers-repo.ts';
+import { retainedNano } from '../store/retained-pay.ts';
 import { noSuch, parseBody, zAmountNano, zReference } from './admin-body.ts';
 import { type AdminDeps, audit } from './admin-deps.ts';
 
@@ -41,6 +42,9 @@ export function mountMoney(app: GatewayApp, deps: AdminDeps): void {
       const transfer = transferOf(`admin:${reference}`, await accountId(deps, account), amountNano);
       const { isNew, balance } = await store.withTx(async (tx) => {
         if (path === WITHDRAWALS && account.startsWith('stake:')) await requireFreeStake(tx, deps, account);
+        if (path === WITHDRAWALS && account.startsWith('earnings:')) {
+          await requirePaidOut(tx, deps, { transfer, account, amountNano });
+        }
         const entered = await enter(tx, transfer, clock.nowMs());
         const id = transfer.postings.find((posting) => posting.account !== 'external')!.account;
         return { isNew: entered, balance: await balanceNano(tx, id) };
@@ -94,6 +98,26 @@ async function requireFreeStake(tx: Tx, { evidence }: AdminDeps, account: string
     : provider && (await evidence.stayReason(tx, provider.operator));
   if (reason === null) return;
   throw new ProtocolError('invalid_request', `The stake stays where it is: ${reason}.`, { param: 'account' });
+}
+
+/**
+ * Pay of lone answers stays until nobody can find them wrong any more, and as long as evidence speaks against the operator.
+ * @throws {ProtocolError} invalid_request where less than that would be left
+ */
+async function requirePaidOut(
+  tx: Tx,
+  { clock }: Pick<AdminDeps, 'clock'>,
+  move: { readonly transfer: Transfer; readonly account: string; readonly amountNano: bigint },
+): Promise<void> {
+  // What has left before is not asked again.
+  if ((await transferById(tx, move.transfer.id)) !== null) return;
+  const provider = move.account.slice('earnings:'.length);
+  const retained = await retainedNano(tx, provider, clock.nowMs());
+  const left = (await balanceNano(tx, earningsAccount(provider))) - move.amountNano;
+  if (retained === 0n || left >= retained) return;
+  throw new ProtocolError('invalid_request', `Pay for lone answers stays for a while: ${retained} nano now.`, {
+    param: 'amount_nano',
+  });
 }
 
 /** @returns false where this very movement was entered before */

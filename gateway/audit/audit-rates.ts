@@ -1,4 +1,5 @@
-/** How often whose answers are audited, from what the network is now: stake, price, record and the share that may collude (spec-money.md §11.11). */
+/** How often whose answers are audited, from what the network is now: stake, retained pay, price, record and the share that may collude (spec-money.md §11.11). */
+import type { Clock } from '#protocol/env';
 import type { Address, Hash } from '#protocol/hash';
 import type { Registry } from '../committee/registry.ts';
 import type { EvidenceDesk } from '../evidence/evidence-desk.ts';
@@ -6,24 +7,41 @@ import { COLLUDING_SHARE } from '../round/security.ts';
 import { endedAudits } from '../store/audits-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { bondOf, countedStakeNano } from '../store/ledger-repo.ts';
-import type { AuditRates } from './audit-terms.ts';
+import { lonePayNano, retainedNano } from '../store/retained-pay.ts';
+import type { AuditLimits, AuditRates, AuditStanding } from './audit-terms.ts';
 import { auditCollusionPpm, poolOf } from './collusion.ts';
 import { DEFAULT_DETECTION } from './detection.ts';
-import { auditRate } from './equilibrium.ts';
+import { auditRate, type Incentive, leastLossNano } from './equilibrium.ts';
 
-/** Answers that a provider may give between a cheat and the freezing of its stake: those in flight, and those until a delayed audit (networks reference: L = 100). */
-const LAG_ANSWERS = 100n;
+/**
+ * Answers that a provider may have in flight beside those that it has been paid for: what one machine generates at a time (the batch that the
+ * embedded engine takes).
+ */
+const IN_FLIGHT = 8n;
+/** How long sums over a provider's pay are good for: they grow by some answers meanwhile, and cost a look at a week's jobs. */
+const KNOWN_MS = 10_000;
 
 export interface AuditRateDeps {
   readonly store: Store;
+  readonly clock: Clock;
   readonly registry: Pick<Registry, 'members' | 'operatorOf' | 'excluded'>;
   readonly evidence: Pick<EvidenceDesk, 'standing'>;
+  readonly limits: { readonly audits: Pick<AuditLimits, 'delayMs'> };
+}
+
+/** What is known of a provider's pay since a time. */
+interface KnownPay {
+  readonly atMs: number;
+  readonly retainedNano: bigint;
+  /** Of the time in which an audit may not have run yet. */
+  readonly recentNano: bigint;
 }
 
 export class EquilibriumRates implements AuditRates {
   readonly #deps: AuditRateDeps;
   /** Audits passed since the last that was not. */
   readonly #passed = new Map<string, number>();
+  readonly #pay = new Map<string, KnownPay>();
 
   constructor(deps: AuditRateDeps) {
     this.#deps = deps;
@@ -38,28 +56,52 @@ export class EquilibriumRates implements AuditRates {
 
   count({ provider, outcome }: { readonly provider: string; readonly outcome: string | null }): void {
     if (outcome === 'held') this.#passed.set(provider, (this.#passed.get(provider) ?? 0) + 1);
-    if (outcome === 'rejected') this.#passed.set(provider, 0);
+    if (outcome === 'rejected') {
+      this.#passed.set(provider, 0);
+      // Its pay has just been frozen.
+      this.#pay.delete(provider);
+    }
   }
 
-  async ppmOf(provider: Address, modelDigest: Hash, priceNano: bigint): Promise<number> {
+  async standingOf(provider: Address, modelDigest: Hash, priceNano: bigint): Promise<AuditStanding> {
     const { store, registry, evidence } = this.#deps;
     const [freeNano, { frozenNano }] = await store.read(
       async (handle) => [await countedStakeNano(handle, provider), await bondOf(handle, provider)] as const,
     );
+    const { retainedNano: retained, recentNano } = await this.#payOf(provider);
     const operator = registry.operatorOf(provider) ?? '';
     const standing = evidence.standing({ operator, modelDigest });
     const isFlagged =
       (standing !== null && standing.stage !== 'clear') || registry.excluded().some((one) => one.provider === provider);
     const serving = registry.members().filter(({ classes }) => classes.has(modelDigest));
     const operators = new Set(serving.map((record) => record.operator)).size;
-    const incentive = {
+    const incentive: Incentive = {
       priceNano,
       stakeNano: freeNano + frozenNano,
       freeNano,
-      lagNano: priceNano * LAG_ANSWERS,
+      lagNano: recentNano + priceNano * IN_FLIGHT,
+      retainedNano: retained,
       collusionPpm: auditCollusionPpm(poolOf(operators, COLLUDING_SHARE)),
     };
     const record = { passed: this.#passed.get(provider) ?? 0, isFlagged };
-    return auditRate(incentive, record, DEFAULT_DETECTION).ratePpm;
+    return { incentive, ratePpm: auditRate(incentive, record, DEFAULT_DETECTION).ratePpm };
+  }
+
+  lossNano(incentive: Incentive, ratePpm: number): bigint {
+    return leastLossNano(incentive, DEFAULT_DETECTION, ratePpm);
+  }
+
+  async #payOf(provider: Address): Promise<KnownPay> {
+    const { store, clock, limits } = this.#deps;
+    const atMs = clock.nowMs();
+    const known = this.#pay.get(provider);
+    if (known !== undefined && atMs - known.atMs < KNOWN_MS) return known;
+    const pay = await store.read(async (handle) => ({
+      atMs,
+      retainedNano: await retainedNano(handle, provider, atMs),
+      recentNano: await lonePayNano(handle, provider, atMs - limits.audits.delayMs),
+    }));
+    this.#pay.set(provider, pay);
+    return pay;
   }
 }

@@ -4,6 +4,7 @@ import type { Address, Hash } from '#protocol/hash';
 import { PPM } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
 import { jobPrice, type ModelPrice } from '../ledger/price.ts';
+import type { Incentive } from './equilibrium.ts';
 
 /** How a gateway audits; times in milliseconds. */
 export interface AuditLimits {
@@ -17,10 +18,20 @@ export interface AuditLimits {
   readonly withinMs: number;
 }
 
-/** Says how often the answers of a provider are audited, in millionths; learns of each audit. */
+/** What keeps one provider honest about one request. */
+export interface AuditStanding {
+  /** How often it is audited, in millionths. */
+  readonly ratePpm: number;
+  /** What it stands to win and lose now. */
+  readonly incentive: Incentive;
+}
+
+/** Says how often the answers of a provider are audited; learns of each audit. */
 export interface AuditRates {
   /** @param priceNano of the answer of one seat, at most */
-  ppmOf(provider: Address, modelDigest: Hash, priceNano: bigint): Promise<number>;
+  standingOf(provider: Address, modelDigest: Hash, priceNano: bigint): Promise<AuditStanding>;
+  /** What the best cheat loses by each answer, at this rate; negative where it pays. */
+  lossNano(incentive: Incentive, ratePpm: number): bigint;
   count(audit: { readonly provider: string; readonly outcome: string | null }): void;
 }
 
@@ -39,6 +50,11 @@ export interface AuditOffer {
   readonly most: AuditTerms;
   /** Of an answer that any of these may give: the highest of theirs. Known before anything is held. */
   termsOf(providers: readonly { readonly address: Address }[]): AuditTerms;
+  /**
+   * What the best cheat of any of these loses by an answer at its own rate, where it loses least.
+   * @param collusionPpm probability that an auditor is an accomplice; what the rate goes by unless it is given
+   */
+  lossNanoOf(providers: readonly { readonly address: Address }[], collusionPpm?: number): bigint;
 }
 
 /**
@@ -55,17 +71,26 @@ export async function auditOfferOf(
   const asked = Math.round((policy.auditRate ?? 0) * PPM);
   const whole = { inputTokens: Math.max(...promptTokens), outputTokens: maxTokens, scoredTokens: 0 };
   const { chargeNano } = jobPrice(model.price, whole);
-  const known = new Map<Address, number>();
+  const known = new Map<Address, AuditStanding>();
   for (const { address } of providers) {
-    known.set(address, audits.ratePpm ?? (await rates.ppmOf(address, model.digest, chargeNano)));
+    const { ratePpm, incentive } = await rates.standingOf(address, model.digest, chargeNano);
+    known.set(address, { ratePpm: audits.ratePpm ?? ratePpm, incentive });
   }
-  const mostPpm = Math.max(asked, ...known.values());
+  const mostPpm = Math.max(asked, ...[...known.values()].map(({ ratePpm }) => ratePpm));
+  // Who came only after it was asked is audited as often as anybody.
+  const ppmOf = (some: readonly { readonly address: Address }[]) =>
+    Math.max(asked, ...some.map(({ address }) => known.get(address)?.ratePpm ?? mostPpm));
   return {
     most: { ppm: mostPpm, regeneratePpm, withinMs },
-    termsOf: (some) => {
-      // Who came only after it was asked is audited as often as anybody.
-      const ppm = Math.max(asked, ...some.map(({ address }) => known.get(address) ?? mostPpm));
-      return { ppm, regeneratePpm, withinMs };
+    termsOf: (some) => ({ ppm: ppmOf(some), regeneratePpm, withinMs }),
+    lossNanoOf: (some, collusionPpm) => {
+      const losses = some.flatMap(({ address }) => {
+        const incentive = known.get(address)?.incentive;
+        if (incentive === undefined) return [];
+        const met = { ...incentive, collusionPpm: collusionPpm ?? incentive.collusionPpm };
+        return [rates.lossNano(met, ppmOf([{ address }]))];
+      });
+      return losses.reduce((least, loss) => (loss < least ? loss : least), losses[0] ?? 0n);
     },
   };
 }

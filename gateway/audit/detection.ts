@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PPM } from '#protocol/log';
 import { PENALTY_BPS, type ProviderFault } from '../ledger/penalties.ts';
+import { MEASURED_CHEATS } from './measured-cheats.ts';
 
 /** One way to cheat. */
 export interface CheatFigures {
@@ -41,6 +42,8 @@ const zCheat: z.ZodType<CheatFigures> = z.strictObject({
   fault: z.enum(FAULTS).refine((fault) => PENALTY_BPS[fault] > 0n, 'a fault without a penalty deters nobody'),
   // A conviction takes at least one audit.
   auditsMilli: z.int().min(1000).max(AUDITS_MILLI_MAX),
+  audits50: z.int().min(1).max(AUDITS_MILLI_MAX).optional(),
+  audits95: z.int().min(1).max(AUDITS_MILLI_MAX).optional(),
 });
 
 /** A table as it comes from a file. */
@@ -50,21 +53,48 @@ export const zDetectionTable: z.ZodType<DetectionTable> = z.strictObject({
   cheats: z.array(zCheat).min(1).max(CHEATS_MAX),
 });
 
+/** A figure of the laboratory with what it is a mean of. */
+export interface MeasuredCheat extends CheatFigures {
+  /** Audits until the conviction, in half and in 95 of 100 runs. */
+  readonly audits50: number;
+  readonly audits95: number;
+}
+
 /**
- * Until the laboratory's own figures are there: published ones, taken on the side of the cheat.
- * - No cheat saves more than nine tenths of the cost: the prompt is read, and something has to be answered (networks reference: g = 0.9 C).
- * - `gross`: another model, an answer from a cache, a cut prompt, an early stop: one audit convicts (spec-judge.md §7.6) with d = 0.9, the
- *   power that is published for one response: 1000 / 0.9 = 1112 thousandths of an audit.
- * - `int4`: 300 tokens (2511.20621); an audited answer counts by its first blocks, some 8 short tokens at the worst: 300 / 8 = 38 answers.
- *   A quarter of the bytes of fp16 are read for a token: it saves half at most, the rest is not weights.
- * - `int8`: 6,200 tokens, the largest published figure; / 32 of a block = 194 answers. It saves three tenths at most.
+ * What a cheat saves, in millionths of what its answer costs: assumptions on the side of the cheat, no measurements of hardware.
+ * - Another model, or an answer from a cache, by whatever evidence it is hidden: nine tenths (networks reference: g = 0.9 C), since the prompt is read, and
+ *   something has to be answered.
+ * - int4: a quarter of fp16's bytes are read for a token, and reading weights is most, not all, of the work of a small batch: half. In large batches,
+ *   which compute more than they read, it saves less.
+ * - int8: half of the bytes, by the same reasoning three tenths.
+ * - Drafts of a small model that are let through unless they are far off: twice as fast, as speculative decoding is at its best.
+ * - Half of the prompt: half of reading it, which is half of the price where prompts cost as much as answers.
+ * Left out is what saves nothing: other seeds and temperatures, a hidden prompt, steering, which compute all of the model; and an early end, which is paid by
+ * the token. Those are found (`npm run bench:detect`), and no rate has to pay for it. Left out too is what nothing finds: fp16 for fp32, and choices among ties.
  */
+export const SAVED_PPM: Readonly<Record<string, number>> = Object.freeze({
+  smaller_model: 900_000,
+  replay: 900_000,
+  forged: 900_000,
+  raised: 900_000,
+  int4: 500_000,
+  drafts: 500_000,
+  int8: 300_000,
+  cut_prompt: 250_000,
+});
+
+/** Shares of its requests that a cheat may be on, in millionths, at which audits are measured. */
+export const FRACTIONS_PPM = [PPM, PPM / 2, PPM / 4, PPM / 10] as const;
+/**
+ * Of so small a share nothing accumulates; audits come upon an answer that convicts by itself, K = 1 / (d · φ), at any share: so K · φ is never more than here, and
+ * who is deterred from this is from every share. For int8 d is 4 in 256 (0.4% to 4%): of all figures the least certain.
+ */
+export const RARE_PPM = PPM / 100;
+
+/** What the judge needs of audits, measured on the laboratory's recorded answers; `test/economy/detection-table.test.ts` makes it anew of the record. */
 export const DEFAULT_DETECTION: DetectionTable = Object.freeze({
-  source: 'published figures, on the side of the cheat; no measurement of this judge',
+  source:
+    'test/bench/results/detect-answers-2026-11-26.json: minnow-5m on a CPU, judged at temperature 1; savings are assumptions',
   date: '2026-11-26',
-  cheats: [
-    { cheat: 'gross', fractionPpm: PPM, savedPpm: 900_000, fault: 'wrong_output', auditsMilli: 1_112 },
-    { cheat: 'int4', fractionPpm: PPM, savedPpm: 500_000, fault: 'model_substitution', auditsMilli: 38_000 },
-    { cheat: 'int8', fractionPpm: PPM, savedPpm: 300_000, fault: 'model_substitution', auditsMilli: 194_000 },
-  ],
-} as const);
+  cheats: MEASURED_CHEATS,
+});

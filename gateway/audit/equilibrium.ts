@@ -7,9 +7,10 @@
  * audits are drawn independently of what was answered). Until the slash is frozen it serves answers of the value V more, and saves
  * φ·s·V on them. It loses the slash σ. It loses money wherever
  *
- *     g·K / (p·(1 − f)) + φ·s·V < σ,   that is   p > g·K / ((1 − f)·(σ − φ·s·V)).
+ *     g·K / (p·(1 − f)) + φ·s·V < σ + R,   that is   p > g·K / ((1 − f)·(σ + R − φ·s·V)).
  *
- * With K = 1/d, V = 0 this is p > g / (d·(1 − f)·S), the condition of "Proof of Sampling" (2405.00295) without its reward term: the
+ * R is the pay for answers of lone seats that has not left yet: a conviction takes it beside the slash (spec-money.md §11.8). It stays for longer than an audit
+ * takes, so that it contains the pay for what was served meanwhile, which is more than what was saved on it. With K = 1/d, R = V = 0 this is p > g / (d·(1 − f)·S), the condition of "Proof of Sampling" (2405.00295) without its reward term: the
  * audit comes after the pay, so no reward is left to be lost. V is the condition S ≥ g·(1/(p·d·(1 − f)) + L) of the networks reference, with L
  * answers counted by their value, so that large and small requests weigh as they should.
  *
@@ -19,6 +20,7 @@
  */
 import { PPM } from '#protocol/log';
 import { penaltyNano } from '../ledger/penalties.ts';
+import { isForfeiting } from '../ledger/retained.ts';
 import type { CheatFigures, DetectionTable } from './detection.ts';
 
 const MILLION = BigInt(PPM);
@@ -60,6 +62,8 @@ export interface Incentive {
   readonly freeNano: bigint;
   /** Price of all that it may serve between an answer and the moment at which a slash for it is frozen: in flight, and until the audit has run. */
   readonly lagNano: bigint;
+  /** Pay that a conviction takes beside the slash; absent where none is retained. */
+  readonly retainedNano?: bigint;
   /** Probability that the auditor is an accomplice, in millionths. */
   readonly collusionPpm: number;
 }
@@ -112,7 +116,7 @@ export function auditRate(
 export function neededPpm(incentive: Incentive, cheat: CheatFigures): number | null {
   const gain = savedBy(cheat, incentive.priceNano) * BigInt(cheat.auditsMilli);
   if (gain === 0n) return 0;
-  const left = (slashNano(incentive, cheat) * MILLION * MILLION - savedBy(cheat, incentive.lagNano)) * MILLI;
+  const left = (lossNano(incentive, cheat) * MILLION * MILLION - savedBy(cheat, incentive.lagNano)) * MILLI;
   const honest = MILLION - BigInt(incentive.collusionPpm);
   if (left <= 0n || honest === 0n) return null;
   // Millionths, hence twice: of the rate and of the share of honest auditors. One more than the quotient, so that it is a loss and not a draw.
@@ -127,7 +131,29 @@ export function neededPpm(incentive: Incentive, cheat: CheatFigures): number | n
  */
 export function runProfitNano(incentive: Incentive, cheat: CheatFigures, ratePpm: number): bigint | null {
   const taken = takenNano(incentive, cheat, ratePpm);
-  return taken === null ? null : taken - slashNano(incentive, cheat);
+  return taken === null ? null : taken - lossNano(incentive, cheat);
+}
+
+/**
+ * What it is expected to lose by each answer that it cheats on, less what it saves by it; negative where cheating pays. Rounded down. A conviction
+ * comes once in K / (p·(1 − f)) answers, of which it cheats on φ.
+ */
+export function lossByAnswerNano(incentive: Incentive, cheat: CheatFigures, ratePpm: number): bigint {
+  const left = lossNano(incentive, cheat) * MILLION * MILLION - savedBy(cheat, incentive.lagNano);
+  const found = BigInt(ratePpm) * (MILLION - BigInt(incentive.collusionPpm)) * MILLI;
+  const answers = BigInt(cheat.auditsMilli) * BigInt(cheat.fractionPpm);
+  const savedNano = ceilDiv(incentive.priceNano * BigInt(cheat.savedPpm), MILLION);
+  const [dividend, divisor] = [left * found, answers * MILLION * MILLION * MILLION];
+  return (dividend >= 0n ? dividend / divisor : -ceilDiv(-dividend, divisor)) - savedNano;
+}
+
+/** The least of these over the cheats of a table that save anything: what the best of them loses. */
+export function leastLossNano(incentive: Incentive, table: DetectionTable, ratePpm: number): bigint {
+  checkIncentive(incentive);
+  const losses = table.cheats
+    .filter(({ savedPpm }) => savedPpm > 0)
+    .map((cheat) => lossByAnswerNano(incentive, cheat, ratePpm));
+  return losses.reduce((least, loss) => (loss < least ? loss : least), losses[0] ?? 0n);
 }
 
 /**
@@ -153,6 +179,11 @@ export function slashNano({ stakeNano, freeNano }: Incentive, { fault }: CheatFi
   return penalty < freeNano ? penalty : freeNano;
 }
 
+/** The slash and the pay that goes with it. */
+function lossNano(incentive: Incentive, cheat: CheatFigures): bigint {
+  return slashNano(incentive, cheat) + (isForfeiting(cheat.fault) ? (incentive.retainedNano ?? 0n) : 0n);
+}
+
 /** What is saved on requests of this price, times 10^12. */
 function savedBy({ fractionPpm, savedPpm }: CheatFigures, priceNano: bigint): bigint {
   return priceNano * BigInt(savedPpm) * BigInt(fractionPpm);
@@ -167,8 +198,9 @@ function ceilDiv(dividend: bigint, divisor: bigint): bigint {
   return (dividend + divisor - 1n) / divisor;
 }
 
-function checkIncentive({ priceNano, stakeNano, freeNano, lagNano, collusionPpm }: Incentive): void {
-  if (priceNano < 0n || stakeNano < 0n || freeNano < 0n || lagNano < 0n) throw new RangeError('negative amount');
+function checkIncentive({ priceNano, stakeNano, freeNano, lagNano, retainedNano = 0n, collusionPpm }: Incentive): void {
+  if ([priceNano, stakeNano, freeNano, lagNano, retainedNano].some((amount) => amount < 0n))
+    throw new RangeError('negative amount');
   if (!isShare(collusionPpm)) throw new RangeError('"collusionPpm" out of range');
 }
 

@@ -6,8 +6,6 @@ import { drawnProbability, type OperatorPool, quorumCapture, witnessedCapture } 
 
 /** The cheat that figures are about saves nine tenths of an answer (networks reference: g = 0.9 C), and is convicted of `wrong_output`. */
 const SAVED_PPM = 900_000n;
-/** How likely one audit of such an answer convicts, in millionths (`DEFAULT_DETECTION`). */
-const POWER_PPM = 900_000;
 /** Probabilities that are kept: one for each mode, n, agree and pool, some hundred for a registry. */
 const KNOWN_MAX = 4_096;
 
@@ -37,26 +35,23 @@ export interface LoneCheat {
   readonly seatNano: bigint;
   /** The least stake that can be drawn for a seat. */
   readonly stakeNano: bigint;
-  /** Probability of an audit afterwards, in millionths; null in modes that have none. */
-  readonly auditPpm: number | null;
-  /** Probability that its auditor is an accomplice, in millionths. */
-  readonly collusionPpm: number;
 }
 
 /**
  * What a provider is expected to lose by each answer that it cheats on: penalty times the probability that it is convicted, less what it saves.
- * Negative where cheating pays, as in `single`. Where others compare it is found unless accomplices capture the committee that it sits in.
+ * Negative where cheating pays, as in `single`. Where others compare it is found unless accomplices capture the committee that it sits in. What
+ * audits make of a lone seat is `leastLossNano`.
  */
 export function cheatLossNano(seats: Seats, pool: OperatorPool, cheat: LoneCheat): bigint {
   const penalty = penaltyNano('wrong_output', cheat.stakeNano);
-  const foundPpm = BigInt(Math.floor(foundProbability(seats, pool, cheat) * PPM));
+  const foundPpm = BigInt(Math.floor(foundProbability(seats, pool) * PPM));
   // What it loses is rounded down, what it saves up.
   const savedNano = (cheat.seatNano * SAVED_PPM + BigInt(PPM) - 1n) / BigInt(PPM);
   return (penalty * foundPpm) / BigInt(PPM) - savedNano;
 }
 
-function foundProbability(seats: Seats, pool: OperatorPool, { auditPpm, collusionPpm }: LoneCheat): number {
-  if (seats.n === 1) return ((auditPpm ?? 0) / PPM) * (1 - collusionPpm / PPM) * (POWER_PPM / PPM);
+function foundProbability(seats: Seats, pool: OperatorPool): number {
+  if (seats.n === 1) return 0;
   const operators = Math.max(seats.n, pool.operators);
   // The cheat itself is one of them, or nobody would cheat.
   const accomplices = { operators, colluding: Math.max(1, pool.colluding) };

@@ -21,6 +21,7 @@ import {
 } from '../store/chain-roots-repo.ts';
 import { allClaims, totalBase } from '../store/chain-state-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
+import { retainedNano } from '../store/retained-pay.ts';
 import { type Contracts, postRoot, ROOT_INTENT } from './calls.ts';
 import { type Payee, planRoot, type RootPlan } from './root-plan.ts';
 
@@ -110,21 +111,29 @@ export class Settlement {
     if (newest?.state === 'decided') return null;
     if (newest !== null && clock.nowMs() - newest.decidedAtMs < rootMs) return null;
     const capacity = (await totalBase(handle, 'funded')) - (await totalBase(handle, 'withdrawn'));
-    return planRoot(await payeesOf(handle), capacity, decimals);
+    return planRoot(await payeesOf(handle, clock.nowMs()), capacity, decimals);
   }
 }
 
-/** Everybody who has earned, claimed or been promised something. */
-export async function payeesOf(handle: Handle): Promise<Payee[]> {
+/**
+ * Everybody who has earned, claimed or been promised something.
+ * @param nowMs leaves out what is retained at this time; null leaves in all that is owed
+ */
+export async function payeesOf(handle: Handle, nowMs: number | null = null): Promise<Payee[]> {
   const standing = await standingRoot(handle);
   const leaves = standing === null ? [] : await leavesOf(handle, standing.sequence);
   const promised = new Map(leaves.map(({ payee, cumulative }) => [payee, cumulative]));
   const earnings = await earningsBalances(handle);
   const claims = await allClaims(handle);
-  return [...new Set([...promised.keys(), ...earnings.keys(), ...claims.keys()])].map((payee) => ({
-    payee,
-    earningsNano: earnings.get(payee) ?? 0n,
-    claimed: claims.get(payee) ?? 0n,
-    promised: promised.get(payee) ?? 0n,
-  }));
+  const payees: Payee[] = [];
+  for (const payee of new Set([...promised.keys(), ...earnings.keys(), ...claims.keys()])) {
+    const retained = nowMs === null ? 0n : await retainedNano(handle, payee, nowMs);
+    payees.push({
+      payee,
+      earningsNano: (earnings.get(payee) ?? 0n) - retained,
+      claimed: claims.get(payee) ?? 0n,
+      promised: promised.get(payee) ?? 0n,
+    });
+  }
+  return payees;
 }

@@ -81,7 +81,11 @@ function checkEarned({ rows, transfers }: Money): Damage[] {
   for (const { requestId } of rows.requests) requestOf.set(`close:${requestId}`, requestId);
   for (const { jobId, requestId } of rows.jobs) requestOf.set(`late:${jobId}`, requestId);
   const returned = rows.disputes.filter(({ state, ruling }) => state === 'settled' && ruling !== 'upheld');
-  for (const { disputeId, requestId } of returned) requestOf.set(`dispute:${disputeId}`, requestId);
+  for (const { disputeId, requestId } of returned) {
+    requestOf.set(`dispute:${disputeId}`, requestId);
+    // Pay that was frozen beside the stake and came back is no pay of this request.
+    requestOf.set(`freeze:${disputeId}`, requestId);
+  }
   const paid = new Map<string, bigint>();
   for (const [transferId, requestId] of requestOf) {
     for (const [account, amountNano] of transfers.get(transferId) ?? []) {

@@ -4,6 +4,7 @@ import {
   clientAccount,
   earningsAccount,
   frozenAccount,
+  parseAccount,
   RESERVE,
   stakeAccount,
   withheldAccount,
@@ -40,6 +41,8 @@ export interface DisputeMoney {
   /** Null when the dispute is about no client's request (a canary, say). */
   readonly clientOwner: string | null;
   readonly frozenNano: bigint;
+  /** The part of it that was retained pay, and goes back to the earnings; the rest is stake. */
+  readonly frozenPayNano?: bigint;
   /** Pay of the disputed job, by who put it up. */
   readonly withheldClientNano: bigint;
   readonly withheldReserveNano: bigint;
@@ -76,11 +79,24 @@ export function freezeNano(fault: ProviderFault, freeNano: bigint, frozenNano: b
   return least(penaltyNano(fault, freeNano + frozenNano), freeNano);
 }
 
-/** Moves stake into the dispute, where no other dispute and no withdrawal reaches it. */
-export function freeze(disputeId: string, provider: string, amountNano: bigint): Transfer {
-  return makeTransfer({ id: `freeze:${disputeId}`, reason: 'freeze', disputeId }, [
+/** Moves stake and retained pay into the dispute, where no other dispute and no withdrawal reaches them. */
+export function freeze(disputeId: string, provider: string, amountNano: bigint, payNano = 0n): Transfer {
+  return makeTransfer({ id: freezeId(disputeId), reason: 'freeze', disputeId }, [
     { from: stakeAccount(provider), to: frozenAccount(disputeId), amountNano },
+    { from: earningsAccount(provider), to: frozenAccount(disputeId), amountNano: payNano },
   ]);
+}
+
+/** The transfer that froze for a dispute. */
+export function freezeId(disputeId: string): string {
+  return `freeze:${disputeId}`;
+}
+
+/** How much of what was frozen was pay. */
+export function frozenPayOf({ postings }: Pick<Transfer, 'postings'>): bigint {
+  return postings.reduce((sum, { account, amountNano }) => {
+    return parseAccount(account).kind === 'earnings' ? sum - amountNano : sum;
+  }, 0n);
 }
 
 /**
@@ -137,8 +153,11 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
 }
 
 function settleReturned(dispute: DisputeMoney): DisputeSettlement {
+  const payNano = dispute.frozenPayNano ?? 0n;
+  const frozen = frozenAccount(dispute.disputeId);
   const legs: Leg[] = [
-    { from: frozenAccount(dispute.disputeId), to: stakeAccount(dispute.provider), amountNano: dispute.frozenNano },
+    { from: frozen, to: stakeAccount(dispute.provider), amountNano: dispute.frozenNano - payNano },
+    { from: frozen, to: earningsAccount(dispute.provider), amountNano: payNano },
     {
       from: withheldAccount(dispute.disputeId),
       to: earningsAccount(dispute.provider),

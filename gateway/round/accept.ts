@@ -87,6 +87,8 @@ export interface Running {
   readonly seatNano: bigint;
   /** What the answer promises; null where its policy asks for no audits. */
   readonly audit: AuditTerms | null;
+  /** What the best cheat that audits know of would lose by it. */
+  readonly auditLossNano: bigint | null;
   /** Ends with the client's leaving or the gateway's stop; released with the request. */
   readonly life: LinkedAbort;
   /** Set once it is being ended, and nothing else may end it. */
@@ -148,7 +150,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
   });
   const seats = candidates.slice(0, policy.n).map(({ address }) => address);
   const { quoteNano, priceMultiple, seatNano } = offer;
-  const audit = audits?.termsOf(mayAnswer(candidates, unfit)) ?? null;
+  const answering = mayAnswer(candidates, unfit);
   return {
     request,
     choices,
@@ -159,7 +161,8 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     quoteNano,
     priceMultiple,
     seatNano,
-    audit,
+    audit: audits?.termsOf(answering) ?? null,
+    auditLossNano: audits?.lossNanoOf(answering) ?? null,
     life,
     closed: false,
     closedBy: null,

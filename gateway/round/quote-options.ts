@@ -20,8 +20,9 @@ export interface OptionFacts {
   readonly policy: Policy;
   /** Of the operators that can be seated, one entry each, the weakest of its own. */
   readonly entries: readonly SnapshotEntry[];
-  /** What an audited answer would promise. */
+  /** What an audited answer would promise, and what the best cheat loses by one where so many auditors are accomplices. */
   readonly audit: AuditTerms | null;
+  readonly auditLossNanoOf: (collusionPpm: number) => bigint;
   /** The quote of the same request under another policy. @throws {ProtocolError} where no account could hold it */
   readonly quoteNanoOf: (policy: Policy) => bigint;
 }
@@ -31,21 +32,23 @@ export function cheapestPolicy(facts: OptionFacts, target: SecurityTarget): Quot
   return cheapestOf(optionsOf(facts, target.colludingShare), target);
 }
 
-function optionsOf({ policy, entries, audit, quoteNanoOf }: OptionFacts, share: number): QuotedOption[] {
+function optionsOf(
+  { policy, entries, audit, auditLossNanoOf, quoteNanoOf }: OptionFacts,
+  share: number,
+): QuotedOption[] {
   const stakes = entries.map(({ stakeNano }) => BigInt(stakeNano)).sort((a, b) => (a < b ? -1 : 1));
   const pool = poolOf(stakes.length, share);
   const bare = { ...policy, threshold: null, maxCostNano: null, evidence: undefined, auditRate: undefined };
   const single: Policy = { ...bare, mode: 'single', n: 1, agree: 1 };
   const seatNano = quoteNanoOf(single);
+  const lone = { seatNano, stakeNano: stakes[0]! };
   return policiesOf(bare, stakes.length).map((asked) => {
     const quoteNano = quoteNanoOf(asked);
     const captureProbability = captureOf(asked, pool);
     const stakeAtRiskNano = stakes.slice(0, asked.n).reduce((sum, stake) => sum + stake, 0n);
     const terms = asked.mode === 'audited' ? audit : null;
-    const collusionPpm = auditCollusionPpm(pool);
-    const cheat = { seatNano, stakeNano: stakes[0]!, auditPpm: terms?.ppm ?? null, collusionPpm };
     const finalitySeconds = finalitySecondsOf(terms);
-    const lossNano = cheatLossNano(asked, pool, cheat);
+    const lossNano = terms === null ? cheatLossNano(asked, pool, lone) : auditLossNanoOf(auditCollusionPpm(pool));
     const priceMultiple = seatNano === 0n ? asked.n : Number((quoteNano * 1000n + seatNano - 1n) / seatNano) / 1000;
     return {
       policy: asked,

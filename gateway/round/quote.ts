@@ -1,10 +1,9 @@
 /** What a policy costs, buys and finds, before it is bought (DESIGN §9): by the functions that hold, draw and seat. */
-import type { AuditTerms } from '#protocol/audit';
 import type { SnapshotEntry } from '#protocol/draw';
 import type { Address, Hash } from '#protocol/hash';
 import { POLICY_MODES_SERVED, type PolicyMode, policyOfBody } from '#protocol/policy';
 import { isAlone } from '#protocol/policy-values';
-import { auditOfferOf } from '../audit/audit-terms.ts';
+import { type AuditOffer, auditOfferOf } from '../audit/audit-terms.ts';
 import type { SecurityTarget } from '../audit/cheapest.ts';
 import { passedOver } from '../committee/passed-over.ts';
 import type { Seat } from '../committee/seat.ts';
@@ -55,8 +54,9 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
   const unable = await deps.skips.of(model.digest, request);
   const admitted = admittedEntries(epoch.snapshot, model.digest, policy);
   const able = ableEntries(deps.registry, admitted, model.digest, unable);
-  const auditOf = async (asked: QuotedRequest) => (await auditOfferOf(deps, asked, able))?.most ?? null;
-  const audit = await auditOf(request);
+  const auditOf = (asked: QuotedRequest) => auditOfferOf(deps, asked, able);
+  const offered = await auditOf(request);
+  const audit = offered?.most ?? null;
   const { quoteNano: quote, coverNano: cover, ...offer } = offerOf({ ...request, audit }, streamChunks);
   // Refuses what could not be attested.
   wavesMaxOf(deps, epoch.snapshot, { ...request, promptCount: request.promptTokens.length }, [
@@ -76,7 +76,7 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
   const modes = await Promise.all(
     POLICY_MODES_SERVED.map(async (mode): Promise<[string, bigint]> => {
       const asked = inMode(request, mode);
-      return [mode, quoteNano(...shapesOf({ ...asked, audit: await auditOf(asked) }, streamChunks))];
+      return [mode, quoteNano(...shapesOf({ ...asked, audit: (await auditOf(asked))?.most ?? null }, streamChunks))];
     }),
   );
   return {
@@ -88,6 +88,7 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
       ...offer,
       operators: operatorsOf(admitted),
       audit,
+      auditLossNano: offered?.lossNanoOf(able) ?? null,
       unprotected: unprotectedBy(deps, policy, {
         modelDigest: model.digest,
         chunkSizes: chunkSizesOf(policy, request, streamChunks),
@@ -109,13 +110,15 @@ function optionFacts(
   eligible: readonly Seat[],
   admitted: readonly SnapshotEntry[],
   streamChunks: readonly number[],
-  audit: AuditTerms | null,
+  audits: AuditOffer | null,
 ): OptionFacts {
+  const audit = audits?.most ?? null;
   const addresses = new Set(eligible.map(({ address }) => address));
   return {
     policy: request.policy,
     entries: admitted.filter(({ address }) => addresses.has(address)),
     audit,
+    auditLossNanoOf: (collusionPpm) => audits?.lossNanoOf(eligible, collusionPpm) ?? 0n,
     quoteNanoOf: (policy) => {
       const terms = policy.mode === 'audited' ? audit : null;
       return quoteNano(...shapesOf({ ...request, policy, audit: terms }, streamChunks));

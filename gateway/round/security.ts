@@ -4,7 +4,7 @@ import type { Snapshot } from '#protocol/draw';
 import type { Address } from '#protocol/hash';
 import { PPM } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
-import { auditCollusionPpm, poolOf } from '../audit/collusion.ts';
+import { poolOf } from '../audit/collusion.ts';
 import { captureOf, cheatLossNano } from '../audit/figures.ts';
 import { generatingSeats } from './chunk-plan.ts';
 import { coverKind, type HoldDeps } from './hold-times.ts';
@@ -30,6 +30,8 @@ export interface Offered {
   readonly operators: number;
   /** What is promised of audits; null in modes that have none. */
   readonly audit: AuditTerms | null;
+  /** What the best cheat that audits know of loses by an answer; null in modes that have none. */
+  readonly auditLossNano: bigint | null;
   /** Why a lone member can tell that it is one; absent where it cannot. */
   readonly unprotected?: string | null;
 }
@@ -58,12 +60,7 @@ export function securityOf(
   const pool = poolOf(offered.operators, COLLUDING_SHARE);
   const stakes = seats.map((seat) => stakeAtRiskNano(snapshot, [seat]));
   const stakeNano = stakes.reduce((least, stake) => (stake < least ? stake : least), stakes[0] ?? 0n);
-  const lossNano = cheatLossNano(policy, pool, {
-    ...offered,
-    stakeNano,
-    auditPpm: offered.audit?.ppm ?? null,
-    collusionPpm: auditCollusionPpm(pool),
-  });
+  const lossNano = offered.auditLossNano ?? cheatLossNano(policy, pool, { seatNano: offered.seatNano, stakeNano });
   return {
     seats: policy.n,
     agree: policy.agree,

@@ -3,8 +3,9 @@ import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Fault } from '#protocol/verdict';
 import type { DisputeSettlement, Ruling, SlashSplit } from '../ledger/dispute-money.ts';
-import { freeze, freezeNano, settleDispute } from '../ledger/dispute-money.ts';
+import { freeze, freezeId, freezeNano, frozenPayOf, settleDispute } from '../ledger/dispute-money.ts';
 import { isProviderFault } from '../ledger/penalties.ts';
+import { isForfeiting } from '../ledger/retained.ts';
 import type { DisputeMove, DisputeRow } from './disputes-repo.ts';
 import {
   appendDisputeMove,
@@ -16,8 +17,9 @@ import {
 } from './disputes-repo.ts';
 import type { Tx } from './handle.ts';
 import { jobById, updateJob } from './jobs-repo.ts';
-import { applyTransfer, bondOf } from './ledger-repo.ts';
+import { applyTransfer, bondOf, transferById } from './ledger-repo.ts';
 import { requestById, updateRequest } from './requests-repo.ts';
+import { retainedNano } from './retained-pay.ts';
 
 export interface NewDispute {
   readonly disputeId: Hash;
@@ -41,13 +43,16 @@ export type Ending =
   | { readonly outcome: 'settled'; readonly settlement: DisputeSettlement }
   | { readonly outcome: 'too_early' };
 
-/** Opens a dispute and freezes the fault's penalty, as far as no other dispute holds the stake. */
+/** Opens a dispute and freezes the fault's penalty, as far as no other dispute holds the stake, and the pay that is retained for such a fault. */
 export async function openDispute(tx: Tx, dispute: NewDispute): Promise<Opening> {
   const known = await disputeAbout(tx, dispute);
   if (known !== null) return { outcome: 'known', disputeId: known.disputeId };
   const bond = await bondOf(tx, dispute.provider);
-  const frozenNano = isProviderFault(dispute.fault) ? freezeNano(dispute.fault, bond.freeNano, bond.frozenNano) : 0n;
   const { move, ...row } = dispute;
+  const { fault, provider } = dispute;
+  const stakeNano = isProviderFault(fault) ? freezeNano(fault, bond.freeNano, bond.frozenNano) : 0n;
+  const payNano = isProviderFault(fault) && isForfeiting(fault) ? await retainedNano(tx, provider, move.atMs) : 0n;
+  const frozenNano = stakeNano + payNano;
   await insertDispute(tx, {
     ...row,
     state: 'opened',
@@ -60,7 +65,7 @@ export async function openDispute(tx: Tx, dispute: NewDispute): Promise<Opening>
     appealUntilMs: null,
     settledAtMs: null,
   });
-  await applyTransfer(tx, freeze(dispute.disputeId, dispute.provider, frozenNano), move.atMs);
+  await applyTransfer(tx, freeze(dispute.disputeId, provider, stakeNano, payNano), move.atMs);
   await appendDisputeMove(tx, dispute.disputeId, move);
   return { outcome: 'opened', frozenNano };
 }
@@ -146,6 +151,7 @@ export async function settleRuledDispute(
     ruling: row.ruling!,
     clientOwner: request.account,
     frozenNano: row.frozenNano,
+    frozenPayNano: frozenPayOf((await transferById(tx, freezeId(disputeId)))!),
     withheldClientNano: row.withheldClientNano,
     withheldReserveNano: row.withheldReserveNano,
     refundableNano: request.chargedNano - request.refundedNano - withheldNano,

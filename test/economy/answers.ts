@@ -1,77 +1,15 @@
-/** Answers of honest and cheating machines as the judge sees them: made by its own functions once, then drawn from by the million. */
-import { LOGIT_SCALE, type TokenEvidence } from '#protocol/evidence';
-import { chooseToken, evidenceFor, type SamplerContext } from '#protocol/sampler';
-import { convict } from '../../gateway/judge/convict.ts';
-import { responseFactors } from '../../gateway/judge/factors.ts';
-import { judgeScore } from '../../gateway/judge/score.ts';
-import { FastRng } from '../bench/nulls/fast-rng.ts';
-import { boundsOf, type NoiseLaw, rangeAt, worstLogits } from '../unit/honest-noise.ts';
-import { sampled } from '../unit/judge-fixture.ts';
+/** Answers of honest and cheating machines as the judge has seen them: recorded once by the laboratory (`npm run bench:detect`), then drawn from by the million. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { SAVED_PPM } from '../../gateway/audit/detection.ts';
+import type { AnswersRecord } from '../bench/detect/answers.ts';
+import { LENGTHS } from '../cheats/lab/orders.ts';
+import { ROOT } from '../contract/program.ts';
 
-/** Lengths of answers in tokens, each as likely; what `test/bench/nulls` has too. */
-export const LENGTHS = [4, 8, 16, 32, 48] as const;
-/** Tokens that toy logits are over. */
-const VOCABULARY = 32;
-/** Width of the toy logits: a deviation of 1.5. */
-const SPREAD = 3;
-/** Positions that the accused opens at most (spec-judge.md §7.7). */
-const OPENED = 16;
+export { LENGTHS };
 
-/** Honest errors like those of fp16 for fp32 on minnow-5m: another token in 1 of 2,000, a mean margin below 1e-5. */
-const HONEST_LAW: NoiseLaw = { scale: 5e-4, power: 2, most: 0.1 };
-/** The calibration of the honest class: exact for the noise, and a floor as one of some thousand responses has it. */
-const BOUNDS = boundsOf(HONEST_LAW, 0.002);
-/** As the shipped calibration has it for one class: far above every honest difference, far below another model's. */
-const TOLERANCES = { ...BOUNDS, reject: 0.35, gross: 1 };
-
-/** What a provider runs in place of what it was asked to. */
-export interface Machine {
-  readonly name: string;
-  /** Of what the answer costs, in millionths. */
-  readonly savedPpm: number;
-  /** Its logits at a position. */
-  readonly logits: (real: Float32Array, rng: FastRng, context: SamplerContext) => Float32Array;
-}
-
-/** Normal errors at a share of the positions, none elsewhere: quantisation errs rarely and then much. */
-function noisy(deviation: number, share = 1) {
-  return (real: Float32Array, rng: FastRng) => {
-    if (rng.unit() >= share) return real;
-    // Three uniforms: near enough to a normal deviate, and bounded as quantisation errors are.
-    return real.map((logit) => logit + deviation * 2 * (rng.unit() + rng.unit() + rng.unit() - 1.5));
-  };
-}
-
-/** A few likely tokens, a long tail, whatever the prompt. */
-function someLogits(rng: FastRng): Float32Array {
-  return Float32Array.from({ length: VOCABULARY }, () => {
-    const logit = SPREAD * (rng.unit() + rng.unit() + rng.unit() - 1.5);
-    return Math.round(logit * LOGIT_SCALE) / LOGIT_SCALE;
-  });
-}
-
-/** Errors as large as the calibration allows, in the worst direction: no honest machine looks worse. */
-export const HONEST: Machine = {
-  name: 'honest',
-  savedPpm: 0,
-  logits: (real, rng, context) => worstLogits(real, rangeAt(HONEST_LAW, 1 - rng.unit()), context),
-};
-
-/**
- * Deviations of logits for which the share of other tokens and the mean clipped margin come near what was measured on minnow-5m
- * (int8 1.2% and 0.0056, int4 7.4% and 0.058, minnow-1m 45% and 0.44). Savings are upper ends: no measurement of hardware.
- */
-export const CHEATS: readonly Machine[] = [
-  { name: 'smaller_model', savedPpm: 900_000, logits: noisy(1.2) },
-  // An answer from a cache, or one that an accomplice wrote to another prompt: it has nothing to do with the question.
-  {
-    name: 'cached',
-    savedPpm: 900_000,
-    logits: (_, rng) => someLogits(rng),
-  },
-  { name: 'int4', savedPpm: 500_000, logits: noisy(0.45, 0.35) },
-  { name: 'int8', savedPpm: 300_000, logits: noisy(0.26, 0.1) },
-];
+/** The record that everything here is drawn from. */
+export const ANSWERS_FILE = 'test/bench/results/detect-answers-2026-11-26.json';
 
 /** One audited answer. */
 export interface Answer {
@@ -80,53 +18,44 @@ export interface Answer {
   readonly factors: readonly number[];
   /** Whether this answer convicts by itself (spec-judge.md §7.6). */
   readonly isGross: boolean;
-  /** Share of tokens that the scorer would not have taken, and mean margin / Δ. */
-  readonly other: number;
-  readonly margin: number;
 }
 
-/** Answers of each length, in the order of `LENGTHS`. */
+/** Answers to orders of each of `LENGTHS`, which is what a provider knows before it answers. */
 export type AnswerPool = readonly (readonly Answer[])[];
 
-/** @param perLength answers of each length */
-export function poolOfMachine(machine: Machine, perLength: number, seed: number): AnswerPool {
-  return LENGTHS.map((tokens) => {
-    const rng = new FastRng(seed + 1_000 * tokens);
-    return Array.from({ length: perLength }, () => answerOf(machine, tokens, rng));
-  });
+/** What a provider runs in place of what it was asked to. */
+export interface KnownCheat {
+  readonly name: string;
+  readonly title: string;
+  readonly pool: AnswerPool;
+  /** Of what the answer costs, in millionths; 0 where it computes all of it. */
+  readonly savedPpm: number;
 }
 
-function answerOf(machine: Machine, tokens: number, rng: FastRng): Answer {
-  const sampling = sampled({});
-  const seed = BigInt(rng.below(2 ** 31));
-  const claimedTokens: number[] = [];
-  const own: TokenEvidence[] = [];
-  const scored: TokenEvidence[] = [];
-  let others = 0;
-  for (let position = 0; position < tokens; position++) {
-    const context: SamplerContext = { sampling, seed, position, outputCounts: new Map() };
-    const real = someLogits(rng);
-    const { id, evidence } = chooseToken(machine.logits(real, rng, context), context);
-    claimedTokens.push(id);
-    own.push(evidence);
-    const theirs = evidenceFor(real, context, id);
-    if (theirs.top[0]![0] !== id) others++;
-    scored.push(theirs);
-  }
-  const claimed = { tokens: claimedTokens, sampling, seed };
-  const factors = responseFactors({ claimed, evidence: scored, bounds: BOUNDS });
-  const judgement = judgeScore(claimed, scored, TOLERANCES);
-  if (factors === null || judgement === null) throw new Error('a made answer must be one that can be judged');
-  const opened = Math.min(OPENED, tokens);
-  const positions = Array.from({ length: opened }, (_, i) => Math.floor((i * tokens) / opened));
-  const compared = positions.map((position) => ({ position, own: own[position]!, scored: scored[position]! }));
-  // Two judges of one class see the same.
-  const conviction = convict(claimed, compared, [judgement, judgement], TOLERANCES);
-  return {
-    tokens,
-    factors,
-    isGross: judgement.vote === 'reject' && conviction !== null,
-    other: others / tokens,
-    margin: judgement.meanMargin,
-  };
+export interface RecordedAnswers {
+  readonly record: AnswersRecord;
+  readonly honest: AnswerPool;
+  /** By name, the honest ones left out. */
+  readonly cheats: ReadonlyMap<string, KnownCheat>;
+}
+
+export function recordedAnswers(file = ANSWERS_FILE): RecordedAnswers {
+  const record = JSON.parse(readFileSync(path.join(ROOT, file), 'utf8')) as AnswersRecord;
+  const pools = record.cheats.map(({ cheat, title, answers }): KnownCheat => {
+    const pool = LENGTHS.map((most) =>
+      answers
+        .filter(([maxTokens]) => maxTokens === most)
+        .map(([, tokens, convicts, ...factors]) => ({ tokens, factors, isGross: convicts === 1 })),
+    );
+    return { name: cheat, title, pool, savedPpm: SAVED_PPM[cheat] ?? 0 };
+  });
+  const cheats = new Map(pools.map((one) => [one.name, one]));
+  const { pool: honest } = cheats.get('honest')!;
+  cheats.delete('honest');
+  return { record, honest, cheats };
+}
+
+/** Mean tokens of answers to each kind of order: what they cost by. */
+export function meanTokens(pool: AnswerPool): number[] {
+  return pool.map((answers) => answers.reduce((sum, { tokens }) => sum + tokens, 0) / answers.length);
 }

@@ -1,11 +1,12 @@
 /** Strategies against the mechanism: what each one wins, and where the mechanism breaks. */
 import { PPM } from '#protocol/log';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
-import type { AnswerPool } from './answers.ts';
+import type { AnswerPool, KnownCheat } from './answers.ts';
 import { meanOf, rounded } from './statistics.ts';
 import {
   always,
   type Cheaper,
+  churning,
   hitAndRun,
   honest,
   later,
@@ -20,6 +21,7 @@ export interface ContestRow {
   readonly strategy: string;
   readonly stake: number;
   readonly collusion: number;
+  readonly payDelay: number;
   /** Mean of what it saved less what it lost, in prices of an answer, with the half width of its 95% interval. */
   readonly profit: number;
   readonly half: number;
@@ -31,17 +33,20 @@ export interface ContestRow {
 }
 
 const inPrices = (nano: bigint) => Number(nano) / Number(C_NANO);
-export const profitOf = ({ savedNano, slashNano }: Life) => inPrices(savedNano - slashNano);
+export const profitOf = ({ savedNano, slashNano, forfeitNano }: Life) => inPrices(savedNano - slashNano - forfeitNano);
 
-export function contest(world: World, strategy: Strategy, runs: number, seed: number): ContestRow {
+/** @param strategy lives for the world's horizon, or for as long as it says that it takes */
+export function contest({ horizon, ...world }: World, strategy: Strategy, runs: number, seed: number): ContestRow {
+  const lasting = { ...world, horizon: Math.max(horizon, strategy.horizon ?? 0) };
   const rng = new FastRng(seed);
-  const lives = Array.from({ length: runs }, () => live(world, strategy, rng));
+  const lives = Array.from({ length: runs }, () => live(lasting, strategy, rng));
   const { mean, half } = meanOf(lives.map(profitOf));
   const endedAs = (ending: Ending) => lives.filter((life) => life.ending === ending).length;
   return {
     strategy: strategy.name,
     stake: inPrices(world.stakeNano),
     collusion: world.collusionPpm / PPM,
+    payDelay: world.payDelay,
     profit: rounded(mean),
     half: rounded(half),
     answers: rounded(meanOf(lives.map(({ answers }) => answers)).mean),
@@ -56,31 +61,34 @@ export function contest(world: World, strategy: Strategy, runs: number, seed: nu
   };
 }
 
-/** What the machines can be used for. */
-export function strategiesOf(
-  pool: AnswerPool,
-  cheats: Readonly<Record<'cached' | 'smaller_model' | 'int4' | 'int8', Cheaper>>,
-): Strategy[] {
-  const { cached, smaller_model: smaller, int4, int8 } = cheats;
+/** Answers in which a little of a fine cheat is found at the rates of a small stake. */
+const LONG = 100_000;
+
+/** Everything that the laboratory's cheats can be used for: each of them always, and the telling ones in every other way. */
+export function strategiesOf(pool: AnswerPool, cheats: ReadonlyMap<string, KnownCheat>): Strategy[] {
+  const [smaller, int4, int8] = ['smaller_model', 'int4', 'int8'].map((name) => cheats.get(name)!);
   return [
     honest(pool),
-    // Lazy: answers from a cache; copying is the same to a judge, what an accomplice wrote.
-    always(cached),
-    always(smaller),
-    sometimes(smaller, 0.1),
-    sometimes(smaller, 0.01),
-    onLong(smaller),
-    later(smaller, 500),
-    unwatched(smaller, 0.5),
-    unwatched(smaller, 0.9),
-    hitAndRun(smaller, 20),
-    always(int4),
-    repenting(int4),
-    sometimes(int4, 0.2),
-    hitAndRun(int4, 50),
-    always(int8),
-    sometimes(int8, 0.5),
-    repenting(int8),
+    // Lazy is `replay`, answers from a cache; copying is the same to a judge, what an accomplice wrote to another order.
+    ...[...cheats.values()].filter(({ savedPpm }) => savedPpm > 0).map((cheat) => always(cheat)),
+    sometimes(smaller!, 0.1),
+    sometimes(smaller!, 0.01),
+    onLong(smaller!),
+    later(smaller!, 500),
+    unwatched(smaller!, 0.5),
+    unwatched(smaller!, 0.9),
+    hitAndRun(smaller!, 20),
+    repenting(int4!),
+    sometimes(int4!, 0.2),
+    hitAndRun(int4!, 50),
+    onLong(int8!),
+    sometimes(int8!, 0.5),
+    sometimes(int8!, 0.25),
+    ...[0.1, 0.03, 0.01].map((share) => ({ ...sometimes(int8!, share), horizon: LONG })),
+    later(int8!, 500),
+    repenting(int8!),
+    hitAndRun(int8!, 40),
+    churning(int8!, 40),
   ];
 }
 
@@ -112,6 +120,8 @@ export function leaks(
 
 export interface ExitRow {
   readonly cheat: string;
+  readonly stake: number;
+  readonly payDelay: number;
   readonly leavesAfter: number;
   readonly unbonding: number;
   readonly profit: number;
@@ -130,7 +140,8 @@ export function exits(
   return unbondings.flatMap((unbonding) =>
     after.map((leavesAfter) => {
       const { profit, half } = contest({ ...world, unbonding }, hitAndRun(cheaper, leavesAfter), runs, seed);
-      return { cheat: cheaper.name, leavesAfter, unbonding, profit, half };
+      const { stakeNano, payDelay } = world;
+      return { cheat: cheaper.name, stake: inPrices(stakeNano), payDelay, leavesAfter, unbonding, profit, half };
     }),
   );
 }

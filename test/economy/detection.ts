@@ -1,17 +1,11 @@
 /** How many audits convict each cheat, measured on the judge's own functions: what the rate is then computed from. */
 import { PPM } from '#protocol/log';
-import type { CheatFigures, DetectionTable } from '../../gateway/audit/detection.ts';
+import { type CheatFigures, FRACTIONS_PPM, type MeasuredCheat, RARE_PPM } from '../../gateway/audit/detection.ts';
 import { PENALTY_BPS, type ProviderFault } from '../../gateway/ledger/penalties.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
-import type { AnswerPool, Machine } from './answers.ts';
+import type { AnswerPool, KnownCheat, RecordedAnswers } from './answers.ts';
 import { sometimes } from './strategies.ts';
 import { C_NANO, type Ending, type Life, live, type World } from './world.ts';
-
-/** A cheat with the answers that it gives. */
-export interface KnownCheat {
-  readonly machine: Machine;
-  readonly pool: AnswerPool;
-}
 
 export interface Detection {
   readonly figures: CheatFigures;
@@ -35,14 +29,14 @@ export interface Trials {
 /** Every answer audited, at once, by auditors that are honest; those that repeat their scores may not be. @param share of its answers that it cheats on */
 export function measureDetection(cheat: KnownCheat, honest: AnswerPool, share: number, tried: Trials): Detection {
   const { trials, most, seed, confirmingPpm } = tried;
-  const { machine, pool } = cheat;
-  const strategy = sometimes({ name: machine.name, pool, savedPpm: machine.savedPpm }, share);
+  const strategy = sometimes(cheat, share);
   const world: World = {
     stakeNano: 1000n * C_NANO,
     rate: { kind: 'fixed', ppm: PPM },
     collusionPpm: 0,
     confirmingPpm,
     lagMax: 0,
+    payDelay: 0,
     unbonding: 0,
     ownShare: 0.2,
     clients: 20,
@@ -56,9 +50,9 @@ export function measureDetection(cheat: KnownCheat, honest: AnswerPool, share: n
   const mean = audits.reduce((sum, count) => sum + count, 0) / trials;
   const fractionPpm = Math.round(share * PPM);
   const figures: CheatFigures = {
-    cheat: machine.name,
+    cheat: cheat.name,
     fractionPpm,
-    savedPpm: machine.savedPpm,
+    savedPpm: cheat.savedPpm,
     fault: leastFault(lives),
     auditsMilli: Math.max(1000, Math.ceil(mean * 1000)),
   };
@@ -73,10 +67,65 @@ function leastFault(lives: readonly Life[]): ProviderFault {
   return least ?? 'model_substitution';
 }
 
-/** The rate's table: what was found in every trial. What was not, no rate deters, and it is reported apart. */
-export function tableOf(detections: readonly Detection[], date: string): DetectionTable {
-  const cheats = detections.filter(({ stopped }) => stopped === 1).map(({ figures }) => figures);
-  return { source: "this simulation's machines, judged by the judge's functions", date, cheats };
+/** Trials of the shipped table: enough for means to a tenth, few enough to be made anew by a test. */
+export const TABLE_TRIALS: Trials = { trials: 100, most: 5_000, seed: 20_261_126, confirmingPpm: 172_414 };
+
+/** What ships as `MEASURED_CHEATS`: every cheat that saves anything, on every share of its requests. @throws {Error} where one is not always found */
+export function measuredCheats({ honest, cheats }: RecordedAnswers, tried: Trials = TABLE_TRIALS): MeasuredCheat[] {
+  return [...cheats.values()]
+    .filter(({ savedPpm }) => savedPpm > 0)
+    .flatMap((cheat) => [
+      ...FRACTIONS_PPM.map((fractionPpm) => {
+        const { figures, audits, stopped } = measureDetection(cheat, honest, fractionPpm / PPM, tried);
+        if (stopped < 1) throw new Error(`${cheat.name} on ${fractionPpm} ppm is found in ${stopped} of the trials`);
+        return { ...figures, audits50: quantile(audits, 0.5), audits95: quantile(audits, 0.95) };
+      }),
+      rarely(cheat),
+    ]);
+}
+
+/** Found by nothing but answers that convict by themselves, one audit in 1 / (d · φ). */
+function rarely({ name, pool, savedPpm }: KnownCheat): MeasuredCheat {
+  const answers = pool.flat();
+  const hit = (answers.filter(({ isGross }) => isGross).length / answers.length) * (RARE_PPM / PPM);
+  // Of a geometric law: the least k with 1 - (1 - hit)^k at least the share.
+  const within = (share: number) => Math.ceil(Math.log1p(-share) / Math.log1p(-hit));
+  return {
+    cheat: name,
+    fractionPpm: RARE_PPM,
+    savedPpm,
+    fault: 'wrong_output',
+    auditsMilli: Math.ceil(1000 / hit),
+    audits50: within(0.5),
+    audits95: within(0.95),
+  };
+}
+
+/** The least value that a share of the sorted ones does not exceed. */
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.ceil(share * sorted.length) - 1]!;
+}
+
+/** The file that holds them. */
+export function measuredModule(cheats: readonly MeasuredCheat[]): string {
+  const rows = cheats.map(({ cheat, fractionPpm, savedPpm, fault, auditsMilli, audits50, audits95 }) => {
+    const of = `cheat: '${cheat}', fractionPpm: ${grouped(fractionPpm)}, savedPpm: ${grouped(savedPpm)}, fault: '${fault}'`;
+    return `  { ${of}, auditsMilli: ${grouped(auditsMilli)}, audits50: ${audits50}, audits95: ${audits95} },`;
+  });
+  return [
+    '/** How many audits find each cheat: made by `npm run sim:economy -- --only table` of the recorded answers; do not edit. */',
+    "import type { MeasuredCheat } from './detection.ts';",
+    '',
+    '// biome-ignore format: a table is read by its rows.',
+    'export const MEASURED_CHEATS: readonly MeasuredCheat[] = [',
+    ...rows,
+    '];',
+    '',
+  ].join('\n');
+}
+
+function grouped(count: number): string {
+  return count < 10_000 ? String(count) : String(count).replace(/\B(?=(\d{3})+$)/g, '_');
 }
 
 /**

@@ -1,41 +1,32 @@
 /** A slice of `npm run sim:economy`: predictions hold, the breaks that THREAT-MODEL names are there, honest providers are left alone. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import { DEFAULT_DETECTION } from '../../gateway/audit/detection.ts';
 import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
 import { SCENARIOS } from '../bench/nulls/scenarios.ts';
-import { type AnswerPool, CHEATS, HONEST, poolOfMachine } from './answers.ts';
+import { type KnownCheat, recordedAnswers } from './answers.ts';
 import { contest, exits, leaks } from './contests.ts';
-import {
-  binomialAtLeast,
-  convictedWithin,
-  type Detection,
-  type KnownCheat,
-  measureDetection,
-  tableOf,
-} from './detection.ts';
+import { binomialAtLeast, convictedWithin, type Detection, measureDetection } from './detection.ts';
 import { COLLUSION_PPM } from './economy.ts';
 import { auditHonest } from './honest.ts';
+import { GOOD_RECORD, priceRow } from './prices.ts';
 import { always, hitAndRun, honest, repenting, sometimes } from './strategies.ts';
 import { svgOf } from './svg.ts';
 import { foundWithin, threshold } from './thresholds.ts';
 import { C_NANO, live, type World } from './world.ts';
 
-const DATE = '2026-11-26';
-let pool: AnswerPool;
-let smaller: KnownCheat;
-let int4: KnownCheat;
+const { honest: pool, cheats } = recordedAnswers();
+const [smaller, int4, int8] = ['smaller_model', 'int4', 'int8'].map((name) => cheats.get(name)!) as [
+  KnownCheat,
+  KnownCheat,
+  KnownCheat,
+];
 let found: Detection;
 let foundInt4: Detection;
+/** Pay leaves at once. */
 let world: World;
 
 beforeAll(() => {
-  pool = poolOfMachine(HONEST, 20, 1);
-  const [coarse, fine] = [
-    CHEATS.find(({ name }) => name === 'smaller_model')!,
-    CHEATS.find(({ name }) => name === 'int4')!,
-  ];
-  smaller = { machine: coarse, pool: poolOfMachine(coarse, 40, 2) };
-  int4 = { machine: fine, pool: poolOfMachine(fine, 40, 2) };
   const tried = { trials: 200, most: 1_000, seed: 3, confirmingPpm: COLLUSION_PPM };
   found = measureDetection(smaller, pool, 1, tried);
   foundInt4 = measureDetection(int4, pool, 1, tried);
@@ -45,6 +36,7 @@ beforeAll(() => {
     collusionPpm: COLLUSION_PPM,
     confirmingPpm: COLLUSION_PPM,
     lagMax: 8,
+    payDelay: 0,
     unbonding: 9,
     ownShare: 0.2,
     clients: 20,
@@ -54,32 +46,13 @@ beforeAll(() => {
   };
 });
 
-const cheaper = ({ machine, pool: answers }: KnownCheat) => ({
-  name: machine.name,
-  pool: answers,
-  savedPpm: machine.savedPpm,
-});
-
-describe('the machines', () => {
-  test('look to the judge like what was measured: int4 takes another token in 4 to 12 of 100, the honest in less than one of 500', () => {
-    const share = (answers: AnswerPool) => {
-      const all = answers.flat();
-      return (
-        all.reduce((sum, { other, tokens }) => sum + other * tokens, 0) /
-        all.reduce((sum, { tokens }) => sum + tokens, 0)
-      );
-    };
-    expect(share(int4.pool)).toBeGreaterThan(0.04);
-    expect(share(int4.pool)).toBeLessThan(0.12);
-    expect(share(pool)).toBeLessThan(0.002);
+describe('the recorded answers', () => {
+  test('of honest machines never convict, those of another model nearly always', () => {
     expect(pool.flat().some(({ isGross }) => isGross)).toBe(false);
-  });
-
-  test('another model is convicted by its first audits, int4 by a few more, and neither escapes', () => {
     expect(found).toMatchObject({ stopped: 1, slashed: 1, figures: { fault: 'wrong_output' } });
     expect(found.figures.auditsMilli).toBeLessThan(2_000);
     expect(foundInt4.stopped).toBe(1);
-    expect(foundInt4.figures.auditsMilli).toBeGreaterThan(3_000);
+    expect(foundInt4.figures.auditsMilli).toBeGreaterThan(found.figures.auditsMilli);
   });
 });
 
@@ -114,46 +87,68 @@ describe('predicted and simulated', () => {
 });
 
 describe('strategies', () => {
+  /** The gateway's own table and rules; pay of 400 answers is retained. */
   const rated = (): World => {
-    const table = tableOf([found, foundInt4], DATE);
-    return { ...world, rate: { kind: 'equilibrium', table, rules: AUDIT_RULES }, horizon: 2_000 };
+    return {
+      ...world,
+      stakeNano: 100n * C_NANO,
+      payDelay: 400,
+      rate: { kind: 'equilibrium', table: DEFAULT_DETECTION, rules: AUDIT_RULES },
+      horizon: 4_000,
+    };
   };
 
-  test('at the equilibrium rate always, sometimes and after a while cheating lose, and the honest lose nothing', () => {
+  test('at a stake of 100 answers every way of cheating that goes on loses, and the honest lose nothing', () => {
     const at = rated();
-    for (const strategy of [always(cheaper(smaller)), sometimes(cheaper(smaller), 0.1), always(cheaper(int4))]) {
-      const { profit, half } = contest(at, strategy, 40, 6);
+    for (const strategy of [
+      always(smaller),
+      sometimes(smaller, 0.1),
+      always(int4),
+      always(int8),
+      sometimes(int8, 0.5),
+      repenting(int8),
+    ]) {
+      const { profit, half } = contest(at, strategy, 15, 6);
       expect(profit + half).toBeLessThan(0);
     }
-    expect(contest(at, honest(pool), 10, 6)).toMatchObject({ profit: 0, endings: { served: 10 } });
+    expect(contest(at, honest(pool), 3, 6)).toMatchObject({ profit: 0, endings: { served: 3 } });
   });
 
-  test('the rate falls with the record of an honest provider', () => {
+  test('without retained pay a repenting int8 would win there: it is the pay that deters it', () => {
+    const { profit, half } = contest({ ...rated(), payDelay: 0 }, repenting(int8), 20, 6);
+    expect(profit - half).toBeGreaterThan(0);
+  });
+
+  test('a stake of 100 answers costs 1.15 of a single answer at most, 1.05 with a good record', () => {
+    expect(GOOD_RECORD).toBe(500);
+    const row = priceRow('all', DEFAULT_DETECTION, 100, COLLUSION_PPM, 8, 400);
+    expect(row.newMultiple).toBeLessThanOrEqual(1.15);
+    expect(row.recordMultiple).toBeLessThanOrEqual(1.05);
+    expect(row.undeterred).toEqual([]);
+  });
+
+  test('the rate falls with the record of an honest provider and with what it has to lose', () => {
     const { ratePpm, audits } = live(rated(), honest(pool), new FastRng(7));
     expect(audits).toBeGreaterThan(10);
     const short = live({ ...rated(), horizon: 100 }, honest(pool), new FastRng(7));
     expect(ratePpm).toBeLessThan(short.ratePpm);
+    const unpaid = live({ ...rated(), payDelay: 100 }, honest(pool), new FastRng(7));
+    expect(ratePpm).toBeLessThan(unpaid.ratePpm);
   });
 
   test('breaks: who is told which answers are audited, and who leaves before its audits land, wins', () => {
-    const [blind, told] = leaks({ ...world, stakeNano: 100n * C_NANO }, cheaper(smaller), [0.5, 0.99], 40, 8);
+    const [blind, told] = leaks({ ...world, stakeNano: 100n * C_NANO }, smaller, [0.5, 0.99], 40, 8);
     expect(blind!.profit).toBeLessThan(0);
     expect(told!.profit).toBeGreaterThan(0);
     const slow: World = { ...world, lagMax: 200 };
-    const [early, late] = exits(slow, cheaper(smaller), [20], [0, 201], 40, 9);
+    const [early, late] = exits(slow, smaller, [20], [0, 201], 40, 9);
     expect(early!.profit).toBeGreaterThan(0);
     expect(late!.profit).toBeLessThan(0);
   });
 
-  test('breaks: what takes many audits can be done until just before, by leaving or by repenting in quarantine', () => {
-    const machine = CHEATS.find(({ name }) => name === 'int8')!;
-    const int8 = cheaper({ machine, pool: poolOfMachine(machine, 20, 2) });
-    const left = contest(world, hitAndRun(int8, 100), 20, 10);
+  test('breaks: what takes many audits can be done until just before, by leaving', () => {
+    const left = contest({ ...world, stakeNano: 100n * C_NANO }, hitAndRun(int8, 20), 60, 10);
     expect(left.profit - left.half).toBeGreaterThan(0);
-    const [repents, goesOn] = [repenting(int8), always(int8)].map((strategy) => contest(world, strategy, 20, 10));
-    expect(repents!.endings.locked).toBeGreaterThan(0);
-    expect(repents!.profit - repents!.half).toBeGreaterThan(0);
-    expect(goesOn!.profit).toBeLessThan(repents!.profit);
   });
 });
 

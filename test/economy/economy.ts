@@ -1,17 +1,17 @@
-/** The strategies' part of the simulation: tables of cheats measured, thresholds predicted and seen, every strategy, prices. */
-import type { DetectionTable } from '../../gateway/audit/detection.ts';
+/** The strategies' part of the simulation: every cheat found, thresholds predicted and seen, every strategy, where it breaks, prices. */
+import { PPM } from '#protocol/log';
+import { DEFAULT_DETECTION, type DetectionTable } from '../../gateway/audit/detection.ts';
 import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
-import { CHEATS, HONEST, poolOfMachine } from './answers.ts';
+import { type KnownCheat, type RecordedAnswers, recordedAnswers } from './answers.ts';
 import { type ContestRow, contest, exits, type LeakRow, leaks, strategiesOf, sybils } from './contests.ts';
-import { type Detection, type KnownCheat, measureDetection, tableOf } from './detection.ts';
-import { only, priceRow } from './prices.ts';
-import { always, type Cheaper, hitAndRun } from './strategies.ts';
+import { type Detection, measureDetection, quantile } from './detection.ts';
+import { priceRow } from './prices.ts';
+import { always, hitAndRun } from './strategies.ts';
 import { foundWithin, threshold } from './thresholds.ts';
 import { C_NANO, type World } from './world.ts';
 
 /** How much of everything. */
 export interface Sizes {
-  readonly perLength: number;
   readonly trials: number;
   readonly runs: number;
 }
@@ -20,113 +20,113 @@ export interface Sizes {
 export const COLLUSION_PPM = 172_414;
 /** Answers until an audit has landed, at most. */
 const LAG = 8;
-/** A stake that deters all that audits find soon. */
+/** Answers of which the pay is retained: some sixty a day for the week that pay stays (`PAY_DELAY_MS`). */
+const PAY_DELAY = 400;
 const STAKE = 1_000;
 const STAKES = [50, 100, 300, 1_000, 3_000];
-/** Shares of its requests that a cheat may be on. */
-const SHARES = [1, 0.3];
 const FIXED_PPM = 50_000;
+/** No audit finds these, so that no run of them ends. */
+const UNSEEN = ['fp16', 'steer_tie'];
 
-export function economy(sizes: Sizes, seed: number, date: string, say: (what: string) => void = () => {}) {
+export function economy(sizes: Sizes, seed: number, say: (what: string) => void = () => {}) {
   const { trials, runs } = sizes;
-  const honestPool = poolOfMachine(HONEST, sizes.perLength, seed);
-  const known: KnownCheat[] = CHEATS.map((machine) => ({
-    machine,
-    pool: poolOfMachine(machine, sizes.perLength, seed + 1),
-  }));
-  say('answers made');
-  const detections = known.flatMap((cheat) =>
-    SHARES.map((share) =>
-      measureDetection(cheat, honestPool, share, { trials, most: 3_000, seed: seed + 2, confirmingPpm: COLLUSION_PPM }),
-    ),
+  const recorded = recordedAnswers();
+  const { honest, cheats } = recorded;
+  const found = [...cheats.values()].filter(({ name }) => !UNSEEN.includes(name));
+  const detections = found.map((cheat) =>
+    measureDetection(cheat, honest, 1, { trials, most: 3_000, seed: seed + 2, confirmingPpm: COLLUSION_PPM }),
   );
   say('detection measured');
-  const always1 = new Map(
-    detections.filter((d) => d.figures.fractionPpm === 1_000_000).map((d) => [d.figures.cheat, d]),
-  );
-  const table = tableOf(detections, date);
+  const byName = new Map(detections.map((detection) => [detection.figures.cheat, detection]));
   const world: World = {
     stakeNano: BigInt(STAKE) * C_NANO,
-    rate: { kind: 'equilibrium', table, rules: AUDIT_RULES },
+    rate: { kind: 'equilibrium', table: DEFAULT_DETECTION, rules: AUDIT_RULES },
     collusionPpm: COLLUSION_PPM,
     confirmingPpm: COLLUSION_PPM,
     lagMax: LAG,
+    payDelay: PAY_DELAY,
     unbonding: LAG + 1,
     ownShare: 0.2,
     clients: 20,
-    honest: honestPool,
+    honest,
     horizon: 4_000,
     probes: 5_000,
   };
-  const long = { ...world, horizon: 200_000 };
-  const soon = known.filter(({ machine }) => machine.name !== 'int8');
-  const thresholds = soon.flatMap((cheat) =>
-    STAKES.flatMap((stake) =>
-      [0, COLLUSION_PPM].flatMap((collusionPpm) => {
-        const row = threshold(
-          { ...long, stakeNano: BigInt(stake) * C_NANO, collusionPpm },
-          cheat,
-          always1.get(cheat.machine.name)!,
-          runs,
-          seed + stake,
-        );
-        return row === null ? [] : [row];
-      }),
-    ),
-  );
+  const thresholds = thresholdsOf({ ...world, horizon: 200_000 }, recorded, byName, runs, seed);
   say('thresholds');
-  const fixed = { ...long, rate: { kind: 'fixed', ppm: FIXED_PPM } } as const;
-  const within = known.map((cheat) =>
-    foundWithin(
-      fixed,
-      cheat,
-      always1.get(cheat.machine.name)!,
-      cheat.machine.name === 'int8' ? Math.ceil(runs / 10) : runs,
-      seed + 3,
-    ),
-  );
+  const fixed = { ...world, horizon: 200_000, rate: { kind: 'fixed', ppm: FIXED_PPM } } as const;
+  const within = found.map((cheat) => foundWithin(fixed, cheat, byName.get(cheat.name)!, runs, seed + 3));
   say('found within');
-  const cheaper = Object.fromEntries(
-    known.map(({ machine, pool }) => [machine.name, { name: machine.name, pool, savedPpm: machine.savedPpm }]),
-  ) as Record<'cached' | 'smaller_model' | 'int4' | 'int8', Cheaper>;
-  const strategies = strategiesOf(honestPool, cheaper);
+  const strategies = strategiesOf(honest, cheats);
   const contests: ContestRow[] = [100, 300, STAKE].flatMap((stake) =>
-    strategies.map((strategy) =>
-      contest({ ...world, stakeNano: BigInt(stake) * C_NANO }, strategy, Math.ceil(runs / 4), seed + 4),
+    [0, PAY_DELAY].flatMap((payDelay) =>
+      strategies.map((strategy) =>
+        contest({ ...world, stakeNano: BigInt(stake) * C_NANO, payDelay }, strategy, Math.ceil(runs / 2), seed + 4),
+      ),
     ),
   );
   say('contests');
   return {
+    answers: recorded.record.calibration,
     detections: detections.map(shown),
-    table,
     thresholds,
     within,
     contests,
-    ...breaks(world, cheaper, runs, seed, say),
-    prices: pricesOf(table),
+    ...breaks(world, cheats, runs, seed, say),
+    prices: pricesOf(DEFAULT_DETECTION),
   };
+}
+
+function thresholdsOf(
+  world: World,
+  { cheats }: RecordedAnswers,
+  detections: ReadonlyMap<string, Detection>,
+  runs: number,
+  seed: number,
+) {
+  return ['smaller_model', 'replay', 'int4', 'int8'].flatMap((name) =>
+    STAKES.flatMap((stake) =>
+      [0, COLLUSION_PPM].flatMap((collusionPpm) =>
+        [0, PAY_DELAY].flatMap((payDelay) => {
+          const at = { ...world, stakeNano: BigInt(stake) * C_NANO, collusionPpm, payDelay };
+          const row = threshold(at, cheats.get(name)!, detections.get(name)!, runs, seed + stake);
+          return row === null ? [] : [row];
+        }),
+      ),
+    ),
+  );
 }
 
 function breaks(
   world: World,
-  { smaller_model: smaller, int4 }: Record<'smaller_model' | 'int4', Cheaper>,
+  cheats: ReadonlyMap<string, KnownCheat>,
   runs: number,
   seed: number,
   say: (what: string) => void,
 ) {
-  const some = Math.ceil(runs / 4);
-  // A hundred answers' price at stake, as the aim has it, and twice the rate at which that deters.
-  const poor: World = { ...world, stakeNano: 100n * C_NANO, rate: { kind: 'fixed', ppm: 150_000 }, horizon: 20_000 };
-  const leaked: LeakRow[] = leaks(poor, smaller, [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99], some, seed + 5);
+  const [smaller, int4, int8] = ['smaller_model', 'int4', 'int8'].map((name) => cheats.get(name)!);
+  const some = Math.ceil(runs / 2);
+  // A hundred answers' price at stake, as the aim has it, no pay retained, and twice the rate at which that deters.
+  const poor: World = {
+    ...world,
+    stakeNano: 100n * C_NANO,
+    payDelay: 0,
+    rate: { kind: 'fixed', ppm: 150_000 },
+    horizon: 20_000,
+  };
+  const leaked: LeakRow[] = leaks(poor, smaller!, [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99], some, seed + 5);
   const collusion = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].map((share) =>
-    contest({ ...poor, collusionPpm: Math.round(share * 1e6) }, always(smaller), some, seed + 6),
+    contest({ ...poor, collusionPpm: Math.round(share * PPM) }, always(smaller!), some, seed + 6),
   );
-  const slow: World = { ...world, rate: { kind: 'fixed', ppm: 50_000 }, lagMax: 200 };
+  const slow: World = { ...world, payDelay: 0, rate: { kind: 'fixed', ppm: 50_000 }, lagMax: 200 };
+  const after = [5, 20, 50, 100, 200, 400];
   const leaving = [
-    ...exits(slow, smaller, [5, 20, 50, 100, 200, 400], [0, 50, 201], some, seed + 7),
-    ...exits({ ...slow, lagMax: 8 }, int4, [5, 20, 50, 100, 200, 400], [9], some, seed + 8),
+    ...exits(slow, smaller!, after, [0, 50, 201], some, seed + 7),
+    ...exits({ ...slow, lagMax: LAG }, int4!, after, [LAG + 1], some, seed + 8),
+    ...exits({ ...slow, lagMax: LAG }, int8!, after, [LAG + 1], some, seed + 8),
+    ...exits({ ...world, stakeNano: 100n * C_NANO }, int8!, after, [LAG + 1], some, seed + 8),
   ];
-  const split = [always(smaller), hitAndRun(int4, 50)].map((strategy) => ({
+  const split = [always(smaller!), hitAndRun(int4!, 20), hitAndRun(int8!, 40)].map((strategy) => ({
     strategy: strategy.name,
     rows: sybils(world, strategy, [1, 2, 4, 8, 16, 32, 64], Math.ceil(some / 4), seed + 9),
   }));
@@ -134,24 +134,30 @@ function breaks(
   return { leaks: leaked, collusion, exits: leaving, sybils: split };
 }
 
-/** Which cheats the rate is to deter: those that one answer shows, those that few answers show, all. */
+/** Which cheats the rate is to deter: those that one answer shows, those that few answers show, all; and how much pay is retained. */
 function pricesOf(table: DetectionTable) {
+  const without = (...names: string[]) => ({
+    ...table,
+    cheats: table.cheats.filter(({ cheat }) => !names.includes(cheat)),
+  });
   const tables = [
-    ['one answer convicts', only(table, (cheat) => ['cached', 'smaller_model'].includes(cheat))],
-    ['and int4', only(table, (cheat) => cheat !== 'int8')],
+    ['other models and caches', without('int4', 'int8', 'drafts', 'cut_prompt')],
+    ['and int4', without('int8')],
     ['and int8', table],
   ] as const;
   const stakes = [20, 50, 100, 200, 300, 500, 1_000, 2_000, 5_000, 10_000];
-  return [1, LAG].flatMap((lag) =>
-    tables.flatMap(([name, wanted]) => stakes.map((stake) => priceRow(name, wanted, stake, COLLUSION_PPM, lag))),
+  return [0, 100, 200, PAY_DELAY].flatMap((payDelay) =>
+    tables.flatMap(([name, wanted]) =>
+      stakes.map((stake) => priceRow(name, wanted, stake, COLLUSION_PPM, LAG, payDelay)),
+    ),
   );
 }
 
 function shown({ figures, audits, stopped, slashed }: Detection) {
   return {
     ...figures,
-    median: audits[Math.floor(audits.length / 2)]!,
-    p95: audits[Math.floor(audits.length * 0.95)]!,
+    median: quantile(audits, 0.5),
+    p95: quantile(audits, 0.95),
     trials: audits.length,
     stopped,
     slashed,

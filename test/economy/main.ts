@@ -1,22 +1,27 @@
 /**
  * `npm run sim:economy`: strategies of providers against hidden audits; `-- --seed 1 --runs 100 --audits 1000000 --only honest --out folder` change it. Writes
- * `economy-<date>.json`, its plots and `economy-honest-<date>.json` into the folder; `--only strategies` or `--only honest` does a part.
+ * `economy-<date>.json`, its plots and `economy-honest-<date>.json` into the folder; `--only strategies` or `--only honest` does a part, `--only table` makes
+ * the gateway's table of cheats anew from the laboratory's recorded answers.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { provenance } from '../bench/gateway/provenance.ts';
 import { ROOT } from '../contract/program.ts';
+import { recordedAnswers } from './answers.ts';
+import { measuredCheats, measuredModule } from './detection.ts';
 import { economy } from './economy.ts';
 import { auditHonest } from './honest.ts';
 import { plotsOf } from './plots.ts';
+
+/** What the audit rate goes by. */
+const TABLE_FILE = 'gateway/audit/measured-cheats.ts';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     runs: { type: 'string', default: '100' },
     trials: { type: 'string', default: '100' },
-    'per-length': { type: 'string', default: '100' },
     audits: { type: 'string', default: '1000000' },
     only: { type: 'string' },
     out: { type: 'string', default: path.join(ROOT, 'test/bench/results') },
@@ -31,16 +36,20 @@ const fileOf = (name: string) => path.join(values.out, `${name}-${day}`);
 const write = (file: string, record: object) => writeFileSync(`${file}.json`, `${JSON.stringify(record, null, 2)}\n`);
 
 // Each part is written when it is done, so that a run that is cut keeps what it has.
-if (values.only !== 'honest') {
-  const sizes = { perLength: Number(values['per-length']), trials: Number(values.trials), runs: Number(values.runs) };
-  const result = economy(sizes, seed, day, (what) => console.log(`${new Date().toISOString()} ${what}`));
+if (values.only === 'table') {
+  writeFileSync(path.join(ROOT, TABLE_FILE), measuredModule(measuredCheats(recordedAnswers())));
+}
+if (values.only === undefined || values.only === 'strategies') {
+  const sizes = { trials: Number(values.trials), runs: Number(values.runs) };
+  const result = economy(sizes, seed, (what) => console.log(`${new Date().toISOString()} ${what}`));
   write(fileOf('economy'), { ...origin, seed, sizes, ...result });
   for (const [plot, svg] of plotsOf(result, `npm run sim:economy, ${day}, commit ${origin.commit}, seed ${seed}`)) {
     writeFileSync(`${fileOf('economy')}-${plot}.svg`, svg);
   }
-  const columns = ({ strategy, stake, profit, half, answers }: (typeof result.contests)[number]) => ({
+  const columns = ({ strategy, stake, payDelay, profit, half, answers }: (typeof result.contests)[number]) => ({
     strategy,
     stake,
+    payDelay,
     profit,
     half,
     answers,
@@ -49,7 +58,7 @@ if (values.only !== 'honest') {
   console.table(result.thresholds);
   console.table(result.within);
 }
-if (values.only !== 'strategies') {
+if (values.only === undefined || values.only === 'honest') {
   const honest = auditHonest(Number(values.audits), 1_000);
   write(fileOf('economy-honest'), { ...origin, honest });
   console.table(honest);

@@ -12,10 +12,14 @@ function grouped<T>(
   return names.map((name) => ({ name, style, points: rows.filter((row) => nameOf(row) === name).map(pointOf) }));
 }
 
+/** Answers of which pay is retained in the plot of prices. */
+const RETAINED = 200;
+
 /** File names without their ending, and their SVG. */
 export function plotsOf(result: Economy, note: string): (readonly [name: string, svg: string])[] {
   const { thresholds, prices, leaks, collusion, exits, sybils } = result;
-  const late = prices.filter(({ lag }) => lag > 1);
+  const late = prices.filter(({ payDelay }) => payDelay === RETAINED);
+  const bare = prices.filter(({ payDelay, table }) => payDelay === 0 && table === 'and int8');
   const rates = thresholds.map(({ predictedPpm }) => predictedPpm / 1e6);
   const ends = [Math.min(...rates), Math.max(...rates)];
   const plots: (readonly [string, Omit<Plot, 'note'>])[] = [
@@ -28,7 +32,7 @@ export function plotsOf(result: Economy, note: string): (readonly [name: string,
         series: [
           ...grouped(
             thresholds,
-            ({ cheat }) => cheat,
+            ({ cheat, payDelay }) => (payDelay === 0 ? cheat : `${cheat}, pay retained`),
             (row) => [row.predictedPpm / 1e6, row.simulatedPpm / 1e6],
             'points',
           ),
@@ -52,6 +56,12 @@ export function plotsOf(result: Economy, note: string): (readonly [name: string,
           ...grouped(
             late,
             ({ table }) => `${table}, record`,
+            (row) => [row.stake, row.recordMultiple],
+            'line',
+          ),
+          ...grouped(
+            bare,
+            ({ table }) => `${table}, record, no pay retained`,
             (row) => [row.stake, row.recordMultiple],
             'line',
           ),
@@ -98,7 +108,8 @@ export function plotsOf(result: Economy, note: string): (readonly [name: string,
         y: { title: 'profit, in prices of an answer' },
         series: grouped(
           exits,
-          ({ cheat, unbonding }) => `${cheat}, unbonding ${unbonding}`,
+          ({ cheat, stake, unbonding, payDelay }) =>
+            `${cheat}, stake ${stake}, unbonding ${unbonding}, ${payDelay} retained`,
           (row) => [row.leavesAfter, row.profit],
           'line',
         ),

@@ -1,5 +1,4 @@
 /** What clients pay for hidden audits, by stake and record. */
-import { PPM } from '#protocol/log';
 import type { DetectionTable } from '../../gateway/audit/detection.ts';
 import { AUDIT_RULES, auditRate, type Incentive } from '../../gateway/audit/equilibrium.ts';
 import { jobPrice } from '../../gateway/ledger/price.ts';
@@ -15,6 +14,8 @@ export interface PriceRow {
   readonly stake: number;
   /** Answers that may be served until an audit has landed. */
   readonly lag: number;
+  /** Answers of which a provider's pay is retained once it has a record; a new one has none. */
+  readonly payDelay: number;
   readonly newPpm: number;
   readonly recordPpm: number;
   /** The whole price over that of a single answer. */
@@ -32,6 +33,7 @@ export function priceRow(
   stake: number,
   collusionPpm: number,
   lagAnswers: number,
+  payDelay: number,
 ): PriceRow {
   const work = { inputTokens: TOKENS, outputTokens: TOKENS, scoredTokens: 0 };
   const priceNano = jobPrice(PRICE, work).chargeNano;
@@ -39,25 +41,24 @@ export function priceRow(
   const stakeNano = priceNano * BigInt(stake);
   const lagNano = priceNano * BigInt(lagAnswers);
   const incentive: Incentive = { priceNano, stakeNano, freeNano: stakeNano, lagNano, collusionPpm };
-  const at = (passed: number) => auditRate(incentive, { passed, isFlagged: false }, table, AUDIT_RULES);
+  const at = (passed: number, retained: number) => {
+    const retainedNano = priceNano * BigInt(retained);
+    return auditRate({ ...incentive, retainedNano }, { passed, isFlagged: false }, table, AUDIT_RULES);
+  };
   const multiple = (ratePpm: number) => {
     const surcharge = auditSurchargeNano({ scoreNano, regenerationNano: priceNano }, ratePpm);
     return rounded(1 + Number(surcharge) / Number(priceNano));
   };
-  const [fresh, known] = [at(0), at(GOOD_RECORD)];
+  const [fresh, known] = [at(0, 0), at(GOOD_RECORD, payDelay)];
   return {
     table: name,
     stake,
     lag: lagAnswers,
+    payDelay,
     newPpm: fresh.ratePpm,
     recordPpm: known.ratePpm,
     newMultiple: multiple(fresh.ratePpm),
     recordMultiple: multiple(known.ratePpm),
     undeterred: known.undeterred,
   };
-}
-
-/** The table without the cheats that are not wanted. */
-export function only(table: DetectionTable, wanted: (cheat: string, share: number) => boolean): DetectionTable {
-  return { ...table, cheats: table.cheats.filter(({ cheat, fractionPpm }) => wanted(cheat, fractionPpm / PPM)) };
 }

@@ -1,6 +1,5 @@
 /** Ways to cheat where nobody may be looking. */
-import type { AnswerPool } from './answers.ts';
-import { LENGTHS } from './answers.ts';
+import { type AnswerPool, LENGTHS } from './answers.ts';
 import type { Strategy } from './world.ts';
 
 /** What a strategy runs. */
@@ -56,4 +55,16 @@ export function hitAndRun(cheaper: Cheaper, answers: number): Strategy {
 /** Honest as soon as it is in quarantine, so that no probe finds more. */
 export function repenting(cheaper: Cheaper): Strategy {
   return { ...always(cheaper), name: `${cheaper.name} until in quarantine`, repents: true };
+}
+
+/** As `hitAndRun`, once its first answers were honest: a record makes audits rarer before it goes. */
+export function churning(cheaper: Cheaper, answers: number, honestly = 500): Strategy {
+  const name = `${cheaper.name}, leaves after ${honestly} honest answers and ${answers}`;
+  return {
+    ...cheaper,
+    name,
+    cheats: ({ at }) => at >= honestly,
+    leaves: (at) => at >= honestly + answers,
+    repents: true,
+  };
 }

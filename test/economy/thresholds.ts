@@ -2,7 +2,8 @@
 import { PPM } from '#protocol/log';
 import { type Incentive, neededPpm } from '../../gateway/audit/equilibrium.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
-import { convictedWithin, type Detection, type KnownCheat } from './detection.ts';
+import type { KnownCheat } from './answers.ts';
+import { convictedWithin, type Detection } from './detection.ts';
 import { meanOf, rounded, shareOf } from './statistics.ts';
 import { always } from './strategies.ts';
 import { C_NANO, live, type World } from './world.ts';
@@ -11,6 +12,7 @@ export interface ThresholdRow {
   readonly cheat: string;
   readonly stake: number;
   readonly collusion: number;
+  readonly payDelay: number;
   readonly predictedPpm: number;
   readonly simulatedPpm: number;
   /** 95% interval of the simulated one. */
@@ -18,8 +20,6 @@ export interface ThresholdRow {
   readonly high: number;
   readonly runs: number;
 }
-
-const cheaperOf = ({ machine, pool }: KnownCheat) => ({ name: machine.name, pool, savedPpm: machine.savedPpm });
 
 /**
  * Lives at the predicted rate p: with G saved before the conviction and V after it, what is saved is G · p / p' + V at another rate p', so
@@ -35,17 +35,19 @@ export function threshold(
 ): ThresholdRow | null {
   // An audit lands 1 to lagMax + 1 answers later; the answers in between are the lag.
   const lagNano = (C_NANO * BigInt(world.lagMax)) / 2n;
-  const { stakeNano, collusionPpm } = world;
-  const incentive: Incentive = { priceNano: C_NANO, stakeNano, freeNano: stakeNano, lagNano, collusionPpm };
+  const { stakeNano, collusionPpm, payDelay } = world;
+  const retainedNano = C_NANO * BigInt(payDelay);
+  const at = { priceNano: C_NANO, stakeNano, freeNano: stakeNano, collusionPpm };
+  const incentive: Incentive = { ...at, lagNano, retainedNano };
   const predictedPpm = neededPpm(incentive, figures);
   if (predictedPpm === null) return null;
   const rng = new FastRng(seed);
   const lives = Array.from({ length: runs }, () =>
-    live({ ...world, rate: { kind: 'fixed', ppm: predictedPpm } }, always(cheaperOf(cheat)), rng),
+    live({ ...world, rate: { kind: 'fixed', ppm: predictedPpm } }, always(cheat), rng),
   );
   const [saved, slashed] = [
     lives.map(({ savedNano }) => Number(savedNano)),
-    lives.map(({ slashNano }) => Number(slashNano)),
+    lives.map(({ slashNano, forfeitNano }) => Number(slashNano + forfeitNano)),
   ];
   const lag = (Number(lagNano) * figures.savedPpm) / PPM;
   const [gain, loss] = [meanOf(saved), meanOf(slashed)];
@@ -54,6 +56,7 @@ export function threshold(
     cheat: figures.cheat,
     stake: Number(stakeNano / C_NANO),
     collusion: collusionPpm / PPM,
+    payDelay,
     predictedPpm,
     simulatedPpm: scaled(gain.mean),
     low: scaled(gain.mean - gain.half),
@@ -90,11 +93,11 @@ export function foundWithin(
   const q = (rate.ppm / PPM) * (1 - collusionPpm / PPM);
   const within95 = convictedWithin(detection.audits, q, 0.95) + lagMax + 1;
   const rng = new FastRng(seed);
-  const lives = Array.from({ length: runs }, () => live(world, always(cheaperOf(cheat)), rng));
+  const lives = Array.from({ length: runs }, () => live(world, always(cheat), rng));
   const found = lives.filter(({ ending, answers }) => ending !== 'served' && answers <= within95).length;
   const { share, low, high } = shareOf(found, runs);
   return {
-    cheat: cheat.machine.name,
+    cheat: cheat.name,
     ratePpm: rate.ppm,
     collusion: collusionPpm / PPM,
     within95,

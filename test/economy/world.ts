@@ -12,14 +12,18 @@ import type { DetectionTable } from '../../gateway/audit/detection.ts';
 import { type AuditRules, auditRate, type Incentive } from '../../gateway/audit/equilibrium.ts';
 import { type ProviderFault, penaltyNano } from '../../gateway/ledger/penalties.ts';
 import type { FastRng } from '../bench/nulls/fast-rng.ts';
-import { type Answer, type AnswerPool, LENGTHS } from './answers.ts';
+import { type Answer, type AnswerPool, LENGTHS, meanTokens, recordedAnswers } from './answers.ts';
 
 /** Price of the mean answer: all figures are in multiples of it. */
 export const C_NANO = 1_000_000n;
-const MEAN_TOKENS = LENGTHS.reduce((sum, tokens) => sum + tokens, 0) / LENGTHS.length;
 
-/** Price of an answer of each length. */
-export const PRICES_NANO = LENGTHS.map((tokens) => (C_NANO * BigInt(tokens * 1000)) / BigInt(MEAN_TOKENS * 1000));
+/** Price of an answer to each kind of order, by the tokens that it has on average. */
+export const PRICES_NANO = pricesOf(meanTokens(recordedAnswers().honest));
+
+function pricesOf(tokens: readonly number[]): bigint[] {
+  const mean = tokens.reduce((sum, count) => sum + count, 0) / tokens.length;
+  return tokens.map((count) => BigInt(Math.round((Number(C_NANO) * count) / mean)));
+}
 
 /** How often a provider is audited: by the equilibrium, or at a rate that an experiment sets. */
 export type RatePolicy =
@@ -34,6 +38,8 @@ export interface World {
   readonly confirmingPpm: number;
   /** Answers until an audit has landed: uniform from 0 to this; the stake is frozen when it lands. */
   readonly lagMax: number;
+  /** Answers of which the pay has not left yet; 0 where pay leaves at once. */
+  readonly payDelay: number;
   /** Answers for which leaving stake stays within reach. */
   readonly unbonding: number;
   /** Share of requests that are the gateway's own. */
@@ -61,6 +67,8 @@ export interface Strategy {
   readonly savedPpm: number;
   /** What accumulated evidence convicts it of. */
   readonly cheats: (seen: Seen, rng: FastRng) => boolean;
+  /** Answers that it goes on for at least, where it is not found: less would show what it saves and not what it risks. */
+  readonly horizon?: number;
   /** Whether it asks for its stake now. */
   readonly leaves?: (at: number) => boolean;
   /** Whether it is honest once it is in quarantine. */
@@ -80,6 +88,8 @@ export interface Life {
   readonly audits: number;
   readonly savedNano: bigint;
   readonly slashNano: bigint;
+  /** Pay that went with the slash, or that stays behind where its owner is in quarantine for good. */
+  readonly forfeitNano: bigint;
   /** Mean audit rate over its answers, weighted by their price, in millionths. */
   readonly ratePpm: number;
 }
@@ -95,10 +105,10 @@ interface Pending {
 const AUDITORS = ['auditor-a', 'auditor-b', 'auditor-c'] as const;
 
 /** Rates by audits passed and length, of all lives in one world. */
-const knownRates = new WeakMap<World, Map<number, number>>();
+const knownRates = new WeakMap<World, Map<string, number>>();
 
-function ratesOf(world: World): Map<number, number> {
-  const rates = knownRates.get(world) ?? new Map<number, number>();
+function ratesOf(world: World): Map<string, number> {
+  const rates = knownRates.get(world) ?? new Map<string, number>();
   knownRates.set(world, rates);
   return rates;
 }
@@ -108,7 +118,10 @@ class ProviderLife {
   readonly #strategy: Strategy;
   readonly #rng: FastRng;
   readonly #account: EvidenceAccount = openAccount();
-  readonly #rates: Map<number, number>;
+  readonly #rates: Map<string, number>;
+  /** Price of the newest answers, oldest first, as many as have their pay retained. */
+  readonly #unpaid: bigint[] = [];
+  #retainedNano = 0n;
   #pending: Pending[] = [];
   #passed = 0;
   #isQuarantined = false;
@@ -166,6 +179,8 @@ class ProviderLife {
       ...count,
       savedNano: this.#savedNano,
       slashNano,
+      // Earnings of who is in quarantine stay there, as its stake does.
+      forfeitNano: ending === 'slashed' || ending === 'locked' ? this.#retainedNano : 0n,
       ratePpm: weight === 0 ? 0 : rate / weight,
     };
   }
@@ -183,6 +198,7 @@ class ProviderLife {
     count.rate += ratePpm * Number(price);
     count.weight += Number(price);
     count.answers++;
+    this.#retain(price);
     if (isCheat) {
       count.cheated++;
       this.#savedNano += (price * BigInt(this.#strategy.savedPpm)) / BigInt(PPM);
@@ -194,10 +210,21 @@ class ProviderLife {
     this.#pending.push({ lands, answer: answers[rng.below(answers.length)]!, own, id: at });
   }
 
+  #retain(price: bigint): void {
+    const { payDelay } = this.#world;
+    if (payDelay === 0) return;
+    this.#unpaid.push(price);
+    this.#retainedNano += price;
+    if (this.#unpaid.length > payDelay) this.#retainedNano -= this.#unpaid.shift()!;
+  }
+
   #ratePpm(length: number): number {
     const { rate, stakeNano, collusionPpm, lagMax } = this.#world;
     if (rate.kind === 'fixed') return rate.ppm;
-    const known = this.#rates.get(this.#passed * LENGTHS.length + length);
+    // To a whole price, rounded down: a rate that is a little high.
+    const retained = this.#retainedNano / C_NANO;
+    const key = `${this.#passed} ${length} ${retained}`;
+    const known = this.#rates.get(key);
     if (known !== undefined) return known;
     const lagNano = C_NANO * BigInt(lagMax + 1);
     const incentive: Incentive = {
@@ -205,10 +232,11 @@ class ProviderLife {
       stakeNano,
       freeNano: stakeNano,
       lagNano,
+      retainedNano: retained * C_NANO,
       collusionPpm,
     };
     const { ratePpm } = auditRate(incentive, { passed: this.#passed, isFlagged: false }, rate.table, rate.rules);
-    this.#rates.set(this.#passed * LENGTHS.length + length, ratePpm);
+    this.#rates.set(key, ratePpm);
     return ratePpm;
   }
 

@@ -5,7 +5,7 @@ import { cheapestOf, type PolicyOption, type SecurityTarget } from '../../gatewa
 import { captureOf, cheatLossNano } from '../../gateway/audit/figures.ts';
 
 const C = 1_000_000n;
-const lone = { seatNano: C, stakeNano: 1_000n * C, auditPpm: null, collusionPpm: 0 };
+const lone = { seatNano: C, stakeNano: 1_000n * C };
 const pool = { operators: 30, colluding: 6 };
 
 describe('the figures of a policy', () => {
@@ -19,12 +19,6 @@ describe('the figures of a policy', () => {
   test('cheating in single wins nine tenths of an answer, whatever the stake', () => {
     expect(cheatLossNano({ mode: 'single', n: 1, agree: 1 }, pool, lone)).toBe(-900_000n);
     expect(cheatLossNano({ mode: 'single', n: 1, agree: 1 }, pool, { ...lone, stakeNano: 10n ** 15n })).toBe(-900_000n);
-  });
-
-  test('an audited cheat loses by rate, power and honest auditors: 10% of nine tenths of 200 answers less nine tenths of one', () => {
-    const audited = { mode: 'audited', n: 1, agree: 1 };
-    expect(cheatLossNano(audited, pool, { ...lone, auditPpm: 100_000 })).toBe(18n * C - 900_000n);
-    expect(cheatLossNano(audited, pool, { ...lone, auditPpm: 100_000, collusionPpm: 500_000 })).toBe(9n * C - 900_000n);
   });
 
   test('a cheat without accomplices loses the whole penalty wherever others compare', () => {

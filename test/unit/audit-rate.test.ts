@@ -8,6 +8,8 @@ import {
   answersToConviction,
   auditRate,
   type Incentive,
+  leastLossNano,
+  lossByAnswerNano,
   neededPpm,
   runProfitNano,
   slashNano,
@@ -190,7 +192,7 @@ describe('the rate', () => {
   test('is the ceiling where nothing deters, and says what pays', () => {
     const { ratePpm, equilibriumPpm, undeterred } = auditRate(standing(1n), none, DEFAULT_DETECTION);
     expect({ ratePpm, equilibriumPpm }).toEqual({ ratePpm: AUDIT_RULES.ceilingPpm, equilibriumPpm: null });
-    expect(undeterred).toEqual(['gross', 'int4', 'int8']);
+    expect(undeterred).toEqual([...new Set(DEFAULT_DETECTION.cheats.map(({ cheat }) => cheat))]);
   });
 
   test('is proportional to the price of the request, so that cheating on long answers alone pays no better', () => {
@@ -244,6 +246,42 @@ describe('the run of a cheat', () => {
   test('loses no more than what is free of the stake', () => {
     expect(slashNano(standing(100n, { freeNano: 7n * C }), whole({ fault: 'wrong_output' }))).toBe(7n * C);
     expect(slashNano(standing(100n), whole({ fault: 'wrong_output' }))).toBe(20n * C);
+  });
+
+  test('takes retained pay beside the stake, where the fault is one that pay is forfeited for', () => {
+    const cheat = whole({ fault: 'wrong_output', auditsMilli: 10_000 });
+    const retainedNano = 400n * C;
+    // 9 C a conviction: of 20 C of stake 45%, with 400 C of pay a fiftieth of that.
+    expect(neededPpm(standing(100n), cheat)).toBe(450_001);
+    expect(neededPpm(standing(100n, { retainedNano }), cheat)).toBe(21_429);
+    expect(neededPpm(standing(100n, { retainedNano }), { ...cheat, fault: 'lying_scorer' })).toBe(
+      neededPpm(standing(100n), { ...cheat, fault: 'lying_scorer' }),
+    );
+    expect(auditRate(standing(100n, { retainedNano }), none, tableOf(cheat)).ratePpm).toBeLessThan(
+      auditRate(standing(100n), none, tableOf(cheat)).ratePpm,
+    );
+    expect(() => auditRate(standing(100n, { retainedNano: -1n }), none, tableOf(cheat))).toThrow(RangeError);
+  });
+
+  test('of an answer is found by rate and power: 10% of nine tenths of 200 answers less nine tenths of one', () => {
+    const cheat = whole({ fault: 'wrong_output', auditsMilli: 1_111 });
+    const at = (change: Partial<Incentive>) => lossByAnswerNano(standing(1_000n, change), cheat, 100_000);
+    expect(Number(at({}))).toBeCloseTo(((0.1 * 200) / 1.111) * 1e6 - 900_000, -1);
+    expect(Number(at({ collusionPpm: 500_000 }))).toBeCloseTo(((0.05 * 200) / 1.111) * 1e6 - 900_000, -1);
+    expect(at({ retainedNano: C }) > at({})).toBe(true);
+  });
+
+  test('of the best cheat is above 0 exactly where no cheat of the table is named as one that pays, but for roundings', () => {
+    fc.assert(
+      fc.property(incentiveArb, cheatArb, cheatArb, recordArb, (incentive, a, b, record) => {
+        const table = tableOf(a, { ...b, cheat: 'other' });
+        const { ratePpm, undeterred } = auditRate(incentive, record, table);
+        const loss = leastLossNano(incentive, table, ratePpm);
+        if (undeterred.length === 0) expect(loss >= -2n).toBe(true);
+        else expect(loss <= 0n || leastLossNano(incentive, table, Math.max(0, ratePpm - 1)) <= 0n).toBe(true);
+      }),
+      { endOnFailure: true },
+    );
   });
 
   test('never ends where nobody honest audits', () => {

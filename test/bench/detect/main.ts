@@ -1,6 +1,7 @@
 /**
  * `npm run bench:detect`: cheats of the laboratory write, the honest reference scores, the judge counts. `-- --crude 128 --weak 512 --work folder
- * --calibration file --out prefix` change it; `--texts a,b` only writes and scores these. Text and scores stay in the work folder, so that another
+ * --calibration file --out prefix` change it; `--texts a,b` only writes and scores these, `--answers file` only records the
+ * judged answers at temperature 1. Text and scores stay in the work folder, so that another
  * calibration costs judging alone.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { type Calibration, calibrationHash, parseCalibration } from '#protocol/c
 import { LAB_NAMES, type LabName, openLab } from '../../cheats/lab/lab.ts';
 import { ROOT } from '../../contract/program.ts';
 import { provenance } from '../gateway/provenance.ts';
+import { type AnswersRecord, recordedCheats, recordText } from './answers.ts';
 import { detect } from './detect.ts';
 import { allTexts } from './rows.ts';
 import { page } from './table.ts';
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     work: { type: 'string', default: path.join(os.tmpdir(), 'assay-detect') },
     calibration: { type: 'string' },
     texts: { type: 'string' },
+    answers: { type: 'string' },
     out: { type: 'string' },
   },
 });
@@ -53,7 +56,12 @@ const lab = await openLab();
 try {
   const names = values.texts === undefined ? LAB_NAMES : (values.texts.split(',') as LabName[]);
   const texts = await allTexts(lab, sizes, { workFolder: values.work, say, names });
-  if (values.texts === undefined) {
+  if (values.answers !== undefined) {
+    const command = `npm run bench:detect -- --crude ${sizes.crude} --weak ${sizes.weak} --answers ${values.answers}`;
+    const about = { ...origin, command, calibration: calibrationHash(calibration) };
+    const record: AnswersRecord = { ...about, cheats: recordedCheats(lab, texts, calibration) };
+    writeFileSync(path.resolve(ROOT, values.answers), recordText(record));
+  } else if (values.texts === undefined) {
     const found = await detect({ models: lab, texts, calibration, sizes, say });
     const command = `npm run bench:detect -- --crude ${sizes.crude} --weak ${sizes.weak} --paths ${sizes.paths} --max ${sizes.responsesMax}`;
     const record = { ...origin, command, calibration: calibrationHash(calibration), ...found };

@@ -1,0 +1,51 @@
+/** Pay that stays in a provider's earnings for a while: for answers that nobody has compared (spec-money.md §11.8). */
+import { and, eq, gt, sql } from 'drizzle-orm';
+import type { Address } from '#protocol/hash';
+import { nanoOf } from '../chain/units.ts';
+import { earningsAccount } from '../ledger/accounts.ts';
+import { least } from '../ledger/least.ts';
+import { PAY_DELAY_MS } from '../ledger/retained.ts';
+import { storedDecimals } from './chain-network-repo.ts';
+import { promisedBase } from './chain-roots-repo.ts';
+import { claimedBase } from './chain-state-repo.ts';
+import type { Handle } from './handle.ts';
+import { balanceNano } from './ledger-repo.ts';
+
+/** What a provider has earned by lone answers that were ordered after `sinceMs`. */
+export async function lonePayNano(handle: Handle, provider: string, sinceMs: number): Promise<bigint> {
+  const { jobs, requests } = handle.tables;
+  const [row] = await handle.db
+    .select({ earnedNano: sql<bigint | null>`sum(${jobs.earnedNano})` })
+    .from(jobs)
+    .innerJoin(requests, eq(requests.requestId, jobs.requestId))
+    .where(
+      and(
+        eq(jobs.provider, provider),
+        gt(jobs.issuedAtMs, sinceMs),
+        eq(jobs.standing, 'counted'),
+        gt(jobs.outputTokens, 0),
+        eq(requests.verdict, 'unverified'),
+      ),
+    );
+  return BigInt(row?.earnedNano ?? 0);
+}
+
+/**
+ * The part of a provider's earnings that stays: pay of the last `PAY_DELAY_MS` for lone answers, as far as it is there and no root on a chain has
+ * promised it.
+ */
+export async function retainedNano(handle: Handle, provider: string, nowMs: number): Promise<bigint> {
+  const pay = await lonePayNano(handle, provider, nowMs - PAY_DELAY_MS);
+  if (pay === 0n) return 0n;
+  const free = (await balanceNano(handle, earningsAccount(provider))) - (await promisedNano(handle, provider));
+  return free > 0n ? least(pay, free) : 0n;
+}
+
+/** What is promised and not claimed, rounded up. */
+async function promisedNano(handle: Handle, provider: string): Promise<bigint> {
+  const decimals = await storedDecimals(handle);
+  if (decimals === null) return 0n;
+  const payee = provider as Address;
+  const open = (await promisedBase(handle, payee)) - (await claimedBase(handle, payee));
+  return open <= 0n ? 0n : nanoOf(open, decimals) + 1n;
+}

@@ -1,0 +1,56 @@
+/** The gateway's table of cheats is what the laboratory has measured. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { DEFAULT_DETECTION, SAVED_PPM } from '../../gateway/audit/detection.ts';
+import { MEASURED_CHEATS } from '../../gateway/audit/measured-cheats.ts';
+import type { DetectRecord } from '../bench/detect/table.ts';
+import { LAB } from '../cheats/lab/lab.ts';
+import { ROOT } from '../contract/program.ts';
+import { ANSWERS_FILE, recordedAnswers } from './answers.ts';
+import { measuredCheats, TABLE_TRIALS } from './detection.ts';
+
+const recorded = recordedAnswers();
+const detect = JSON.parse(
+  readFileSync(path.join(ROOT, 'test/bench/results/detect-2026-11-26.json'), 'utf8'),
+) as DetectRecord;
+const rowOf = (cheat: string) => detect.rows.find((row) => row.cheat === cheat && row.temperature === 1)!;
+
+test('every row of the table comes out of the recorded answers by the judge, its accounts and penalties', () => {
+  expect(DEFAULT_DETECTION.cheats).toBe(MEASURED_CHEATS);
+  expect(DEFAULT_DETECTION.source).toContain(ANSWERS_FILE);
+  expect(measuredCheats(recorded)).toEqual(MEASURED_CHEATS);
+});
+
+test('the recorded answers are those of the record of detection: as many, as long, and as many that convict by themselves', () => {
+  for (const { cheat, answers } of recorded.record.cheats) {
+    const row = rowOf(cheat);
+    expect([cheat, answers.length]).toEqual([cheat, row.responses]);
+    expect(answers.reduce((sum, [, tokens]) => sum + tokens, 0)).toBe(row.tokens);
+    expect(answers.filter(([, , convicts]) => convicts === 1).length / answers.length).toBe(row.convicted);
+  }
+});
+
+test('where accounts alone find a cheat, half of the runs of the table take as long as those of the record', () => {
+  // One draw of the bench has a quarter of own prompts and two operators, here it is a fifth and three, of which some are accomplices.
+  for (const { cheat, fractionPpm, audits50 } of MEASURED_CHEATS) {
+    const { convicted, quarantine } = rowOf(cheat);
+    if (fractionPpm < 1_000_000 || convicted > 0.05) continue;
+    expect(audits50).toBeGreaterThan(quarantine.median!.responses * 0.7);
+    expect(audits50).toBeLessThan(quarantine.median!.responses * 1.5);
+  }
+});
+
+test('a cheat on a share of its requests is never found later than by its gross answers alone', () => {
+  for (const { cheat, fractionPpm, auditsMilli } of MEASURED_CHEATS) {
+    const gross = rowOf(cheat).convicted;
+    // Three standard errors of a mean of so many runs, that of a geometric law.
+    expect(auditsMilli / 1000).toBeLessThan(
+      (1 / (gross * (fractionPpm / 1e6))) * (1 + 3 / Math.sqrt(TABLE_TRIALS.trials)) + 1e-3,
+    );
+  }
+});
+
+test('savings are named for cheats of the laboratory alone', () => {
+  for (const cheat of Object.keys(SAVED_PPM)) expect(Object.keys(LAB)).toContain(cheat);
+});

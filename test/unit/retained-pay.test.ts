@@ -1,0 +1,112 @@
+/** Pay for answers that nobody has compared: it stays for a week, and goes with a conviction (spec-money.md §11.8). */
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Fault } from '#protocol/verdict';
+import { checkMoney } from '../../gateway/fsck/check-money.ts';
+import { DEFAULT_SPLIT, type Ruling } from '../../gateway/ledger/dispute-money.ts';
+import { PAY_DELAY_MS } from '../../gateway/ledger/retained.ts';
+import type { AnsweredVerdict } from '../../gateway/ledger/settle.ts';
+import { openDispute, ruleDispute, settleRuledDispute } from '../../gateway/store/change-dispute.ts';
+import type { Store } from '../../gateway/store/handle.ts';
+import { bondOf } from '../../gateway/store/ledger-repo.ts';
+import { retainedNano } from '../../gateway/store/retained-pay.ts';
+import { readWholeDatabase } from '../../gateway/store/whole-database.ts';
+import { booksProblems, fundedStore, hashOf, STAKE_NANO, tempFolder } from './store-fixture.ts';
+import { answer, balances, everybody, JOBS, PAY_NANO, revealed } from './store-life-fixture.ts';
+
+const CHEAT = '0xcc';
+const JOB = JOBS[2]!;
+const SLASH_NANO = STAKE_NANO / 5n;
+const ISSUED_MS = 1_001;
+const OPENED_MS = 3_000;
+
+let cleaners: (() => void)[] = [];
+let store: Store;
+let file: string;
+beforeEach(async () => {
+  file = join(
+    tempFolder((clean) => cleaners.push(clean)),
+    'assay.db',
+  );
+  store = await fundedStore(file);
+  await revealed(store);
+});
+afterEach(async () => {
+  expect(await booksProblems(store)).toEqual([]);
+  await store.close();
+  expect(checkMoney((await readWholeDatabase(file)).rows)).toEqual([]);
+  for (const clean of cleaners) clean();
+  cleaners = [];
+});
+
+const answered = (verdict: AnsweredVerdict) => answer(store, 'r1', verdict, everybody('counted'));
+const retained = (atMs: number) => store.read((handle) => retainedNano(handle, CHEAT, atMs));
+const move = (kind: string, atMs: number) => ({ kind, moveJson: '{}', signature: null, atMs });
+
+function accuse(fault: Fault, atMs = OPENED_MS) {
+  const { jobId, provider } = JOB;
+  const dispute = { disputeId: hashOf(fault), requestId: 'r1', jobId, provider, fault, bundleJson: '{}' };
+  return store.withTx((tx) => openDispute(tx, { ...dispute, retainUntilMs: 9_000, move: move('opened', atMs) }));
+}
+
+async function end(fault: Fault, ruling: Ruling): Promise<void> {
+  await store.withTx((tx) =>
+    ruleDispute(tx, hashOf(fault), { ruling, appealUntilMs: 5_000, move: move('ruled', 4_000) }),
+  );
+  const ending = { right: ['0xaa'], judges: [], split: DEFAULT_SPLIT, move: move('settled', 5_000) };
+  await store.withTx((tx) => settleRuledDispute(tx, hashOf(fault), ending));
+}
+
+describe('pay for a lone answer', () => {
+  test('stays for a week after its order, and pay for a compared one not at all', async () => {
+    expect(await retained(OPENED_MS)).toBe(0n);
+    await answered('unverified');
+    expect(await retained(OPENED_MS)).toBe(PAY_NANO);
+    expect(await retained(ISSUED_MS + PAY_DELAY_MS - 1)).toBe(PAY_NANO);
+    expect(await retained(ISSUED_MS + PAY_DELAY_MS)).toBe(0n);
+  });
+
+  test('of a committee leaves at once, and no conviction takes it', async () => {
+    await answered('agreed');
+    expect(await retained(OPENED_MS)).toBe(0n);
+    expect(await accuse('wrong_output')).toEqual({ outcome: 'opened', frozenNano: SLASH_NANO });
+  });
+
+  test.each(['wrong_output', 'model_substitution'] as const)('is frozen with the stake by %s', async (fault) => {
+    await answered('unverified');
+    const slash = fault === 'wrong_output' ? SLASH_NANO : STAKE_NANO / 2n;
+    expect(await accuse(fault)).toEqual({ outcome: 'opened', frozenNano: slash + PAY_NANO });
+    expect(await balances(store, `earnings:${CHEAT}`, `stake:${CHEAT}`)).toEqual([0n, STAKE_NANO - slash]);
+    expect(await retained(OPENED_MS)).toBe(0n);
+  });
+
+  test('is not touched by faults that no answer was wrong by', async () => {
+    await answered('unverified');
+    expect(await accuse('lying_scorer')).toEqual({ outcome: 'opened', frozenNano: (STAKE_NANO * 3n) / 10n });
+    expect(await balances(store, `earnings:${CHEAT}`)).toEqual([PAY_NANO]);
+  });
+
+  test('is out of reach once it is old, however long an accusation waits', async () => {
+    await answered('unverified');
+    const late = ISSUED_MS + PAY_DELAY_MS;
+    expect(await accuse('wrong_output', late)).toEqual({ outcome: 'opened', frozenNano: SLASH_NANO });
+  });
+
+  test('is slashed where the accusation is upheld', async () => {
+    await answered('unverified');
+    await accuse('wrong_output');
+    await end('wrong_output', 'upheld');
+    expect(await balances(store, `earnings:${CHEAT}`, `stake:${CHEAT}`)).toEqual([0n, STAKE_NANO - SLASH_NANO]);
+  });
+
+  test.each(['rejected', 'abandoned'] as const)(
+    'goes back to the earnings, not to the stake, after %s',
+    async (ruling) => {
+      await answered('unverified');
+      await accuse('wrong_output');
+      await end('wrong_output', ruling);
+      expect(await balances(store, `earnings:${CHEAT}`)).toEqual([PAY_NANO]);
+      expect(await store.read((handle) => bondOf(handle, CHEAT))).toEqual({ freeNano: STAKE_NANO, frozenNano: 0n });
+    },
+  );
+});
