@@ -55,7 +55,7 @@ export function economy(sizes: Sizes, seed: number, say: (what: string) => void 
   const thresholds = thresholdsOf({ ...world, horizon: 200_000 }, recorded, byName, runs, seed);
   say('thresholds');
   const fixed = { ...world, horizon: 200_000, rate: { kind: 'fixed', ppm: FIXED_PPM } } as const;
-  const within = found.map((cheat) => foundWithin(fixed, cheat, byName.get(cheat.name)!, runs, seed + 3));
+  const within = found.map((cheat) => foundWithin(fixed, cheat, byName.get(cheat.name)!, 4 * runs, seed + 3));
   say('found within');
   const strategies = strategiesOf(honest, cheats);
   const contests: ContestRow[] = [100, 300, STAKE].flatMap((stake) =>
