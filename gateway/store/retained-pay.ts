@@ -8,8 +8,10 @@ import { PAY_DELAY_MS } from '../ledger/retained.ts';
 import { storedDecimals } from './chain-network-repo.ts';
 import { promisedBase } from './chain-roots-repo.ts';
 import { claimedBase } from './chain-state-repo.ts';
+import { listEvidenceAccounts } from './evidence-repo.ts';
 import type { Handle } from './handle.ts';
 import { balanceNano } from './ledger-repo.ts';
+import { providerByAddress } from './providers-repo.ts';
 
 /** What a provider has earned by lone answers that were ordered after `sinceMs`. */
 export async function lonePayNano(handle: Handle, provider: string, sinceMs: number): Promise<bigint> {
@@ -31,14 +33,23 @@ export async function lonePayNano(handle: Handle, provider: string, sinceMs: num
 }
 
 /**
- * The part of a provider's earnings that stays: pay of the last `PAY_DELAY_MS` for lone answers, as far as it is there and no root on a chain has
- * promised it.
+ * The part of a provider's earnings that stays: pay of the last `PAY_DELAY_MS` for lone answers, of all of them while evidence speaks against its
+ * operator, as far as it is there and no root on a chain has promised it.
  */
 export async function retainedNano(handle: Handle, provider: string, nowMs: number): Promise<bigint> {
-  const pay = await lonePayNano(handle, provider, nowMs - PAY_DELAY_MS);
+  const sinceMs = (await isSuspect(handle, provider)) ? 0 : nowMs - PAY_DELAY_MS;
+  const pay = await lonePayNano(handle, provider, sinceMs);
   if (pay === 0n) return 0n;
   const free = (await balanceNano(handle, earningsAccount(provider))) - (await promisedNano(handle, provider));
   return free > 0n ? least(pay, free) : 0n;
+}
+
+/** Whoever repents in quarantine would have its pay when it is old; as the stake, it stays until the account is clear (spec-judge.md §7.10). */
+async function isSuspect(handle: Handle, provider: string): Promise<boolean> {
+  const accounts = (await listEvidenceAccounts(handle)).filter(({ stage }) => stage !== 'clear');
+  if (accounts.length === 0) return false;
+  const operator = (await providerByAddress(handle, provider as Address))?.operator;
+  return accounts.some((account) => account.operator === operator);
 }
 
 /** What is promised and not claimed, rounded up. */

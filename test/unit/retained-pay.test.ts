@@ -2,19 +2,34 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '#protocol/verdict';
+import { EquilibriumRates } from '../../gateway/audit/audit-rates.ts';
 import { checkMoney } from '../../gateway/fsck/check-money.ts';
 import { DEFAULT_SPLIT, type Ruling } from '../../gateway/ledger/dispute-money.ts';
 import { PAY_DELAY_MS } from '../../gateway/ledger/retained.ts';
 import type { AnsweredVerdict } from '../../gateway/ledger/settle.ts';
 import { openDispute, ruleDispute, settleRuledDispute } from '../../gateway/store/change-dispute.ts';
+import { putEvidenceAccount } from '../../gateway/store/evidence-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import { bondOf } from '../../gateway/store/ledger-repo.ts';
+import { upsertProvider } from '../../gateway/store/providers-repo.ts';
 import { retainedNano } from '../../gateway/store/retained-pay.ts';
 import { readWholeDatabase } from '../../gateway/store/whole-database.ts';
 import { booksProblems, fundedStore, hashOf, STAKE_NANO, tempFolder } from './store-fixture.ts';
 import { answer, balances, everybody, JOBS, PAY_NANO, revealed } from './store-life-fixture.ts';
 
 const CHEAT = '0xcc';
+const PROVIDER = {
+  address: CHEAT,
+  url: 'http://c',
+  role: 'member',
+  modelsJson: '[]',
+  region: 'eu',
+  numericClass: 'x',
+  status: 'active',
+  manifestJson: '{}',
+  updatedAtMs: 0,
+} as const;
+const ACCOUNT = { modelDigest: hashOf('model'), responses: 1, wealth: '1', detector: '1', logIndex: 0, atMs: 2_000 };
 const JOB = JOBS[2]!;
 const SLASH_NANO = STAKE_NANO / 5n;
 const ISSUED_MS = 1_001;
@@ -109,4 +124,44 @@ describe('pay for a lone answer', () => {
       expect(await store.read((handle) => bondOf(handle, CHEAT))).toEqual({ freeNano: STAKE_NANO, frozenNano: 0n });
     },
   );
+
+  test('is all that is there, however old, while evidence speaks against the operator', async () => {
+    await answered('unverified');
+    const old = ISSUED_MS + 10 * PAY_DELAY_MS;
+    const operator = 'operator-c';
+    await store.withTx(async (tx) => {
+      const { address, ...rest } = PROVIDER;
+      await upsertProvider(tx, { address, operator, ...rest });
+      await putEvidenceAccount(tx, { ...ACCOUNT, operator, stage: 'clear' });
+    });
+    expect(await retained(old)).toBe(0n);
+    await store.withTx((tx) => putEvidenceAccount(tx, { ...ACCOUNT, operator, stage: 'quarantine' }));
+    expect(await retained(old)).toBe(PAY_NANO);
+    await store.withTx((tx) => putEvidenceAccount(tx, { ...ACCOUNT, operator: 'another', stage: 'quarantine' }));
+    await store.withTx((tx) => putEvidenceAccount(tx, { ...ACCOUNT, operator, stage: 'clear' }));
+    expect(await retained(old)).toBe(0n);
+  });
+
+  test('counts as something to lose where the audit rate is found, and as served before an audit could run', async () => {
+    let nowMs = OPENED_MS;
+    const rates = (delayMs: number) =>
+      new EquilibriumRates({
+        store,
+        clock: { nowMs: () => nowMs, sleep: async () => {} },
+        registry: { members: () => [], operatorOf: () => null, excluded: () => [] },
+        evidence: { standing: () => null },
+        limits: { audits: { delayMs } },
+      });
+    const [prompt, late] = [rates(0), rates(10_000)];
+    const of = async (some: EquilibriumRates) => (await some.standingOf(CHEAT, hashOf('model'), PAY_NANO)).incentive;
+    const inFlight = 8n * PAY_NANO;
+    expect(await of(prompt)).toMatchObject({ stakeNano: STAKE_NANO, retainedNano: 0n, lagNano: inFlight });
+    await answered('unverified');
+    // A sum is good for ten seconds.
+    expect(await of(prompt)).toMatchObject({ retainedNano: 0n });
+    nowMs += 10_000;
+    expect(await of(prompt)).toMatchObject({ retainedNano: PAY_NANO, lagNano: inFlight });
+    nowMs = OPENED_MS;
+    expect(await of(late)).toMatchObject({ retainedNano: PAY_NANO, lagNano: inFlight + PAY_NANO });
+  });
 });

@@ -1,0 +1,95 @@
+/** What a quote and `assay-security` say of security follows from what the network is at that moment: stake, pay, operators (spec-money.md §11.12). */
+import { expect, test } from 'vitest';
+import { earningsAccount } from '../../gateway/ledger/accounts.ts';
+import { balanceNano } from '../../gateway/store/ledger-repo.ts';
+import { API_KEY, STAKE_NANO } from '../fixtures/network.ts';
+import type { ToyNetwork } from '../fixtures/toy-network.ts';
+import { toyNetworks } from '../fixtures/toy-networks.ts';
+import { TOY_MODEL } from '../simulation/toy-machine.ts';
+
+const open = toyNetworks();
+const AUDITS = { ratePpm: null, regeneratePpm: 0, delayMs: 0, withinMs: 3_600_000 };
+const COUNTS = { model: TOY_MODEL.id, prompt_tokens: 200, max_tokens: 200 };
+
+type Security = Readonly<Record<string, string | number>>;
+
+async function securityOf(network: ToyNetwork, verification: string): Promise<Security> {
+  const reply = await network.call('/v1/quote', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ ...COUNTS, verification }),
+  });
+  expect(reply.status).toBe(200);
+  return ((await reply.json()) as { security: Security }).security;
+}
+
+/** A movement of the ledger; references name it once. */
+function move(network: ToyNetwork, path: '/deposits' | '/withdrawals', account: string, amountNano: bigint) {
+  const reference = `${path.slice(1, 4)}-${account.slice(0, 30).replace(':', '-')}-${amountNano}`;
+  return network.admin('POST', path, { account, amount_nano: amountNano.toString(), reference });
+}
+
+/** Leaves every member this stake, and begins an epoch that knows of it. */
+async function withdrawTo(network: ToyNetwork, stakeNano: bigint): Promise<void> {
+  for (const { address } of network.members) {
+    const { status } = await move(network, '/withdrawals', `stake:${address}`, STAKE_NANO - stakeNano);
+    expect(status).toBe(201);
+  }
+  network.gateway.epochs.renew();
+}
+
+test('less stake at risk: audits come more often and cost more, and what a cheat loses falls to where it wins', async () => {
+  const network = await open({ members: 5, limits: { audits: AUDITS } });
+  const rich = await securityOf(network, 'audited');
+  const seatNano = 50_000n;
+  expect(rich).toMatchObject({ stake_at_risk_nano: STAKE_NANO.toString(), audit_rate: 0.01 });
+  expect(BigInt(rich.cheat_loss_nano!) > 0n).toBe(true);
+  await withdrawTo(network, 100n * seatNano);
+  const poor = await securityOf(network, 'audited');
+  expect(poor).toMatchObject({ stake_at_risk_nano: (100n * seatNano).toString(), audit_rate: 0.25 });
+  expect(poor.price_multiple).toBeGreaterThan(rich.price_multiple as number);
+  expect(poor.price_multiple).toBeLessThanOrEqual(1.15);
+  expect(BigInt(poor.cheat_loss_nano!) < 0n).toBe(true);
+  // A rate that the client asks for moves it too: with four times the audits it loses again.
+  const asked = await securityOf(network, 'audited; audit_rate=1');
+  expect(BigInt(asked.cheat_loss_nano!) > BigInt(poor.cheat_loss_nano!)).toBe(true);
+  expect(asked.audit_rate).toBe(1);
+  expect(BigInt((await securityOf(network, 'quorum; n=3')).cheat_loss_nano!)).toBe(20n * seatNano - 45_000n);
+});
+
+test('who answers with less at stake makes the answer’s own header say so', async () => {
+  const network = await open({ members: 4, limits: { audits: AUDITS } });
+  const lossOf = async () => {
+    const { headers } = await network.ask('hello', { verification: 'audited', max_tokens: 200 });
+    return BigInt(/cheat_loss_nano="(-?\d+)"/.exec(headers.get('assay-security')!)![1]!);
+  };
+  const before = await lossOf();
+  await network.gateway.settled();
+  await withdrawTo(network, 1_000_000n);
+  expect((await lossOf()) < before).toBe(true);
+});
+
+test('pay for a lone answer cannot be withdrawn for a week, pay of a committee at once', async () => {
+  const network = await open({ members: 3, limits: { audits: { ...AUDITS, ratePpm: 1 } } });
+  await network.ask('hello', { verification: 'quorum; n=3', max_tokens: 8 });
+  const compared = await earningsOf(network);
+  for (let at = 0; at < 3; at++) await network.ask(`alone ${at}`, { verification: 'audited', max_tokens: 8 });
+  await network.gateway.settled();
+  const all = await earningsOf(network);
+  const [address, earned] = [...all].find(([one, nano]) => nano > compared.get(one)!)!;
+  const account = `earnings:${address}`;
+  const refused = await move(network, '/withdrawals', account, earned);
+  expect(refused).toMatchObject({ status: 400, body: { error: { code: 'invalid_request', param: 'amount_nano' } } });
+  expect((await move(network, '/withdrawals', account, compared.get(address)!)).status).toBe(201);
+  // What has left is no refusal when it is asked for again, though nothing more may go.
+  expect((await move(network, '/withdrawals', account, compared.get(address)!)).status).toBe(200);
+  expect((await move(network, '/withdrawals', account, 1n)).status).toBe(400);
+});
+
+function earningsOf({ store, members }: ToyNetwork): Promise<Map<string, bigint>> {
+  return store.read(async (handle) => {
+    const earned = new Map<string, bigint>();
+    for (const { address } of members) earned.set(address, await balanceNano(handle, earningsAccount(address)));
+    return earned;
+  });
+}
