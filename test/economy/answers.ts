@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { SAVED_PPM } from '../../gateway/audit/detection.ts';
-import type { AnswersRecord } from '../bench/detect/answers.ts';
+import { type AnswersRecord, parseAnswer } from '../bench/detect/answers.ts';
 import { LENGTHS } from '../cheats/lab/orders.ts';
 import { ROOT } from '../contract/program.ts';
 
@@ -42,11 +42,11 @@ export interface RecordedAnswers {
 export function recordedAnswers(file = ANSWERS_FILE): RecordedAnswers {
   const record = JSON.parse(readFileSync(path.join(ROOT, file), 'utf8')) as AnswersRecord;
   const pools = record.cheats.map(({ cheat, title, answers }): KnownCheat => {
-    const pool = LENGTHS.map((most) =>
-      answers
-        .filter(([maxTokens]) => maxTokens === most)
-        .map(([, tokens, convicts, ...factors]) => ({ tokens, factors, isGross: convicts === 1 })),
-    );
+    const all = answers.map(parseAnswer);
+    const pool = LENGTHS.map((most) => {
+      const asked = all.filter(({ maxTokens }) => maxTokens === most);
+      return asked.map(({ tokens, factors, convicts }) => ({ tokens, factors, isGross: convicts }));
+    });
     return { name: cheat, title, pool, savedPpm: SAVED_PPM[cheat] ?? 0 };
   });
   const cheats = new Map(pools.map((one) => [one.name, one]));

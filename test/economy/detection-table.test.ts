@@ -4,6 +4,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { DEFAULT_DETECTION, SAVED_PPM } from '../../gateway/audit/detection.ts';
 import { MEASURED_CHEATS } from '../../gateway/audit/measured-cheats.ts';
+import { parseAnswer } from '../bench/detect/answers.ts';
 import type { DetectRecord } from '../bench/detect/table.ts';
 import { LAB } from '../cheats/lab/lab.ts';
 import { ROOT } from '../contract/program.ts';
@@ -25,9 +26,10 @@ test('every row of the table comes out of the recorded answers by the judge, its
 test('the recorded answers are those of the record of detection: as many, as long, and as many that convict by themselves', () => {
   for (const { cheat, answers } of recorded.record.cheats) {
     const row = rowOf(cheat);
+    const all = answers.map(parseAnswer);
     expect([cheat, answers.length]).toEqual([cheat, row.responses]);
-    expect(answers.reduce((sum, [, tokens]) => sum + tokens, 0)).toBe(row.tokens);
-    expect(answers.filter(([, , convicts]) => convicts === 1).length / answers.length).toBe(row.convicted);
+    expect(all.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(row.tokens);
+    expect(all.filter(({ convicts }) => convicts).length / all.length).toBe(row.convicted);
   }
 });
 

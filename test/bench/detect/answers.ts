@@ -3,8 +3,8 @@ import type { Calibration } from '#protocol/calibration';
 import { LAB_NAMES, type LabModels, type LabName, labCheat } from '../../cheats/lab/lab.ts';
 import { judgedTexts, pairNamed, type Texts, textName } from './rows.ts';
 
-/** One answer: tokens that were asked for at most, tokens that came, whether it convicts by itself, and a factor for every bet. */
-export type RecordedAnswer = readonly [maxTokens: number, tokens: number, convicts: 0 | 1, ...factors: number[]];
+/** One answer: tokens that were asked for at most, tokens that came, 1 where it convicts by itself, a factor for every bet; numbers between spaces, so that it is a line. */
+export type RecordedAnswer = string;
 
 export interface RecordedCheat {
   readonly cheat: LabName;
@@ -35,19 +35,14 @@ export function recordedCheats(models: LabModels, texts: Texts, calibration: Cal
     const written = texts[textName(cheat, 1)]!;
     const answers = judgedTexts(texts, { cheat, temperature: 1, pair, vocabSize }).map((judged, at): RecordedAnswer => {
       const factors = judged.factors.map((factor) => Number(factor.toPrecision(DIGITS)));
-      return [written[at]!.order.maxTokens, judged.tokens, judged.conviction === null ? 0 : 1, ...factors];
+      return [written[at]!.order.maxTokens, judged.tokens, judged.conviction === null ? 0 : 1, ...factors].join(' ');
     });
     return { cheat, title: labCheat(cheat).title, answers };
   });
 }
 
-/** JSON with an answer on a line, so that a change of one is seen as one. */
-export function recordText(record: AnswersRecord): string {
-  const { cheats, ...about } = record;
-  const lines = cheats.map(({ answers, ...cheat }) => {
-    const rows = answers.map((answer) => `      ${JSON.stringify(answer)}`).join(',\n');
-    return `    {\n      "cheat": "${cheat.cheat}",\n      "title": ${JSON.stringify(cheat.title)},\n      "answers": [\n${rows}\n      ]\n    }`;
-  });
-  const head = JSON.stringify(about, null, 2).replace(/\n}$/, '');
-  return `${head},\n  "cheats": [\n${lines.join(',\n')}\n  ]\n}\n`;
+/** What the line of an answer says. */
+export function parseAnswer(line: RecordedAnswer) {
+  const [maxTokens, tokens, convicts, ...factors] = line.split(' ').map(Number);
+  return { maxTokens: maxTokens!, tokens: tokens!, convicts: convicts === 1, factors };
 }

@@ -12,7 +12,7 @@ import { type Calibration, calibrationHash, parseCalibration } from '#protocol/c
 import { LAB_NAMES, type LabName, openLab } from '../../cheats/lab/lab.ts';
 import { ROOT } from '../../contract/program.ts';
 import { provenance } from '../gateway/provenance.ts';
-import { type AnswersRecord, recordedCheats, recordText } from './answers.ts';
+import { type AnswersRecord, recordedCheats } from './answers.ts';
 import { detect } from './detect.ts';
 import { allTexts } from './rows.ts';
 import { page } from './table.ts';
@@ -60,7 +60,7 @@ try {
     const command = `npm run bench:detect -- --crude ${sizes.crude} --weak ${sizes.weak} --answers ${values.answers}`;
     const about = { ...origin, command, calibration: calibrationHash(calibration) };
     const record: AnswersRecord = { ...about, cheats: recordedCheats(lab, texts, calibration) };
-    writeFileSync(path.resolve(ROOT, values.answers), recordText(record));
+    writeFileSync(path.resolve(ROOT, values.answers), `${JSON.stringify(record, null, 2)}\n`);
   } else if (values.texts === undefined) {
     const found = await detect({ models: lab, texts, calibration, sizes, say });
     const command = `npm run bench:detect -- --crude ${sizes.crude} --weak ${sizes.weak} --paths ${sizes.paths} --max ${sizes.responsesMax}`;
