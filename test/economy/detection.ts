@@ -109,17 +109,25 @@ export function quantile(sorted: readonly number[], share: number): number {
 /** The file that holds them. */
 export function measuredModule(cheats: readonly MeasuredCheat[]): string {
   const rows = cheats.map(({ cheat, fractionPpm, savedPpm, fault, auditsMilli, audits50, audits95 }) => {
-    const of = `cheat: '${cheat}', fractionPpm: ${grouped(fractionPpm)}, savedPpm: ${grouped(savedPpm)}, fault: '${fault}'`;
-    return `  { ${of}, auditsMilli: ${grouped(auditsMilli)}, audits50: ${audits50}, audits95: ${audits95} },`;
+    const counts = [auditsMilli, audits50, audits95].map(grouped).join(', ');
+    return `  ['${cheat}', ${grouped(fractionPpm)}, ${grouped(savedPpm)}, '${fault}', ${counts}],`;
   });
   return [
     '/** How many audits find each cheat: made by `npm run sim:economy -- --only table` of the recorded answers; do not edit. */',
     "import type { MeasuredCheat } from './detection.ts';",
     '',
-    '// biome-ignore format: a table is read by its rows.',
-    'export const MEASURED_CHEATS: readonly MeasuredCheat[] = [',
+    "type Row = readonly [string, number, number, MeasuredCheat['fault'], number, number, number];",
+    '',
+    '/** Cheat, its share of requests and what it saves in millionths, fault, audits in thousandths on average, audits in half and in 95 of 100 runs. */',
+    'const ROWS: readonly Row[] = [',
     ...rows,
     '];',
+    '',
+    'export const MEASURED_CHEATS: readonly MeasuredCheat[] = ROWS.map(',
+    '  ([cheat, fractionPpm, savedPpm, fault, auditsMilli, audits50, audits95]) => {',
+    '    return { cheat, fractionPpm, savedPpm, fault, auditsMilli, audits50, audits95 };',
+    '  },',
+    ');',
     '',
   ].join('\n');
 }
