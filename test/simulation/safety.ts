@@ -4,10 +4,13 @@ import type { Statement } from '#protocol/attestation';
 import { choicesOf } from '#protocol/choices';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, margin, type TokenEvidence } from '#protocol/evidence';
+import { zLogEntry } from '#protocol/log';
+import type { LogCopy } from '#protocol/log-copy';
 import { promptOfChoice } from '#protocol/prompt-groups';
 import { verifyResponse } from '#protocol/verify';
 import { witnessJudge } from '../../gateway/judge/witness-judge.ts';
 import { listDisputes } from '../../gateway/store/disputes-repo.ts';
+import { logRange } from '../../gateway/store/log-repo.ts';
 import type { GenerateRequest } from '../../provider/engine/engine.ts';
 import { STAKE_NANO, stakeOf, testLogSigner } from '../fixtures/network.ts';
 import { logProblems } from './log-problems.ts';
@@ -23,8 +26,9 @@ const JUDGE = witnessJudge(toyCalibration);
 /** Every violation, in words; an empty list is a safe run. */
 export async function safetyViolations(run: Run): Promise<string[]> {
   const violations: string[] = [];
+  const log = await logCopyOf(run);
   for (const [i, answer] of run.tries.entries()) {
-    for (const problem of await answerProblems(run, answer)) violations.push(`try ${i}: ${problem}`);
+    for (const problem of await answerProblems(run, answer, log)) violations.push(`try ${i}: ${problem}`);
   }
   violations.push(...(await stakeProblems(run)), ...(await moneyProblems(run)), ...(await logProblems(run)));
   violations.push(...run.witness.contradictions);
@@ -33,7 +37,19 @@ export async function safetyViolations(run: Run): Promise<string[]> {
   return violations;
 }
 
-async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
+/** The log as a client has it that copies it at the end. */
+async function logCopyOf({ store }: Run): Promise<LogCopy | null> {
+  return store.read(async (handle) => {
+    const signed = await handle.db.select().from(handle.tables.checkpoints);
+    const newest = signed.filter(({ note }) => note !== null).sort((a, b) => b.size - a.size)[0];
+    if (!newest) return null;
+    const leaves = await logRange(handle, 0, newest.size);
+    const entries = leaves.map(({ entryJson }) => zLogEntry.parse(JSON.parse(entryJson)));
+    return { checkpoint: newest.note!, entries };
+  });
+}
+
+async function answerProblems(run: Run, answer: Answer, log: LogCopy | null): Promise<string[]> {
   const outcome = outcomeOf(answer);
   if (outcome.kind !== 'answered') return [];
   const { statement } = outcome;
@@ -61,10 +77,11 @@ async function answerProblems(run: Run, answer: Answer): Promise<string[]> {
     },
     recover: run.keys.recover,
     judge: JUDGE,
+    log,
   });
   for (const { name, status, detail } of items) {
-    // What an answer promises of its audits is proven when its epoch is over.
-    const isPromise = name === 'audits' && status === 'pending';
+    // Audits and trials are proven when their epoch is over, and by then the run may be.
+    const isPromise = (name === 'audits' || name === 'trials') && status === 'pending';
     if (status === 'failed' || (status === 'pending' && !isPromise))
       problems.push(`attestation: ${name} ${status}: ${detail}`);
   }

@@ -16,7 +16,14 @@ export function watchedOf(seed: number): Scenario {
   const liars = base.machines.filter(({ cheat }) => cheat !== null).length;
   const room = { seats: base.machines.length, agreeMin: Math.max(WITNESSED_AGREE_MIN, liars + 1) };
   const requests = base.requests.map((plan) => watched(plan, room, rng));
-  return { ...base, requests, audits: { delayMs: rng.pick([0, 20_000, 120_000]), withinMs: AUDITED_WITHIN_MS } };
+  // Epochs end while the run goes on: only then their audits are proven.
+  const epochSize = rng.pick([2, 4, 64]);
+  return {
+    ...base,
+    requests,
+    epochSize,
+    audits: { delayMs: rng.pick([0, 20_000, 120_000]), withinMs: AUDITED_WITHIN_MS },
+  };
 }
 
 /** @param room `agreeMin`: more than all who lie together, so that an honest voice is behind whatever is accepted */
