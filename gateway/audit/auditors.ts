@@ -74,6 +74,11 @@ export class Auditors {
     return null;
   }
 
+  /** Of those that somebody else has logged. */
+  passedOver(skips: readonly Pick<CandidateSkip, 'logIndex'>[]): void {
+    this.#skipped.push(...skips.map(({ logIndex }) => logIndex));
+  }
+
   async passOver(provider: Address, reason: string, evidenceHash: Hash): Promise<void> {
     const atMs = this.#deps.clock.nowMs();
     this.#skipped.push(await this.#journal.candidateSkipped({ provider, reason, evidenceHash, atMs }));

@@ -120,6 +120,7 @@ async function byRegeneration(deps: PipelineDeps, task: AuditTask): Promise<Audi
       if (answered === null) {
         const [lost] = wave.members;
         // One that never sat was logged by the wave itself.
+        auditors.passedOver(wave.skipped);
         if (lost) await auditors.passOver(seat.address, lost.fault ?? 'timeout', lost.issued.ticketHash);
         await task.journal.payFor(wave, [], 'witness');
         continue;
