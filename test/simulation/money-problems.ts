@@ -1,6 +1,7 @@
 /** Money: the books balance, nobody pays above the quote, nothing on failure, and one charge at most for one key. */
 import { eq } from 'drizzle-orm';
 import type { Statement } from '#protocol/attestation';
+import { choicesOf } from '#protocol/choices';
 import { clientAccount } from '../../gateway/ledger/accounts.ts';
 import { jobPrice, surchargeNano } from '../../gateway/ledger/price.ts';
 import { type JobRow, jobsOfRequest } from '../../gateway/store/jobs-repo.ts';
@@ -14,12 +15,15 @@ import { TOY_MODEL } from './toy-machine.ts';
 const FREE = ['failed', 'inconclusive'];
 
 /** What a client owes for an answer, best effort included: the revealed work of drawn members and witnesses, and audits, up to the quote. */
-function dueOf(jobs: readonly JobRow[], quoteNano: bigint, audit: Statement['audit']): bigint {
+function dueOf(jobs: readonly JobRow[], quoteNano: bigint, statement: Statement): bigint {
   const drawn = jobs.filter(({ role, wave }) => role !== 'referee' && wave === 0);
   const paid = drawn.filter(({ standing }) => ['counted', 'equivalent', 'rejected'].includes(standing ?? ''));
   const work = paid.reduce((sum, job) => sum + jobPrice(TOY_MODEL.price, job).chargeNano, 0n);
-  // An audit may have convicted who answered: what was promised was paid for all the same.
-  const due = audit ? paid.reduce((sum, job) => sum + surchargeNano(TOY_MODEL.price, job, audit), work) : work;
+  const { audit } = statement;
+  const due = choicesOf(statement).reduce((sum, { request, outputIds }) => {
+    const done = { inputTokens: request.promptTokens, outputTokens: outputIds.length };
+    return audit === undefined ? sum : sum + surchargeNano(TOY_MODEL.price, done, audit);
+  }, work);
   return due < quoteNano ? due : quoteNano;
 }
 
@@ -48,7 +52,8 @@ export async function moneyProblems(run: Run): Promise<string[]> {
     for (const answer of run.tries) {
       const outcome = outcomeOf(answer);
       if (outcome.kind !== 'answered') continue;
-      const { requestId, price, verdict, audit } = outcome.statement;
+      const { statement } = outcome;
+      const { requestId, price, verdict } = statement;
       answered.add(requestId);
       const row = byId.get(requestId);
       if (row?.state !== 'settled') problems.push(`money: ${requestId} was answered and is ${row?.state ?? 'unknown'}`);
@@ -57,7 +62,7 @@ export async function moneyProblems(run: Run): Promise<string[]> {
       if (row && row.verdict !== (verdict === 'inconclusive' ? 'best_effort' : verdict)) {
         problems.push(`money: ${requestId} was answered as ${verdict} and paid as ${row.verdict}`);
       }
-      const dueNano = row ? dueOf(await jobsOfRequest(handle, requestId), row.quoteNano, audit) : 0n;
+      const dueNano = row ? dueOf(await jobsOfRequest(handle, requestId), row.quoteNano, statement) : 0n;
       if (row && row.chargedNano !== dueNano)
         problems.push(`money: ${requestId} cost ${row.chargedNano}, not ${dueNano}`);
     }

@@ -11,5 +11,9 @@ export const REGRESSIONS: readonly (readonly [kind: ScenarioKind, seed: number, 
   ['swarm', 4001, 'the same, past the size up to which answers were packed in place'],
   ['watched', 251, 'a witness that accepted a part and was lost after it was attested as drawn and as passed over'],
   ['watched', 467, 'under top-k and top-p together a token far outside top-p was accepted by an honest witness'],
-  ['watched', 3255, 'an auditor that could not be reached for a whole answer was not named by the audit that went on without it'],
+  [
+    'watched',
+    3255,
+    'an auditor that could not be reached for a whole answer was not named by the audit that went on without it',
+  ],
 ];
