@@ -5,7 +5,7 @@ import { FastRng } from '../bench/nulls/fast-rng.ts';
 import type { KnownCheat } from './answers.ts';
 import { convictedWithin, type Detection } from './detection.ts';
 import { meanOf, rounded, shareOf } from './statistics.ts';
-import { always } from './strategies.ts';
+import { always, later } from './strategies.ts';
 import { C_NANO, live, type World } from './world.ts';
 
 export interface ThresholdRow {
@@ -42,8 +42,10 @@ export function threshold(
   const predictedPpm = neededPpm(incentive, figures);
   if (predictedPpm === null) return null;
   const rng = new FastRng(seed);
+  // The prediction is about who has as much pay to lose already; at a fixed rate one that begins has not.
+  const strategy = payDelay === 0 ? always(cheat) : later(cheat, payDelay);
   const lives = Array.from({ length: runs }, () =>
-    live({ ...world, rate: { kind: 'fixed', ppm: predictedPpm } }, always(cheat), rng),
+    live({ ...world, rate: { kind: 'fixed', ppm: predictedPpm } }, strategy, rng),
   );
   const [saved, slashed] = [
     lives.map(({ savedNano }) => Number(savedNano)),
