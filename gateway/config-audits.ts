@@ -1,7 +1,8 @@
 /** Settings of audits and covers: what keeps a provider honest that answers alone. Pure. */
 import { integer, type Settings } from '#protocol/settings';
+import { AFTERMATH_SETTINGS, type AftermathConfig } from './config-aftermath.ts';
 
-export interface AuditConfig {
+export interface AuditConfig extends AftermathConfig {
   /** Null goes by each provider's stake and record. */
   readonly auditPpm: number | null;
   readonly auditRegeneratePpm: number;
@@ -40,4 +41,5 @@ export const AUDIT_SETTINGS: Settings<AuditConfig> = {
     fallback: 2_000,
     parse: integer(0, 60_000),
   },
+  ...AFTERMATH_SETTINGS,
 };

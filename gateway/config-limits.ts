@@ -26,6 +26,7 @@ export function limitsOf(config: GatewayConfig): GatewayLimits {
       withinMs: Math.min(config.auditDelayMs + DAY_MS, config.retentionMs),
     },
     coverMaxMs: config.coverMaxMs,
+    reexamineMs: config.reexamineMs,
     appealMs: config.appealMs,
     epochSize: 4096,
     // One provider's weight is at most ten first stakes: a whale cannot fill every committee.

@@ -10,6 +10,7 @@ import type { KeyVault } from './attest/signing-keys.ts';
 import type { ChainSetup } from './chain/chain-worker.ts';
 import type { SecretBox } from './committee/epochs.ts';
 import type { DeskMove } from './dispute/desk.ts';
+import type { WebhookCall } from './events/webhook-call.ts';
 import type { KeyRates } from './limits/key-limiter.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -66,6 +67,8 @@ export interface GatewayDeps {
   readonly onDisputeMove?: (move: DeskMove) => void;
   /** Largest kept answer in bytes that is packed in place instead of in another thread; see `IdempotencyDeps`. */
   readonly packInPlaceBytesMax?: number;
+  /** Calls webhooks; without, events wait for a gateway that has one. */
+  readonly webhookCall?: WebhookCall;
   /** The chain that it settles on; without, the ledger alone holds the money. */
   readonly chain?: ChainSetup;
 }

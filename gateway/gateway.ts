@@ -2,6 +2,7 @@
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { PolicyDefault } from './admin/policy-default.ts';
+import { admitWanted, type Genesis } from './admit-wanted.ts';
 import { createApp } from './app.ts';
 import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
@@ -17,12 +18,13 @@ import { KeyAnnouncer } from './committee/key-announcer.ts';
 import { Registry } from './committee/registry.ts';
 import { ScorerRecords } from './committee/scorer-records.ts';
 import { DisputeDesk } from './dispute/desk.ts';
+import { hearMoves } from './dispute-moves.ts';
+import { Events } from './events/events.ts';
 import { EvidenceDesk } from './evidence/evidence-desk.ts';
 import type { GatewayDeps } from './gateway-deps.ts';
 import type { GatewayApp } from './http/context.ts';
 import { keyLookup } from './key-lookup.ts';
 import { keyedCalls } from './keyed-calls.ts';
-import { RESERVE, stakeAccount } from './ledger/accounts.ts';
 import { KEY_RATES_DEFAULT } from './limits/key-limiter.ts';
 import { errorFields } from './log.ts';
 import { mountRoutes, type RouteParts } from './mount-routes.ts';
@@ -33,15 +35,9 @@ import { Drain } from './round/drain.ts';
 import { createPipeline, type Pipeline } from './round/pipeline.ts';
 import { createProviderClient } from './round/provider-client.ts';
 import { calibrationIn, modelRegistry } from './served-models.ts';
-import { depositOnce, grantKey } from './store/grants.ts';
+import { grantKey } from './store/grants.ts';
 import { forgetExpired, recover } from './store/recover.ts';
 import { RequestTraces } from './trace/request-traces.ts';
-
-/** Money that an embedded network begins with; each deposit happens once, however often it is asked for. */
-export interface Genesis {
-  readonly reserveNano: bigint;
-  readonly stakeNano: bigint;
-}
 
 export class Gateway {
   readonly app: GatewayApp;
@@ -66,6 +62,7 @@ export class Gateway {
   readonly #pipeline: Pipeline;
   readonly #covers = emptyCovers();
   readonly #rates: EquilibriumRates;
+  readonly #events: Events;
   #ready = false;
 
   constructor(deps: GatewayDeps) {
@@ -112,6 +109,7 @@ export class Gateway {
         deps.log.warn('evidence_stage', { code: stage, operator });
       },
     });
+    this.#events = new Events({ ...deps, background, stopping: this.#stop.signal });
     this.#rates = new EquilibriumRates({ ...deps, registry: this.registry, evidence: this.evidence });
     this.#receipts = new ReceiptDesk({ store, keys, domain, log: this.logKeeper, epochs: this.epochs });
     this.chain = deps.chain === undefined ? null : this.#onChain(deps, deps.chain);
@@ -126,13 +124,12 @@ export class Gateway {
       textOf: (digest: Hash) => deps.models.find((model) => model.digest === digest)?.text ?? null,
       calibrationOf: (hash: Hash) => calibrationIn(deps.models, hash),
       appealMs: limits.appealMs,
-      onMove: (move) => {
-        if (move.kind === 'settled') this.epochs.renew();
-        const { disputeId, provider, fault, ruling, kind } = move;
-        deps.metrics.dispute(fault, kind === 'ruled' && ruling !== null ? ruling : kind);
-        deps.log.info('dispute_moved', { disputeId, provider, fault, ruling, code: kind });
-        deps.onDisputeMove?.(move);
-      },
+      reexamine: { windowMs: limits.reexamineMs, withinMs: limits.audits.withinMs },
+      onMove: hearMoves(deps, (kind) => {
+        if (kind === 'settled') this.epochs.renew();
+        if (kind === 'ruled') this.#keep(this.#pipeline.runAudits());
+        this.#events.wake();
+      }),
     });
     const traces = new RequestTraces(deps.traces ?? null);
     const answering = createPipeline({
@@ -211,6 +208,7 @@ export class Gateway {
   #parts(): RouteParts {
     return {
       chain: this.chain,
+      hub: this.#events.hub,
       receipts: this.#receipts,
       breakers: this.breakers,
       registry: this.registry,
@@ -247,6 +245,7 @@ export class Gateway {
     this.#keep(this.desk.work(this.#stop.signal));
     if (this.chain !== null) this.#keep(this.chain.run(this.#stop.signal));
     await this.#pipeline.runAudits();
+    await this.#events.run();
   }
 
   /** For a database that waits to be restored: what is public can be read, nothing is recovered, signed or accepted. */
@@ -264,22 +263,7 @@ export class Gateway {
   /** Admits providers, with their first stake, and fills the reserve. @returns URLs that could not be admitted */
   async admit(urls: readonly { url: string; role: 'member' | 'referee' }[], genesis: Genesis): Promise<string[]> {
     const { store, clock } = this.#deps;
-    const failed: string[] = [];
-    await store.withTx((tx) => depositOnce(tx, 'genesis:reserve', RESERVE, genesis.reserveNano, clock.nowMs()));
-    for (const { url, role } of urls) {
-      const admitted = await this.registry.admit(url, role, this.#stop.signal);
-      if ('problem' in admitted) {
-        // One that an operator has removed is not waited for.
-        if (admitted.problem !== 'removed') failed.push(url);
-        continue;
-      }
-      const { address } = admitted;
-      if (admitted.isNew) await this.evidence.inherit(address);
-      await this.#announcer.retell({ address, url }, await this.signingKeys.chain(), this.#stop.signal);
-      await store.withTx((tx) =>
-        depositOnce(tx, `genesis:stake:${address}`, stakeAccount(address), genesis.stakeNano, clock.nowMs()),
-      );
-    }
+    const failed = await admitWanted({ ...this.#parts(), store, clock }, urls, genesis);
     this.epochs.renew();
     return failed;
   }
@@ -288,6 +272,7 @@ export class Gateway {
   async tick(): Promise<void> {
     await this.desk.settleDue();
     await this.#pipeline.runAudits();
+    await this.#events.run();
     await saveCovers(this.#deps.store, this.#covers, this.#deps.clock.nowMs());
     await this.registry.probe(this.breakers, this.#stop.signal);
     await this.#deps.store.withTx((tx) => forgetExpired(tx, this.#deps.clock.nowMs()));

@@ -1,7 +1,6 @@
 /** Composition root of the gateway: real clock, randomness, keys, database, models and server (DESIGN §14). */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { Agent } from 'undici';
@@ -10,11 +9,9 @@ import { CONFIG_USAGE, EXIT_FAILED, EXIT_OK, startOf } from '#protocol/command-l
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Rng } from '#protocol/env';
 import type { Address } from '#protocol/hash';
-import { readModel } from '#protocol/model-folder';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
 import { stopSignal } from '#protocol/stop-signal';
-import { createTextModel } from '#protocol/text';
 import type { Traces } from '#protocol/trace-context';
 import { readAdminKey } from './admin/admin-key.ts';
 import { logSignerOf } from './attest/log-signer.ts';
@@ -27,15 +24,15 @@ import { ENV_PREFIX, GATEWAY_SETTINGS, type GatewayConfig, redactedConfig } from
 import { limitsOf } from './config-limits.ts';
 import { HOLD_TEXT, openData } from './data-folder.ts';
 import type { DeskMove } from './dispute/desk.ts';
+import { createWebhookCaller, type WebhookCall } from './events/webhook-call.ts';
 import { Gateway } from './gateway.ts';
 import type { GatewayLimits } from './gateway-deps.ts';
 import { fileVault, readOrMakeKey } from './key-file.ts';
 import { hashApiKey, keyIdOf, newApiKey } from './keys.ts';
 import { type BooksProblem, checkBooks } from './ledger/check-books.ts';
+import { loadModel } from './load-model.ts';
 import { createLog, errorFields, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import { folderReader, readCalibrations } from './model-reader.ts';
-import type { ModelEntry } from './openai/answer.ts';
 import { createProviderFetch } from './provider-fetch.ts';
 import { listen } from './server.ts';
 import { watchChain, watchState } from './state-gauges.ts';
@@ -160,7 +157,11 @@ export async function startGateway(
       () => store.close(),
     );
     const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 });
-    opened.push(() => agent.close());
+    const webhooks = createWebhookCaller(config.privateWebhooks === 'allow');
+    opened.push(
+      () => agent.close(),
+      () => webhooks.close(),
+    );
     const master = readOrMakeKey(config.keyFile, systemRng);
     const chain = openChain(config, master, options.onChainMove);
     if (hold === null) await store.withTx((tx) => keepNetwork(tx, chain && placeOf(chain), systemClock.nowMs()));
@@ -171,7 +172,8 @@ export async function startGateway(
         : (await import('./trace/otel.ts')).openOtlpTraces(config.otlpEndpoint, 'assay-gateway');
     if (traces !== null) opened.push(() => traces.close());
     const { onDisputeMove } = options;
-    const parts = { store, headMark, agent, master, log, onDisputeMove, traces, chain };
+    const webhookCall = webhooks.call;
+    const parts = { store, headMark, agent, master, log, onDisputeMove, traces, chain, webhookCall };
     const { gateway } = await makeGateway(config, parts, limitsOf(configured));
     opened.push(() => gateway.stop());
     const { apiKey, missing, wanted } = hold === null ? await begin(gateway, store, config) : await beginHeld(gateway);
@@ -230,11 +232,12 @@ interface GatewayParts {
   readonly onDisputeMove: ((move: DeskMove) => void) | undefined;
   readonly traces: Traces | null;
   readonly chain: ChainSetup | null;
+  readonly webhookCall: WebhookCall;
 }
 
 async function makeGateway(
   config: GatewayConfig,
-  { store, headMark, agent, master, log, onDisputeMove, traces, chain }: GatewayParts,
+  { store, headMark, agent, master, log, onDisputeMove, traces, chain, webhookCall }: GatewayParts,
   limits: GatewayLimits,
 ): Promise<{ gateway: Gateway }> {
   const signer = nativeSigner(master);
@@ -249,6 +252,7 @@ async function makeGateway(
       adminKey: readAdminKey(config),
       stakeNano: config.stakeNano,
       allowedProviders: config.allowedProviders,
+      isPrivateWebhookAllowed: config.privateWebhooks === 'allow',
     },
     logSigner: logSignerOf((await store.read(storedOrigin)) ?? config.logOrigin, master, signer),
     headMark,
@@ -267,6 +271,7 @@ async function makeGateway(
       tokensPerMinute: config.keyTokensPerMinute,
       concurrentRequests: config.keyConcurrentRequests,
     },
+    webhookCall,
     ...(traces ? { traces } : {}),
     ...(onDisputeMove ? { onDisputeMove } : {}),
     ...(chain ? { chain } : {}),
@@ -283,20 +288,4 @@ async function grantFirstKey(gateway: Gateway, store: Store, config: GatewayConf
   const keyHash = hashApiKey(apiKey);
   await gateway.grantKey({ keyId: keyIdOf(keyHash), keyHash, label: 'first', fundsNano: config.clientNano });
   return apiKey;
-}
-
-async function loadModel(folder: string, config: GatewayConfig): Promise<ModelEntry> {
-  const reader = folderReader(folder);
-  const model = await readModel(reader);
-  const text = createTextModel(model.textFiles);
-  return {
-    id: path.basename(path.resolve(folder)),
-    digest: model.modelDigest,
-    created: 0,
-    ownedBy: 'assay',
-    contextMax: text.contextMax,
-    text,
-    calibrations: await readCalibrations(reader, model.modelDigest),
-    price: { inputNanoPerMtok: config.inputNanoPerMtok, outputNanoPerMtok: config.outputNanoPerMtok },
-  };
 }

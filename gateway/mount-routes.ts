@@ -14,11 +14,13 @@ import { mountCases } from './chain/case-routes.ts';
 import { mountChainRoutes } from './chain/chain-routes.ts';
 import type { ChainWorker } from './chain/chain-worker.ts';
 import type { Breakers } from './committee/breakers.ts';
-import type { EpochKeeper } from './committee/epochs.ts';
+import type { EpochKeeper, SecretBox } from './committee/epochs.ts';
 import type { Exclusions } from './committee/exclusions.ts';
 import type { KeyAnnouncer } from './committee/key-announcer.ts';
 import type { Registry } from './committee/registry.ts';
 import type { DisputeDesk } from './dispute/desk.ts';
+import type { EventHub } from './events/event-hub.ts';
+import { mountEvents } from './events/event-routes.ts';
 import type { EvidenceDesk } from './evidence/evidence-desk.ts';
 import type { GatewayApp, GatewayMiddleware } from './http/context.ts';
 import { mountEpochKeys } from './http/epoch-keys.ts';
@@ -35,6 +37,8 @@ export interface Operation {
   readonly stakeNano: bigint;
   /** Providers that are admitted as soon as they apply. */
   readonly allowedProviders: readonly Address[];
+  /** Whether webhooks may be sent into private networks. */
+  readonly isPrivateWebhookAllowed?: boolean;
 }
 
 export interface RouteDeps {
@@ -44,6 +48,7 @@ export interface RouteDeps {
   readonly log: Log;
   readonly domain: Domain;
   readonly recover: Recover;
+  readonly box: SecretBox;
   readonly policyDefault: Policy;
   readonly operation?: Operation;
 }
@@ -62,6 +67,7 @@ export interface RouteParts {
   readonly announcer: KeyAnnouncer;
   readonly policy: PolicyDefault;
   readonly chain: ChainWorker | null;
+  readonly hub: EventHub;
   readonly ready: () => boolean;
   readonly stopping: AbortSignal;
 }
@@ -71,6 +77,7 @@ export function mountRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: Rout
   const { signingKeys, logKeeper } = parts;
   mountPublicRoutes(app, auth, { store, ...parts, log: logKeeper });
   mountEpochKeys(app, parts.epochs);
+  mountEvents(app, auth, { store, clock, hub: parts.hub });
   mountChainRoutes(app, parts.chain);
   const isOwn = (address: Address) => signingKeys.of(address) !== null;
   mountCases(app, { store, clock, domain, recover, chain: parts.chain, isOwn });
@@ -86,5 +93,8 @@ export function mountRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: Rout
     allowed: new Set(operation?.allowedProviders ?? []),
   });
   const adminKey = operation?.adminKey ?? null;
-  if (adminKey !== null) mountAdmin(app, adminKey, { ...shared, log, policyConfigured: deps.policyDefault });
+  if (adminKey === null) return;
+  const isPrivateWebhookAllowed = operation?.isPrivateWebhookAllowed ?? false;
+  const policyConfigured = deps.policyDefault;
+  mountAdmin(app, adminKey, { ...shared, log, box: deps.box, policyConfigured, isPrivateWebhookAllowed });
 }

@@ -57,3 +57,29 @@ export function openLogCopy(copy: LogCopy, domain: Domain, keys: LogKeys, recove
     ? new OpenLog(copy.entries, checkpoint, leaves)
     : 'the entries of the copy are not those of its checkpoint';
 }
+
+/** What a copy is opened with. */
+export interface CopyKeys {
+  readonly domain: Domain;
+  readonly keys: LogKeys;
+  readonly recover: Recover;
+}
+
+/** Copies that were opened, by the keys that they were opened with: many answers are checked against one. */
+const opened = new WeakMap<LogCopy, Map<string, OpenLog | string>>();
+
+/** The copy, once it is known to be of the log whose checkpoint a receipt shows. @returns what is wrong, where something is */
+export function openCopyFor(note: string, copy: LogCopy, { domain, keys, recover }: CopyKeys): OpenLog | string {
+  const key = JSON.stringify(
+    [domain, keys].map((value) => ({ ...value })),
+    (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value),
+  );
+  const known = opened.get(copy) ?? new Map<string, OpenLog | string>();
+  opened.set(copy, known);
+  const log = known.get(key) ?? openLogCopy(copy, domain, keys, recover);
+  known.set(key, log);
+  if (typeof log === 'string') return log;
+  const seen = openCheckpoint(domain, keys, note, recover);
+  const isOther = seen !== null && seen.size <= log.checkpoint.size && !log.covers(seen);
+  return isOther ? 'the copy is of another log than the one that the receipt shows' : log;
+}

@@ -1,6 +1,7 @@
 /** The public log: entries, and checkpoints in C2SP tlog-checkpoint note form with two signatures (SPEC.md §9). */
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { z } from 'zod';
+import { zOverturnedEntry, zReexaminedEntry, zReinstatedEntry } from './aftermath.ts';
 import { AUDIT_KINDS, AUDIT_OUTCOMES } from './audit-words.ts';
 import { canonicalJson } from './canonical.ts';
 import type { Domain } from './eip712.ts';
@@ -123,7 +124,9 @@ export const zLogEntry = z.discriminatedUnion('type', [
     atMs: zTimeMs,
   }),
   zScoredEntry,
-  z.strictObject({ type: z.literal('overturned'), requestId: zId, disputeId: zHash, atMs: zTimeMs }),
+  zReexaminedEntry,
+  zOverturnedEntry,
+  zReinstatedEntry,
   z.strictObject({
     type: z.literal('key'),
     keyId: zId,

@@ -2,27 +2,9 @@
 import type { InlineReceipt } from './assay-member.ts';
 import type { Statement, StatementWire } from './attestation.ts';
 import { type ProvenAudit, proveAudits } from './audit-proof.ts';
-import type { Domain } from './eip712.ts';
-import { type LogKeys, openCheckpoint } from './log.ts';
-import { type LogCopy, type OpenLog, openLogCopy } from './log-copy.ts';
-import type { Recover } from './signer.ts';
+import { type CopyKeys, type LogCopy, openCopyFor } from './log-copy.ts';
 import { type ProvenTrial, proveTrials } from './trial-proof.ts';
 import { finding, notChecked, pending, type VerifyItem } from './verify-item.ts';
-
-/** Copies that were opened, by the keys that they were opened with: many answers are checked against one. */
-const opened = new WeakMap<LogCopy, Map<string, OpenLog | string>>();
-
-function openOnce(copy: LogCopy, domain: Domain, keys: LogKeys, recover: Recover): OpenLog | string {
-  const key = JSON.stringify(
-    [domain, keys].map((value) => ({ ...value })),
-    (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value),
-  );
-  const known = opened.get(copy) ?? new Map<string, OpenLog | string>();
-  opened.set(copy, known);
-  const log = known.get(key) ?? openLogCopy(copy, domain, keys, recover);
-  known.set(key, log);
-  return log;
-}
 
 export interface AuditCheck {
   readonly items: readonly VerifyItem[];
@@ -37,18 +19,14 @@ export function checkAudits(
   { statement, wire }: { readonly statement: Statement; readonly wire: StatementWire },
   receipt: InlineReceipt | null,
   copy: LogCopy | null,
-  how: { readonly domain: Domain; readonly keys: LogKeys; readonly recover: Recover },
+  how: CopyKeys,
 ): AuditCheck {
   const rate = statement.audit && `${statement.audit.ppm} of a million choices`;
   const without = (item: VerifyItem): AuditCheck => ({ items: rate ? [item] : [], audits: [], trials: [] });
   if (copy === null) return without(pending('audits', `${rate}; assay audit-proof checks it once the epoch is over`));
   if (receipt === null) return without(pending('audits', `${rate}; no receipt yet`));
-  const log = openOnce(copy, how.domain, how.keys, how.recover);
+  const log = openCopyFor(receipt.checkpoint, copy, how);
   if (typeof log === 'string') return without(finding('audits', log, ''));
-  const seen = openCheckpoint(how.domain, how.keys, receipt.checkpoint, how.recover);
-  if (seen !== null && seen.size <= log.checkpoint.size && !log.covers(seen)) {
-    return without(finding('audits', 'the copy is of another log than the one that the receipt shows', ''));
-  }
   const answer = { statement, wire, snapshot: receipt.snapshot };
   const audits = proveAudits(log, answer);
   const trials = proveTrials(log, answer);

@@ -27,6 +27,7 @@ export const ITEM_NAMES = [
   'draw-skips',
   'audits',
   'trials',
+  'standing',
   'body-hash',
   'policy',
   'parameters',

@@ -42,6 +42,7 @@ import {
   checkTickets,
 } from './verify-record.ts';
 import { parseSavedResponse, type SavedResponse } from './verify-saved.ts';
+import { checkStanding } from './verify-standing.ts';
 import { openScores, type ScoreJudge } from './verify-witnessed.ts';
 
 export type { AskedRequest, VerifierText } from './verify-answer.ts';
@@ -93,6 +94,7 @@ export function verifyResponse(input: VerifyInput): VerifyResult {
   const audited = 'failed' in opened ? null : auditsOf(input, opened);
   const items = 'failed' in opened ? [opened.failed] : itemsOf(input, opened);
   if (audited !== null) items.push(...audited.items);
+  if (!('failed' in opened)) items.push(...standingOf(input, opened));
   const ordered = [...items].sort((a, b) => ITEM_NAMES.indexOf(a.name) - ITEM_NAMES.indexOf(b.name));
   return {
     items: ordered,
@@ -128,6 +130,13 @@ function auditsOf(input: VerifyInput, { assay, proof, attestation }: OpenedAnswe
   const keys = input.trusted?.logKeys ?? logKeysOf(assay);
   const recover = input.recover ?? recoverPortable;
   return checkAudits(attestation, proof.receipt, input.log ?? null, { domain, keys, recover });
+}
+
+function standingOf(input: VerifyInput, { assay, proof, attestation }: OpenedAnswer): VerifyItem[] {
+  const { trusted, log, recover = recoverPortable } = input;
+  if (log == null) return [];
+  const how = { domain: trusted?.domain ?? domainOf(assay), keys: trusted?.logKeys ?? logKeysOf(assay), recover };
+  return [checkStanding(attestation, proof.receipt, log, how)];
 }
 
 function itemsOf(input: VerifyInput, { saved, assay, proof, attestation }: OpenedAnswer): VerifyItem[] {

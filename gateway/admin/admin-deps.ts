@@ -3,7 +3,7 @@ import type { Clock, Rng } from '#protocol/env';
 import type { Policy } from '#protocol/policy';
 import type { SigningKeys } from '../attest/signing-keys.ts';
 import type { ChainWorker } from '../chain/chain-worker.ts';
-import type { EpochKeeper } from '../committee/epochs.ts';
+import type { EpochKeeper, SecretBox } from '../committee/epochs.ts';
 import type { Exclusions } from '../committee/exclusions.ts';
 import type { KeyAnnouncer } from '../committee/key-announcer.ts';
 import type { Registry } from '../committee/registry.ts';
@@ -29,6 +29,9 @@ export interface AdminDeps {
   readonly log: Log;
   /** First stake of a provider that an operator admits without naming one. */
   readonly stakeNano: bigint;
+  /** Seals the secrets of webhooks. */
+  readonly box: SecretBox;
+  readonly isPrivateWebhookAllowed: boolean;
   /** Ends calls to providers when the gateway stops. */
   readonly stopping: AbortSignal;
 }

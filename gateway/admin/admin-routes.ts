@@ -8,6 +8,7 @@ import { mountKeys } from './keys-routes.ts';
 import { mountMoney } from './money-routes.ts';
 import { mountDisputes, mountEpochs, mountPolicy, mountSigningKeys } from './operation-routes.ts';
 import { mountApplications, mountProviders } from './providers-routes.ts';
+import { mountWebhooks } from './webhook-routes.ts';
 
 export function mountAdmin(app: GatewayApp, adminKey: string, deps: AdminDeps): void {
   // In front of every path below, known or not: without the key nobody learns which there are.
@@ -22,4 +23,5 @@ export function mountAdmin(app: GatewayApp, adminKey: string, deps: AdminDeps): 
   mountDisputes(app, deps);
   mountChain(app, deps);
   mountEvidence(app, deps);
+  mountWebhooks(app, deps);
 }

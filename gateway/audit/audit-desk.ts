@@ -8,6 +8,7 @@ import { type Hash, ZERO_HASH } from '#protocol/hash';
 import type { LogEntry } from '#protocol/log';
 import { policyJsonSchema, policyOfJson } from '#protocol/policy';
 import type { SecretBox } from '../committee/epochs.ts';
+import { tellVerified } from '../events/client-events.ts';
 import type { OpenedEvidence } from '../evidence/opened.ts';
 import type { ModelEntry } from '../openai/answer.ts';
 import type { PipelineDeps, Running } from '../round/accept.ts';
@@ -24,7 +25,7 @@ import { requestById } from '../store/requests-repo.ts';
 import { AuditJournal } from './audit-journal.ts';
 import { openWork, sealWork } from './audit-work.ts';
 import { auditDrawOf, auditorsOf } from './auditors.ts';
-import { type AuditFound, type AuditTask, performAudit } from './perform-audit.ts';
+import { AUDIT_REASON, type AuditFound, type AuditTask, performAudit } from './perform-audit.ts';
 
 /** From a try that found nobody to the next. */
 const AGAIN_MS = 60_000;
@@ -125,13 +126,9 @@ export class AuditDesk {
     const request = (await store.read((handle) => requestById(handle, row.requestId)))!;
     const policy = policyOfJson(policyJsonSchema.parse(JSON.parse(request.policyJson)));
     const epoch = (await deps.epochs.byNumber(request.epoch))!;
-    const place = {
-      epoch,
-      drawIndex: request.drawIndex,
-      choice: row.choice,
-      bodyHash: request.bodyHash as Hash,
-      policy,
-    };
+    const bodyHash = request.bodyHash as Hash;
+    const draw = auditDrawOf({ epoch, drawIndex: request.drawIndex, choice: row.choice, bodyHash });
+    const pool = { draw, snapshot: epoch.snapshot, filter: policy.filter };
     const model = this.#modelNamed(request.model);
     const answer = openWork(this.#deps.box, row.sealedWork!, request, model, deps);
     const { promptIds, maxTokens, sampling } = answer.plan;
@@ -139,11 +136,12 @@ export class AuditDesk {
     const journalOf = () =>
       new AuditJournal({ store, clock, log, requestId: row.requestId, choice: row.choice, shape });
     const journal = journalOf();
-    const auditors = await auditorsOf(deps, journal, place, answer, row.kind === 'score');
+    const auditors = await auditorsOf(deps, journal, pool, answer, row.kind === 'score');
     const rules = { maxTokens, stop: sampling.stop, text: model.text };
     const canWait = clock.nowMs() < row.deadlineMs;
     const opened = (await this.#opened.get(keyOf(row))) ?? null;
-    return { ...answer, kind: row.kind, rules, auditors, canWait, opened, journal, confirming: journalOf() };
+    const how = { kind: row.kind, rules, auditors, canWait, opened, reason: AUDIT_REASON };
+    return { ...answer, ...how, journal, confirming: journalOf() };
   }
 
   #modelNamed(id: string): ModelEntry {
@@ -168,6 +166,7 @@ export class AuditDesk {
       const { auditor, outcome, evidenceHash, skipped } = found;
       const done = { ...entryOf(row, clock.nowMs(), outcome), auditor, evidenceHash, skipped: [...skipped] };
       await endAudit(tx, row, { outcome, logIndex: await log.append(tx, done) });
+      if (outcome === 'held') await tellVerified(tx, row, 'audit', done.atMs);
       return done;
     });
     task.journal.paid();

@@ -1,6 +1,6 @@
 /** Who audits one choice: an order that was drawn before anybody knew of it, and why some of it are passed over (SPEC.md §8.1). */
 import { AuditDraw, auditSecret } from '#protocol/audit';
-import { admittedOrder, seatsFrom } from '#protocol/draw';
+import { admittedOrder, type Snapshot, seatsFrom } from '#protocol/draw';
 import { type Address, type Hash, ZERO_HASH } from '#protocol/hash';
 import { AUDITORS_MAX } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
@@ -9,7 +9,7 @@ import type { OpenEpoch } from '../committee/epochs.ts';
 import { passedOver } from '../committee/passed-over.ts';
 import type { Seat } from '../committee/seat.ts';
 import type { PipelineDeps } from '../round/accept.ts';
-import type { AuditJournal } from './audit-journal.ts';
+import type { LateJournal } from '../round/late-journal.ts';
 import type { AuditedAnswer } from './audit-work.ts';
 
 /** Which draw it is, and for whom it is made. */
@@ -18,18 +18,17 @@ export interface AuditPlace {
   readonly drawIndex: number;
   readonly choice: number;
   readonly bodyHash: Hash;
-  readonly policy: Policy;
 }
 
 /** The draw of an audit. */
-export function auditDrawOf({ epoch, drawIndex, choice, bodyHash }: Omit<AuditPlace, 'policy'>): AuditDraw {
+export function auditDrawOf({ epoch, drawIndex, choice, bodyHash }: AuditPlace): AuditDraw {
   return new AuditDraw(auditSecret(epoch.secret, epoch.epoch), { drawIndex, choice, bodyHash });
 }
 
 /** Candidates one after the other; whoever is passed over is in the log before the next is asked. */
 export class Auditors {
   readonly #deps: Pick<PipelineDeps, 'clock' | 'registry'>;
-  readonly #journal: AuditJournal;
+  readonly #journal: LateJournal;
   readonly #modelDigest: Hash;
   readonly #waiting: Address[];
   readonly #unfit: ReadonlyMap<Address, CandidateSkip>;
@@ -37,7 +36,7 @@ export class Auditors {
 
   constructor(
     deps: Pick<PipelineDeps, 'clock' | 'registry'>,
-    journal: AuditJournal,
+    journal: LateJournal,
     drawn: { readonly modelDigest: Hash; readonly order: readonly Address[]; readonly unfit: readonly CandidateSkip[] },
   ) {
     this.#deps = deps;
@@ -85,18 +84,24 @@ export class Auditors {
   }
 }
 
+/** Out of whom auditors are drawn, and by what. */
+export interface AuditorPool {
+  readonly draw: AuditDraw;
+  readonly snapshot: Snapshot;
+  readonly filter: Policy['filter'];
+}
+
 /** Those that the policy admits, one an operator, without whom had a part in the answer. */
 export async function auditorsOf(
   deps: PipelineDeps,
-  journal: AuditJournal,
-  place: AuditPlace,
+  journal: LateJournal,
+  { draw, snapshot, filter }: AuditorPool,
   { plan, involved }: AuditedAnswer,
   isScore: boolean,
 ): Promise<Auditors> {
-  const { snapshot } = place.epoch;
   const { modelDigest, sampling, logprobs } = plan;
-  const drawn = auditDrawOf(place).auditors(snapshot, modelDigest);
-  const admitted = admittedOrder(drawn, snapshot, modelDigest, place.policy.filter);
+  const drawn = draw.auditors(snapshot, modelDigest);
+  const admitted = admittedOrder(drawn, snapshot, modelDigest, filter);
   const order = seatsFrom(admitted, snapshot, admitted.length, {
     providers: new Set(involved.map(({ address }) => address)),
     operators: new Set(involved.map(({ operator }) => operator)),

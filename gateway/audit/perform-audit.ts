@@ -10,18 +10,21 @@ import type { Accusation } from '../round/attempt.ts';
 import { clustersOf, groupsOf, memberShapeProblem } from '../round/compare.ts';
 import { countScores } from '../round/count-evidence.ts';
 import { type Contender, type Split, type SplitOutcome, settleSplit } from '../round/escalate.ts';
+import type { LateJournal } from '../round/late-journal.ts';
 import type { SealedMember } from '../round/member.ts';
 import type { AttemptPlan } from '../round/plan.ts';
 import { orderScore, type TakenScore, targetOf } from '../round/scoring.ts';
 import { Wave } from '../round/wave.ts';
 import { latePlan } from '../round/witness.ts';
-import type { AuditJournal } from './audit-journal.ts';
 import type { AuditedAnswer } from './audit-work.ts';
 import type { Auditors } from './auditors.ts';
 import { hasIdleRoom } from './idle-room.ts';
 
 /** Candidates that one try asks in vain before the audit is put off. */
 const ASKED_MAX = 4;
+
+/** Of an accusation by an audit. */
+export const AUDIT_REASON = 'rejected_by_audit';
 
 export interface AuditTask extends AuditedAnswer {
   readonly kind: AuditKind;
@@ -31,9 +34,11 @@ export interface AuditTask extends AuditedAnswer {
   readonly opened: OpenedEvidence | null;
   /** Whether it may wait for a better moment: its time is not over. */
   readonly canWait: boolean;
-  readonly journal: AuditJournal;
+  readonly journal: LateJournal;
   /** Of scores that confirm what surprises the auditor alone: paid apart. */
-  readonly confirming: AuditJournal;
+  readonly confirming: LateJournal;
+  /** Why whoever is rejected is accused. */
+  readonly reason: string;
 }
 
 /** What an audit brought; `wave` and `scores` are to be paid. */
@@ -78,7 +83,7 @@ async function byScore(deps: PipelineDeps, task: AuditTask): Promise<AuditFound 
     outcome,
     evidenceHash: hashOf(scores, null),
     skipped,
-    accused: outcome === 'rejected' ? [accusing(member, task.plan)] : [],
+    accused: outcome === 'rejected' ? [accusing(member, task.plan, task.reason)] : [],
     transcripts: [member],
     wave: null,
     scores,
@@ -86,7 +91,7 @@ async function byScore(deps: PipelineDeps, task: AuditTask): Promise<AuditFound 
 }
 
 async function firstScore(
-  deps: PipelineDeps & { readonly journal: AuditJournal },
+  deps: PipelineDeps & { readonly journal: LateJournal },
   plan: AttemptPlan,
   { member, auditors }: AuditTask,
 ): Promise<TakenScore | null> {
@@ -153,7 +158,7 @@ async function transcriptIn(wave: Wave, seat: Parameters<Wave['seat']>[0][number
   return wave.counted[0] ?? null;
 }
 
-type LateDeps = PipelineDeps & { readonly journal: AuditJournal; readonly pacing: ReturnType<typeof patientPacing> };
+type LateDeps = PipelineDeps & { readonly journal: LateJournal; readonly pacing: ReturnType<typeof patientPacing> };
 
 /** The same tokens, or an honest near-tie, hold; else the two are a split as any other. */
 async function compare(deps: LateDeps, plan: AttemptPlan, task: AuditTask, answered: SealedMember) {
@@ -168,13 +173,16 @@ async function compare(deps: LateDeps, plan: AttemptPlan, task: AuditTask, answe
   return {
     outcome,
     scores,
-    accused: [...(isWrong ? [accusing(member, task.plan)] : []), ...(isAuditorWrong ? [accusing(answered, plan)] : [])],
+    accused: [
+      ...(isWrong ? [accusing(member, task.plan, task.reason)] : []),
+      ...(isAuditorWrong ? [accusing(answered, plan, AUDIT_REASON)] : []),
+    ],
   };
 }
 
 /** Nobody is accused by one vote: others of the same draw, then the referee, are asked as for any split (spec-judge.md §7.5). */
 function settle(
-  deps: PipelineDeps & { readonly journal: AuditJournal },
+  deps: PipelineDeps & { readonly journal: LateJournal },
   plan: AttemptPlan,
   { auditors }: AuditTask,
   contenders: readonly Contender[],
@@ -188,7 +196,7 @@ function contenderOf(member: SealedMember): Contender {
   return { size: 1, target: targetOf(member) };
 }
 
-function accusing(member: SealedMember, plan: AttemptPlan, reason = 'rejected_by_audit') {
+function accusing(member: SealedMember, plan: AttemptPlan, reason: string) {
   return { accusation: { member, fault: 'wrong_output' as const, reason, contradiction: null }, plan };
 }
 

@@ -91,6 +91,29 @@ export const ADMIN_COMMANDS: Readonly<Record<string, Command>> = {
     help: 'for good',
     call: (words) => ({ method: 'POST', path: `/keys/${encoded(words)}/revoke` }),
   },
+  'webhooks show': {
+    words: ['<key id>'],
+    flags: [],
+    help: "where a key's events are sent",
+    call: (words) => ({ method: 'GET', path: `/keys/${encoded(words)}/webhook` }),
+  },
+  'webhooks set': {
+    words: ['<key id>'],
+    flags: ['to'],
+    required: ['to'],
+    help: 'sends its events there; the secret is shown once',
+    call: (words, flags) => ({
+      method: 'PUT',
+      path: `/keys/${encoded(words)}/webhook`,
+      body: { url: flags.get('to') },
+    }),
+  },
+  'webhooks remove': {
+    words: ['<key id>'],
+    flags: [],
+    help: 'sends them nowhere',
+    call: (words) => ({ method: 'DELETE', path: `/keys/${encoded(words)}/webhook` }),
+  },
   deposit: {
     words: ['<account>'],
     flags: moneyFlags,

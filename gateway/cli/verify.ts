@@ -19,13 +19,14 @@ const USAGE = `assay verify <saved response> [options]
 
 Checks a saved answer without any network: a JSON body, the output of curl -i, or a captured event stream. Prints one line an
 item and exits 0 when nothing failed, 1 when something did. It tells what was signed; whether a later dispute has overturned the
-answer stands in the log alone, and is shown by GET /v1/attestations/<id>.
+answer stands in the log alone: give a copy of it with --log, or see GET /v1/attestations/<id>.
 
   --request <file>          the JSON body that you sent: shows an injected prompt, other sampling, another policy
   --nonce <text>            the Assay-Nonce header that you sent; none without it
   --model <folder>          the model's folder: shows swapped text and another model
   --receipt <file>          a receipt or attestation saved apart (GET /v1/attestations/<id>)
-  --log <file>              copy of the whole log (assay audit-proof --fetch): shows whether promised audits were done
+  --log <file>              copy of the whole log (assay audit-proof --fetch): shows whether promised audits were done, and whether
+                            the answer was overturned since
   --gateway-key <address>   who must have signed; without it the answer's own word is taken and reported as not checked
   --log-key <key>           Ed25519 key of the log (0x and 64 hex digits), to be given with --log-origin and --gateway-key
   --log-origin <name>       name of the log

@@ -15,6 +15,7 @@ import { bundleProblem } from './authentic.ts';
 import { type DisputeBundle, type DisputeBundleWire, scoreEvidenceOf, zDisputeBundle } from './bundle.ts';
 import type { DisputeDesk } from './desk.ts';
 import { evidencePositions, findingOf, proofNeeded } from './finding.ts';
+import { followRuling } from './follow.ts';
 import { signMove } from './moves.ts';
 
 /** Each is a public move and may ask the referee once more: enough for what a broken connection had kept back. */
@@ -140,6 +141,7 @@ async function rule(
     if (ruling === row.ruling) return;
     await ruleDispute(tx, disputeId, { ruling, appealUntilMs: row.appealUntilMs!, move: ruled.move });
     await log.append(tx, ruled.entry);
+    await followRuling(tx, { ...deps, reexamine: desk.reexamine }, judged, ruling, atMs);
   });
   if (ruling !== row.ruling) desk.ruledAgain(judged, ruling);
 }

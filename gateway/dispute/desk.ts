@@ -9,11 +9,11 @@ import type { Registry } from '../committee/registry.ts';
 import { DEFAULT_SPLIT, type Ruling } from '../ledger/dispute-money.ts';
 import { isProviderFault } from '../ledger/penalties.ts';
 import { generatingJobMaxNano, scoringJobMaxNano } from '../ledger/price.ts';
+import type { ReexamineLimits } from '../reexamine/open.ts';
 import { openEvidence } from '../round/compare.ts';
 import type { AttemptPlan, Issuer } from '../round/plan.ts';
 import { type ScoringDeps, type TakenScore, takeScore } from '../round/scoring.ts';
 import type { IssuedJob } from '../round/wave.ts';
-import { overturnAttestation, reinstateAttestation } from '../store/attestations-repo.ts';
 import { addEvidence, ruleDispute, settleRuledDispute } from '../store/change-dispute.ts';
 import { disputeById, listDisputes, settleableDisputes } from '../store/disputes-repo.ts';
 import type { Store } from '../store/handle.ts';
@@ -22,8 +22,8 @@ import { payLateWork, recordLateJobs } from '../store/late-work.ts';
 import { recordSteps } from '../store/record-work.ts';
 import { type DisputeBundle, type DisputeBundleWire, scoreEvidenceOf, zDisputeBundle } from './bundle.ts';
 import { type Court, evidencePositions, type Finding, findingOf, proofNeeded } from './finding.ts';
+import { followRuling, followSettlement } from './follow.ts';
 import { signMove } from './moves.ts';
-import { overturns } from './overturn.ts';
 import { rightOf } from './right.ts';
 
 /** One lost connection must not let the accused go; three in a row are an outage, and the dispute is abandoned. */
@@ -40,7 +40,8 @@ export interface DeskDeps extends Issuer, Omit<ScoringDeps, 'journal'> {
   readonly limits: { readonly roundTimeoutMs: number };
   /** From a ruling to the moment it is final. */
   readonly appealMs: number;
-  /** Told of every move, for metrics, logs and the demonstration. */
+  readonly reexamine: ReexamineLimits;
+  /** Told of every move. */
   readonly onMove?: (move: DeskMove) => void;
 }
 
@@ -80,7 +81,6 @@ export class DisputeDesk {
     await this.#rule(bundle, { ...complete, finding: finding.finding }, finding);
   }
 
-  /** Who judges a bundle. */
   courtFor(bundle: DisputeBundle): Court {
     const { domain, recover, textOf, calibrationOf } = this.#deps;
     return { domain, recover, calibrationOf, text: textOf(bundle.terms.modelDigest) };
@@ -208,23 +208,30 @@ export class DisputeDesk {
       await ruleDispute(tx, disputeId, { ruling, appealUntilMs: atMs + appealMs, move: ruled.move });
       await log.append(tx, evidence.entry);
       await log.append(tx, ruled.entry);
-      const { requestId } = bundle;
-      if (!overturns(bundle, ruling)) await reinstateAttestation(tx, requestId, disputeId);
-      else if (await overturnAttestation(tx, requestId, disputeId, atMs)) {
-        await log.append(tx, { type: 'overturned', requestId, disputeId, atMs });
-      }
+      await followRuling(tx, this.#deps, bundle, ruling, atMs);
     });
     this.#tell(bundle, 'ruled', ruling, null);
   }
 
-  /** Moves the money of every ruling that has become final. */
+  /** Moves the money of every ruling that has become final; a conviction's waits for what it led to, which may end with it. */
   async settleDue(): Promise<void> {
     const { store, clock } = this.#deps;
-    const due = await store.read((handle) => settleableDisputes(handle, clock.nowMs()));
-    await eachInTurn(due, (row) => this.#settle(row.disputeId as Hash));
+    for (let settled = -1; settled !== 0; ) {
+      const due = await store.read((handle) => settleableDisputes(handle, clock.nowMs()));
+      settled = 0;
+      await eachInTurn(due, async (row) => {
+        if (await this.#settle(row.disputeId as Hash)) settled++;
+      });
+    }
   }
 
-  async #settle(disputeId: Hash): Promise<void> {
+  /** How far convictions are followed up. */
+  get reexamine(): ReexamineLimits {
+    return this.#deps.reexamine;
+  }
+
+  /** @returns whether its money has moved now */
+  async #settle(disputeId: Hash): Promise<boolean> {
     const { store, clock, log } = this.#deps;
     const atMs = clock.nowMs();
     const settled = signMove(this.#deps, disputeId, 'settled', {}, atMs);
@@ -241,13 +248,17 @@ export class DisputeDesk {
         split: DEFAULT_SPLIT,
         move: settled.move,
       });
-      if (end.outcome === 'settled') await log.append(tx, settled.entry);
+      if (end.outcome === 'settled') {
+        await log.append(tx, settled.entry);
+        await followSettlement(tx, found, end.settlement, atMs);
+      }
       return { row: found, ending: end };
     });
-    if (ending.outcome !== 'settled') return;
+    if (ending.outcome !== 'settled') return false;
     const slashedNano = row.ruling === 'upheld' && isProviderFault(row.fault) ? row.frozenNano : 0n;
     const bundle = row.bundleJson === null ? null : zDisputeBundle.parse(JSON.parse(row.bundleJson));
     if (bundle) this.#tell(bundle, 'settled', row.ruling, slashedNano);
+    return true;
   }
 
   #tell(bundle: DisputeBundle, kind: DeskMove['kind'], ruling: Ruling | null, slashedNano: bigint | null): void {

@@ -22,6 +22,7 @@ import {
 } from '../store/evidence-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
 import { logLeafAt } from '../store/log-repo.ts';
+import { hasOpenReexamination } from '../store/reexamine-repo.ts';
 import { requestById } from '../store/requests-repo.ts';
 import { putSetting, settingJson } from '../store/settings-repo.ts';
 import { type CountedEvidence, countedFactors, type PairBounds, type ResponseFactors } from './counted.ts';
@@ -227,6 +228,7 @@ export class EvidenceDesk {
     // Whoever leaves before the audit of its last answers would be worth what it cheated with them.
     const providers = this.#deps.registry.ofOperator(operator);
     if (await hasOpenAudits(handle, providers)) return 'evidence_outstanding';
+    if (await hasOpenReexamination(handle, operator)) return 'evidence_outstanding';
     const accounts = await listEvidenceAccounts(handle);
     return accounts.some((one) => one.operator === operator && one.stage !== 'clear') ? 'evidence_against' : null;
   }

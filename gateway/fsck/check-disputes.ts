@@ -82,7 +82,7 @@ function checkOrphans(rows: WholeDatabase, log: CheckedLog, keys: FsckKeys): Dam
   return log.entries.flatMap((entry, index) => {
     const isLost =
       (entry?.type === 'dispute' && !known.has(entry.moveHash)) ||
-      (entry?.type === 'overturned' && !disputes.has(entry.disputeId));
+      ((entry?.type === 'overturned' || entry?.type === 'reinstated') && !disputes.has(entry.disputeId));
     return isLost ? [damage('log_orphan', index, `dispute ${entry.disputeId}`)] : [];
   });
 }

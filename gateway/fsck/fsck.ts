@@ -1,5 +1,6 @@
 /** All checks of a database against itself; reads alone, and the same rows always give the same findings. */
 import type { FileReport, WholeDatabase } from '../store/whole-database.ts';
+import { checkAftermath } from './check-aftermath.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { checkAudits } from './check-audits.ts';
 import { checkDisputes } from './check-disputes.ts';
@@ -26,5 +27,6 @@ export function findDamage(report: FileReport, rows: WholeDatabase, keys: FsckKe
     ...checkDisputes(rows, log, keys),
     ...checkEvidence(rows, log),
     ...checkAudits(rows, log.entries),
+    ...checkAftermath(rows, log, keys),
   ];
 }

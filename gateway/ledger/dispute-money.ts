@@ -12,6 +12,7 @@ import {
 import { least } from './least.ts';
 import type { ProviderFault } from './penalties.ts';
 import { BPS, penaltyNano } from './penalties.ts';
+import { type FreeStake, type Harmed, shareOut, takeInTurn } from './restitution.ts';
 import type { Leg, Transfer } from './transfer.ts';
 import { makeTransfer } from './transfer.ts';
 
@@ -55,6 +56,19 @@ export interface DisputeMoney {
   /** Referees that ruled or whose score the ruling rests on. */
   readonly judges: readonly string[];
   readonly split: SlashSplit;
+  /** Clients whose answers were overturned because of this conviction, in the order of their examination; none without. */
+  readonly harmed?: readonly Harmed[];
+  /** Where their money comes from when the slash does not suffice, in this order. */
+  readonly freeStakes?: readonly FreeStake[];
+}
+
+/** What one request of another answer got of a settlement. */
+export interface Restitution {
+  readonly requestId: string;
+  /** To its client. */
+  readonly refundedNano: bigint;
+  /** To the reserve. */
+  readonly recoveredNano: bigint;
 }
 
 export interface DisputeSettlement {
@@ -68,6 +82,8 @@ export interface DisputeSettlement {
   readonly rewardEachNano: bigint;
   readonly rewarded: readonly string[];
   readonly burntNano: bigint;
+  /** One for each of `harmed`, in its order. */
+  readonly restitutions: readonly Restitution[];
 }
 
 /**
@@ -100,8 +116,9 @@ export function frozenPayOf({ postings }: Pick<Transfer, 'postings'>): bigint {
 }
 
 /**
- * Ends a dispute: after `upheld` the slash goes to burn minimum, client, reserve, those who were right, and burn again, in that
- * order, and withheld pay returns to who put it up; after any other ruling stake and pay go to the provider.
+ * Ends a dispute: after `upheld` the slash goes to burn minimum, client, other harmed clients, reserve, those who were right, and burn
+ * again, in that order, and withheld pay returns to who put it up; after any other ruling stake and pay go to the provider. What harmed
+ * clients lack then comes out of free stake; where that does not suffice either, they share in proportion.
  * @throws {RangeError} when the split burns less than BURN_MIN_BPS or gives away more than everything
  */
 export function settleDispute(dispute: DisputeMoney): DisputeSettlement {
@@ -122,7 +139,19 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
     return taken;
   };
   const refund = take(dispute.clientOwner === null ? 0n : dispute.refundableNano);
+  const harmed = dispute.harmed ?? [];
+  const owed = harmed.map(({ owedNano }) => owedNano);
+  const owedNano = owed.reduce((sum, nano) => sum + nano, 0n);
+  const ofSlash = take(owedNano);
+  const taken = takeInTurn(owedNano - ofSlash, dispute.freeStakes ?? []);
+  const refunds = shareOut(
+    taken.reduce((sum, { nano }) => sum + nano, ofSlash),
+    owed,
+  );
   const madeGoodNano = take(dispute.recoverableNano);
+  const restitutions = harmed.map(({ requestId, recoverableNano }, i) => {
+    return { requestId, refundedNano: refunds[i]!, recoveredNano: take(recoverableNano) };
+  });
   const excluded = new Set([dispute.provider, ...dispute.judges]);
   const rewarded = [...new Set(dispute.right)].filter((provider) => !excluded.has(provider)).sort();
   const rewardPool = (slash * dispute.split.rewardBps) / BPS;
@@ -137,7 +166,11 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
     { from: withheld, to: client, amountNano: dispute.withheldClientNano },
     { from: withheld, to: RESERVE, amountNano: dispute.withheldReserveNano },
     { from: frozen, to: client, amountNano: refund },
+    // Through the frozen account: what comes in here goes out below, and only the ends of it are entered.
+    ...taken.map(({ account, nano }) => ({ from: account, to: frozen, amountNano: nano })),
+    ...harmed.map(({ clientOwner }, i) => ({ from: frozen, to: clientAccount(clientOwner), amountNano: refunds[i]! })),
     { from: frozen, to: RESERVE, amountNano: madeGoodNano },
+    ...restitutions.map(({ recoveredNano }) => ({ from: frozen, to: RESERVE, amountNano: recoveredNano })),
     ...rewarded.map((provider) => ({ from: frozen, to: earningsAccount(provider), amountNano: rewardEachNano })),
     { from: frozen, to: BURN, amountNano: burnFloor + left },
   ];
@@ -149,6 +182,7 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
     rewardEachNano,
     rewarded,
     burntNano: burnFloor + left,
+    restitutions,
   };
 }
 
@@ -172,6 +206,7 @@ function settleReturned(dispute: DisputeMoney): DisputeSettlement {
     rewardEachNano: 0n,
     rewarded: [],
     burntNano: 0n,
+    restitutions: [],
   };
 }
 

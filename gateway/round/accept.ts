@@ -19,6 +19,7 @@ import type { Seat } from '../committee/seat.ts';
 import type { DisputeDesk } from '../dispute/desk.ts';
 import type { EvidenceDesk } from '../evidence/evidence-desk.ts';
 import type { AnswerRequest } from '../openai/answer.ts';
+import type { Reexaminer } from '../reexamine/reexaminer.ts';
 import { acceptRequest } from '../store/accept-request.ts';
 import type { Store } from '../store/handle.ts';
 import { Attempt, type AttemptDeps } from './attempt.ts';
@@ -45,6 +46,8 @@ export interface PipelineLimits {
   readonly audits: AuditLimits;
   /** Longest delay of a permission of who sits alone; 0 covers nobody. */
   readonly coverMaxMs: number;
+  /** How long answers that one provider decided may be looked at again; 0 for none. */
+  readonly reexamineMs: number;
 }
 
 export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress' | 'pacing'> {
@@ -62,6 +65,8 @@ export interface PipelineDeps extends Omit<AttemptDeps, 'journal' | 'progress' |
   readonly evidence: EvidenceDesk;
   /** Audits that answers have promised and nobody has done yet. */
   readonly audits: AuditDesk;
+  /** Answers that a conviction has led to. */
+  readonly reexaminer: Reexaminer;
   /** How often whose answers are audited. */
   readonly rates: AuditRates;
   readonly pipeline: PipelineLimits;

@@ -4,6 +4,7 @@ import { faultOf } from '#protocol/contradiction';
 import type { ChoiceOutcome } from '../attest/statement.ts';
 import { type AccumulatedWire, disputeIdOf, openingBundle } from '../dispute/bundle.ts';
 import { signMove } from '../dispute/moves.ts';
+import { tellClient } from '../events/client-events.ts';
 import { openDispute } from '../store/change-dispute.ts';
 import type { Tx } from '../store/handle.ts';
 import type { PipelineDeps } from './accept.ts';
@@ -82,7 +83,10 @@ export async function openDisputeAbout(
   { plan, scores }: { readonly plan: AttemptPlan; readonly scores: readonly TakenScore[] },
   accusation: Accusation,
   served: SealedMember | null,
-  accumulated: AccumulatedWire | null = null,
+  {
+    accumulated = null,
+    freezes = true,
+  }: { readonly accumulated?: AccumulatedWire | null; readonly freezes?: boolean } = {},
 ): Promise<void> {
   const { member, fault, reason } = accusation;
   const bundle = openingBundle(plan, accusation, scores, served, accumulated);
@@ -97,8 +101,12 @@ export async function openDisputeAbout(
     bundleJson: canonicalJson(bundle),
     retainUntilMs: plan.retainUntilMs,
     move,
+    freezes,
   });
-  if (opening.outcome === 'opened') await deps.log.append(tx, entry);
+  if (opening.outcome !== 'opened') return;
+  await deps.log.append(tx, entry);
+  const facts = { dispute_id: bundle.disputeId, fault };
+  await tellClient(tx, plan.requestId, { type: 'dispute.opened', facts }, move.atMs);
 }
 
 /** Disputes go on after the answer; the stake they froze changes the next epoch's draw. */

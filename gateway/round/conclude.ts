@@ -101,6 +101,7 @@ export async function seal(
       },
     });
     await deps.audits.record(tx, running, results, issuedAtMs);
+    await deps.reexaminer.keep(tx, running, results, issuedAtMs);
     if (keep) await keepAnswer(tx, request, keep.unfinished);
     return { statement: made!, text, recorded: await deps.log.record(tx) };
   });

@@ -101,7 +101,7 @@ export async function countScores(deps: PipelineDeps, transcript: ScoredTranscri
     await deps.evidence.count(answer, async (tx) => {
       const accusation = { member, fault: 'model_substitution' as const, reason: ACCUMULATED, contradiction: null };
       const accumulated = await accountOf(tx, answer);
-      await openDisputeAbout(tx, deps, { plan, scores }, accusation, null, accumulated);
+      await openDisputeAbout(tx, deps, { plan, scores }, accusation, null, { accumulated });
       accused.push(accusation);
     });
   });

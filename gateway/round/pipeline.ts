@@ -8,6 +8,7 @@ import { AuditDesk, type AuditDeskDeps } from '../audit/audit-desk.ts';
 import { auditDrawOf } from '../audit/auditors.ts';
 import { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest, FinishedChoice, FinishKind } from '../openai/answer.ts';
+import { Reexaminer } from '../reexamine/reexaminer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
 import type { AttemptResult } from './attempt.ts';
 import { runChoices } from './choices.ts';
@@ -19,7 +20,9 @@ import { securityOf, unprotectedBy } from './security.ts';
 import { tryScorer } from './try-scorer.ts';
 import { hearWitnesses } from './witness.ts';
 
-export interface PipelineParts extends Omit<PipelineDeps, 'skips' | 'audits'>, Pick<AuditDeskDeps, 'box' | 'modelOf'> {
+export interface PipelineParts
+  extends Omit<PipelineDeps, 'skips' | 'audits' | 'reexaminer'>,
+    Pick<AuditDeskDeps, 'box' | 'modelOf'> {
   /** The client for the calls of one request, where it differs: its trace goes with them. */
   readonly clientFor?: (requestId: string) => PipelineDeps['client'] | null;
 }
@@ -27,23 +30,28 @@ export interface PipelineParts extends Omit<PipelineDeps, 'skips' | 'audits'>, P
 /** The pipeline, and what it would ask for a request. */
 export interface Pipeline extends AnswerPipeline {
   quote(request: QuotedRequest): Promise<QuoteFacts>;
-  /** Begins the audits that are due. */
+  /** Begins the audits and re-examinations that are due. */
   runAudits(): Promise<void>;
 }
 
 export function createPipeline(parts: PipelineParts): Pipeline {
   const skips = new CapabilitySkips(parts);
-  const audits: AuditDesk = new AuditDesk({ ...parts, pipeline: () => ({ ...parts, skips, audits }) });
+  const now = (): PipelineDeps => ({ ...parts, skips, audits, reexaminer });
+  const audits: AuditDesk = new AuditDesk({ ...parts, pipeline: now });
+  const reexaminer: Reexaminer = new Reexaminer({ ...parts, pipeline: now });
   // Copied for each request: it ends under the signing key under which it began, whatever is rotated meanwhile.
   const depsNow = (requestId: string): PipelineDeps => {
     const client = parts.clientFor?.(requestId) ?? parts.client;
-    return { ...parts, client, skips, audits };
+    return { ...now(), client };
   };
   return {
     answer: (request) => answer(depsNow(request.requestId), request),
     sealedAnswer: (requestId) => sealedAnswer(depsNow(requestId), requestId),
-    quote: (request) => quoteFacts({ ...parts, skips, audits }, request),
-    runAudits: () => audits.runDue(),
+    quote: (request) => quoteFacts(now(), request),
+    runAudits: async () => {
+      await audits.runDue();
+      await reexaminer.runDue();
+    },
   };
 }
 

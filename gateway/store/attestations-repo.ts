@@ -66,13 +66,15 @@ export async function overturnAttestation(tx: Tx, requestId: string, disputeId: 
   return rows.length === 1;
 }
 
-/** Lets an answer stand again whose dispute was ruled otherwise on appeal. */
-export async function reinstateAttestation(tx: Tx, requestId: string, disputeId: Hash): Promise<void> {
+/** Lets an answer stand again whose dispute was ruled otherwise on appeal. @returns whether it had fallen by that dispute */
+export async function reinstateAttestation(tx: Tx, requestId: string, disputeId: Hash): Promise<boolean> {
   const { attestations } = tx.tables;
-  await tx.db
+  const rows = await tx.db
     .update(attestations)
     .set({ overturnedBy: null, overturnedAtMs: null })
-    .where(and(eq(attestations.requestId, requestId), eq(attestations.overturnedBy, disputeId)));
+    .where(and(eq(attestations.requestId, requestId), eq(attestations.overturnedBy, disputeId)))
+    .returning({ requestId: attestations.requestId });
+  return rows.length === 1;
 }
 
 /** Stores the receipt, which a later checkpoint may replace. */

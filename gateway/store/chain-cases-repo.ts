@@ -1,5 +1,6 @@
 /** Cases before a chain's referees: which disputes, where they stand, and what has been signed about them (spec-chain.md C7, C9.8). */
-import { and, asc, count, eq, inArray, isNotNull, isNull } from 'drizzle-orm';
+import { and, asc, count, eq, inArray, isNotNull, isNull, or } from 'drizzle-orm';
+import { alias } from 'drizzle-orm/sqlite-core';
 import type { Address, Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
 import { LIVE_CASES } from './schema/words.ts';
@@ -30,12 +31,15 @@ export async function disputesForCases(
   handle: Handle,
   faults: readonly Handle['tables']['disputes']['$inferSelect']['fault'][],
 ): Promise<readonly { disputeId: string; account: Address; bundleJson: string }[]> {
-  const { disputes, chainCases, chainKeys } = handle.tables;
+  const { disputes, chainCases, chainKeys, reexamined } = handle.tables;
+  const conviction = alias(disputes, 'conviction');
   const rows = await handle.db
     .select({ disputeId: disputes.disputeId, account: chainKeys.account, bundleJson: disputes.bundleJson })
     .from(disputes)
     .innerJoin(chainKeys, and(eq(chainKeys.signingKey, disputes.provider), eq(chainKeys.retired, 0)))
     .leftJoin(chainCases, eq(chainCases.disputeId, disputes.disputeId))
+    .leftJoin(reexamined, eq(reexamined.accusedIn, disputes.disputeId))
+    .leftJoin(conviction, eq(conviction.disputeId, reexamined.disputeId))
     .where(
       and(
         inArray(disputes.fault, [...faults]),
@@ -43,6 +47,8 @@ export async function disputesForCases(
         eq(disputes.state, 'settled'),
         isNotNull(disputes.bundleJson),
         isNull(chainCases.disputeId),
+        // What the ledger pays back the chain must not: it is known once the conviction behind it has been settled here.
+        or(isNull(conviction.disputeId), eq(conviction.state, 'settled')),
       ),
     )
     .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId))

@@ -16,6 +16,7 @@ import {
   updateDispute,
 } from './disputes-repo.ts';
 import type { Tx } from './handle.ts';
+import { enterRestitutions, harmedBy, NOBODY_HARMED } from './harmed.ts';
 import { jobById, updateJob } from './jobs-repo.ts';
 import { applyTransfer, bondOf, transferById } from './ledger-repo.ts';
 import { requestById, updateRequest } from './requests-repo.ts';
@@ -31,6 +32,8 @@ export interface NewDispute {
   readonly bundleJson: string | null;
   readonly retainUntilMs: number;
   readonly move: DisputeMove;
+  /** False where a conviction before it answers for it with its own slash: nothing is frozen twice for one past. */
+  readonly freezes?: boolean;
 }
 
 /** `known`: this accusation has a dispute already, and nothing was frozen a second time. */
@@ -38,7 +41,7 @@ export type Opening =
   | { readonly outcome: 'opened'; readonly frozenNano: bigint }
   | { readonly outcome: 'known'; readonly disputeId: string };
 
-/** `too_early`: the appeal runs or the request has not ended. */
+/** `too_early`: the appeal runs, the request has not ended, or answers are still looked at because of this conviction. */
 export type Ending =
   | { readonly outcome: 'settled'; readonly settlement: DisputeSettlement }
   | { readonly outcome: 'too_early' };
@@ -47,11 +50,12 @@ export type Ending =
 export async function openDispute(tx: Tx, dispute: NewDispute): Promise<Opening> {
   const known = await disputeAbout(tx, dispute);
   if (known !== null) return { outcome: 'known', disputeId: known.disputeId };
+  const { move, freezes = true, ...row } = dispute;
   const bond = await bondOf(tx, dispute.provider);
-  const { move, ...row } = dispute;
   const { fault, provider } = dispute;
-  const stakeNano = isProviderFault(fault) ? freezeNano(fault, bond.freeNano, bond.frozenNano) : 0n;
-  const payNano = isProviderFault(fault) && isForfeiting(fault) ? await retainedNano(tx, provider, move.atMs) : 0n;
+  const isFrozen = freezes && isProviderFault(fault);
+  const stakeNano = isFrozen ? freezeNano(fault, bond.freeNano, bond.frozenNano) : 0n;
+  const payNano = isFrozen && isForfeiting(fault) ? await retainedNano(tx, provider, move.atMs) : 0n;
   const frozenNano = stakeNano + payNano;
   await insertDispute(tx, {
     ...row,
@@ -144,6 +148,8 @@ export async function settleRuledDispute(
   const request = await requestById(tx, row.requestId);
   if (request === null || request.endedAtMs === null || (row.appealUntilMs ?? 0) > atMs)
     return { outcome: 'too_early' };
+  const past = row.ruling === 'upheld' ? await harmedBy(tx, row) : NOBODY_HARMED;
+  if (past === 'not_known') return { outcome: 'too_early' };
   const withheldNano = await withheldFromClientNano(tx, row.requestId);
   const settlement = settleDispute({
     disputeId,
@@ -159,12 +165,14 @@ export async function settleRuledDispute(
     right: ending.right,
     judges: ending.judges,
     split: ending.split,
+    ...past,
   });
   await applyTransfer(tx, settlement.transfer, atMs);
   await updateRequest(tx, row.requestId, {
     refundedNano: request.refundedNano + settlement.refundedNano,
     recoveredNano: request.recoveredNano + settlement.madeGoodNano,
   });
+  await enterRestitutions(tx, disputeId, settlement.restitutions);
   await updateDispute(tx, disputeId, { state: 'settled', settledAtMs: atMs });
   await appendDisputeMove(tx, disputeId, ending.move);
   if (row.ruling !== 'upheld') await creditWithheld(tx, row);

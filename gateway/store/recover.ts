@@ -3,11 +3,13 @@ import type { Standing } from '#protocol/verdict';
 import { forgetExpiredAttestations } from './attestations-repo.ts';
 import { failRequest } from './close-request.ts';
 import { disputesOfRequest, forgetExpiredBundles } from './disputes-repo.ts';
+import { forgetExpiredEvents } from './events-repo.ts';
 import { forgetExpiredEvidence } from './evidence-repo.ts';
 import type { Tx } from './handle.ts';
 import { payLateWork } from './late-work.ts';
 import { coverOwners } from './ledger-repo.ts';
 import type { LogLeaf } from './log-repo.ts';
+import { forgetExpiredAnswers } from './reexamine-repo.ts';
 import type { RequestRow } from './requests-repo.ts';
 import { dropExpiredIdempotencyKeys, unfinishedRequests } from './requests-repo.ts';
 
@@ -51,4 +53,6 @@ export async function forgetExpired(tx: Tx, nowMs: number): Promise<void> {
   await forgetExpiredBundles(tx, nowMs);
   await forgetExpiredEvidence(tx, nowMs);
   await dropExpiredIdempotencyKeys(tx, nowMs);
+  await forgetExpiredAnswers(tx, nowMs);
+  await forgetExpiredEvents(tx, nowMs);
 }

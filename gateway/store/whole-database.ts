@@ -33,6 +33,8 @@ export interface WholeDatabase {
   readonly evidenceAccounts: Rows<'evidenceAccounts'>;
   readonly audits: Rows<'audits'>;
   readonly auditJobs: Rows<'auditJobs'>;
+  readonly reexaminations: Rows<'reexaminations'>;
+  readonly reexamined: Rows<'reexamined'>;
   readonly accounts: Rows<'accounts'>;
   readonly transfers: Rows<'transfers'>;
   readonly postings: Rows<'postings'>;
@@ -97,6 +99,11 @@ async function readRows({ db, tables }: Handle): Promise<WholeDatabase> {
     evidenceAccounts: await db.select().from(tables.evidenceAccounts),
     audits: await db.select().from(tables.audits).orderBy(asc(tables.audits.requestId), asc(tables.audits.choice)),
     auditJobs: await db.select().from(tables.auditJobs).orderBy(asc(tables.auditJobs.jobId)),
+    reexaminations: await db.select().from(tables.reexaminations).orderBy(asc(tables.reexaminations.disputeId)),
+    reexamined: await db
+      .select()
+      .from(tables.reexamined)
+      .orderBy(asc(tables.reexamined.requestId), asc(tables.reexamined.choice)),
     accounts: await db.select().from(tables.accounts),
     transfers: await db.select().from(tables.transfers),
     postings: await db.select().from(tables.postings),

@@ -66,13 +66,14 @@ test('every command reaches a route of the admin API', async () => {
     '<policy>': 'quorum; n=3',
     '<newest epoch>': '0',
   };
-  const values: Record<string, string> = { 'amount-nano': '1', reference: 'every', reason: 'test' };
+  const to = 'https://client.example/hook';
+  const values: Record<string, string> = { 'amount-nano': '1', reference: 'every', reason: 'test', to };
   for (const [name, command] of Object.entries(ADMIN_COMMANDS)) {
     const flags = (command.required ?? []).map((flag) => `--${flag}=${values[flag]}`);
     const { code, err } = await run([...name.split(' '), ...command.words.map((word) => words[word]!), ...flags]);
-    // No application, no second signing key and no chain here: these are told as such, and none as an unknown route.
+    // No application, no webhook, no second signing key and no chain here: these are told as such, and none as an unknown route.
     if (code !== 0)
-      expect(err).toMatch(/no such (application|signing key)|cannot change its signing key|is on no chain/);
+      expect(err).toMatch(/no such (application|signing key|webhook)|cannot change its signing key|is on no chain/);
     expect(err).not.toContain('Unknown request URL');
   }
 });

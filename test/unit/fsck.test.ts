@@ -176,6 +176,31 @@ const HARMS: readonly (readonly [DamageCode, string])[] = [
     'jackpot_wrong',
     `insert into transfers select 'jackpot:x/0', 'late', request_id, null, 0 from transfers where ${one('transfers')}`,
   ],
+  ['reexamined_wrong', `update reexamined set provider = '0x12' where ${one('reexamined')}`],
+  ['reexamined_wrong', `update reexamined set outcome = 'stands' where ${one('reexamined', "outcome = 'overturned'")}`],
+  ['reexamined_wrong', `update reexamined set outcome = null where ${one('reexamined', "outcome = 'overturned'")}`],
+  ['reexamined_wrong', 'update reexaminations set ended_at_ms = null'],
+  ['log_orphan', 'delete from reexamined'],
+  [
+    'overturn_wrong',
+    `update attestations set overturned_by = null where ${one('attestations', 'overturned_by is not null')}`,
+  ],
+  [
+    'overturn_wrong',
+    `update attestations set overturned_by = ${HASH} where ${one('attestations', 'overturned_by is null')}`,
+  ],
+  [
+    'overturn_wrong',
+    `update log_entries set entry_json = replace(entry_json, '"reason":"rejected', '"reason":"Rejected') where entry_json like '%"overturned"%'`,
+  ],
+  [
+    'refund_wrong',
+    `update requests set refunded_nano = refunded_nano - 1 where ${one('requests', 'refunded_nano > 0')}`,
+  ],
+  [
+    'refund_wrong',
+    `update reexamined set refunded_nano = refunded_nano * 2 where ${one('reexamined', 'refunded_nano > 0')}`,
+  ],
 ];
 
 test('an undamaged database with answers, failures and disputes gives no finding', async () => {

@@ -40,6 +40,9 @@ export const FAULT_WORDS = [
 ] as const;
 export const AUDIT_KIND_WORDS = ['score', 'regenerate'] as const;
 export const AUDIT_OUTCOME_WORDS = ['held', 'rejected', 'unsure', 'undone'] as const;
+/** `inconclusive`: nobody could say, or be had in time. */
+export const REEXAMINED_OUTCOMES = ['stands', 'overturned', 'inconclusive'] as const;
+export const DELIVERY_STATES = ['waiting', 'delivered', 'given_up'] as const;
 export const DISPUTE_STATES = ['opened', 'evidence', 'ruled', 'settled'] as const;
 export const EVIDENCE_STAGES = ['clear', 'quarantine', 'slash'] as const;
 export const RULING_WORDS = ['upheld', 'rejected', 'abandoned'] as const;
