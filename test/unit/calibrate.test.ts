@@ -220,6 +220,25 @@ describe('the calibration that ships with minnow-5m', () => {
     for (const pair of calibration.pairs) expect(pair.quantiles.at(-1)!.range).toBeLessThan(pair.tie);
   });
 
+  it.each(['opt-disabled', 'opt-basic', 'opt-extended', 'alone', 'prefill-64', 'prefill-128'])(
+    'has a provider with +%s judged against the reference and its like, by its own measure and never by that of another',
+    async (option) => {
+      const { modelDigest } = await readModelFolder(FOLDER);
+      const { calibration } = (await readCalibrations(folderReader(FOLDER), modelDigest)).at(-1)!;
+      const reference = 'ort-1.30.0/cpu/fp32/kv-fp32/model.onnx';
+      const own = reference.replace('/', `+${option}/`);
+      const half = 'ort-1.30.0/cpu/fp16/kv-fp32/model_fp16.onnx';
+      for (const [a, b] of [
+        [own, reference],
+        [reference, own],
+        [own, own],
+      ] as const) {
+        expect(tolerancesOf(calibration, a, b)).toEqual({ tie: 0.01, border: 0.01, reject: 0.05, gross: 1 });
+      }
+      expect(tolerancesOf(calibration, own, half)).toBeNull();
+    },
+  );
+
   it('is of no other model: a gateway does not start with it', async () => {
     await expect(readCalibrations(folderReader(FOLDER), `0x${'12'.repeat(32)}`)).rejects.toThrow('of another model');
   });
