@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const read = (file: string) => readFileSync(`${ROOT}${file}`, 'utf8');
 
 const RESULTS = readdirSync(`${ROOT}test/bench/results`)
-  .filter((name) => /^detect-.*\.json$/.test(name))
+  .filter((name) => /^detect-\d{4}-\d{2}-\d{2}\.json$/.test(name))
   .sort();
 const name = RESULTS.at(-1)!.replace('.json', '');
 const record = JSON.parse(read(`test/bench/results/${name}.json`)) as DetectRecord;
