@@ -37,8 +37,8 @@ export interface HonestRecord {
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 const SEED = 'honest column';
 const SAMPLED: Sampling = { ...GREEDY, temperature: 1 };
-/** One part in so many follows prompts of any length, the others short ones: an engine then spends its time on tokens and not on prompts. */
-const ANY_LENGTH_EVERY = 8;
+/** One part in so many follows prompts of any length, the others short ones: an engine then spends less of its time on prompts. */
+const ANY_LENGTH_EVERY = 2;
 /** A third is greedy. */
 const ANY_LENGTH = { answerTokensMax: 64, samplings: [GREEDY, SAMPLED, SAMPLED] };
 /** There are fewer short prompts than responses: a greedy answer would come again and again. */
