@@ -56,7 +56,7 @@ function checkEnds(rows: WholeDatabase, disputes: Disputes): Damage[] {
     if (endedAtMs !== null && open.length > 0) {
       return [damage('reexamined_wrong', disputeId, `ended with ${open.length} open`)];
     }
-    const isPaid = conviction?.state === 'settled' && conviction.ruling === 'upheld';
+    const isPaid = conviction?.state === 'settled';
     return endedAtMs === null && isPaid ? [damage('reexamined_wrong', disputeId, 'settled before its end')] : [];
   });
 }

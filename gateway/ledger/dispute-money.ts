@@ -140,14 +140,7 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
   };
   const refund = take(dispute.clientOwner === null ? 0n : dispute.refundableNano);
   const harmed = dispute.harmed ?? [];
-  const owed = harmed.map(({ owedNano }) => owedNano);
-  const owedNano = owed.reduce((sum, nano) => sum + nano, 0n);
-  const ofSlash = take(owedNano);
-  const taken = takeInTurn(owedNano - ofSlash, dispute.freeStakes ?? []);
-  const refunds = shareOut(
-    taken.reduce((sum, { nano }) => sum + nano, ofSlash),
-    owed,
-  );
+  const { refunds, legs: refundLegs } = payHarmed(dispute, take(owedTo(harmed)), dispute.freeStakes ?? []);
   const madeGoodNano = take(dispute.recoverableNano);
   const restitutions = harmed.map(({ requestId, recoverableNano }, i) => {
     return { requestId, refundedNano: refunds[i]!, recoveredNano: take(recoverableNano) };
@@ -166,9 +159,7 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
     { from: withheld, to: client, amountNano: dispute.withheldClientNano },
     { from: withheld, to: RESERVE, amountNano: dispute.withheldReserveNano },
     { from: frozen, to: client, amountNano: refund },
-    // Through the frozen account: what comes in here goes out below, and only the ends of it are entered.
-    ...taken.map(({ account, nano }) => ({ from: account, to: frozen, amountNano: nano })),
-    ...harmed.map(({ clientOwner }, i) => ({ from: frozen, to: clientAccount(clientOwner), amountNano: refunds[i]! })),
+    ...refundLegs,
     { from: frozen, to: RESERVE, amountNano: madeGoodNano },
     ...restitutions.map(({ recoveredNano }) => ({ from: frozen, to: RESERVE, amountNano: recoveredNano })),
     ...rewarded.map((provider) => ({ from: frozen, to: earningsAccount(provider), amountNano: rewardEachNano })),
@@ -186,9 +177,40 @@ function settleUpheld(dispute: DisputeMoney): DisputeSettlement {
   };
 }
 
+function owedTo(harmed: readonly Harmed[]): bigint {
+  return harmed.reduce((sum, { owedNano }) => sum + owedNano, 0n);
+}
+
+/** @param ofSlash what of the slash is theirs; the rest comes out of the stakes, in their order */
+function payHarmed(
+  { disputeId, harmed = [] }: DisputeMoney,
+  ofSlash: bigint,
+  stakes: readonly FreeStake[],
+): { refunds: readonly bigint[]; legs: Leg[] } {
+  const taken = takeInTurn(owedTo(harmed) - ofSlash, stakes);
+  const available = taken.reduce((sum, { nano }) => sum + nano, ofSlash);
+  const refunds = shareOut(
+    available,
+    harmed.map(({ owedNano }) => owedNano),
+  );
+  const frozen = frozenAccount(disputeId);
+  // Through the frozen account: what comes in here goes out at once, and only the ends of it are entered.
+  const legs = [
+    ...taken.map(({ account, nano }) => ({ from: account, to: frozen, amountNano: nano })),
+    ...harmed.map(({ clientOwner }, i) => ({ from: frozen, to: clientAccount(clientOwner), amountNano: refunds[i]! })),
+  ];
+  return { refunds, legs };
+}
+
+/** A conviction that fell on appeal may have led to answers that did not: their clients are paid out of free stake, that which comes back included. */
 function settleReturned(dispute: DisputeMoney): DisputeSettlement {
   const payNano = dispute.frozenPayNano ?? 0n;
   const frozen = frozenAccount(dispute.disputeId);
+  const own = stakeAccount(dispute.provider);
+  const stakes = (dispute.freeStakes ?? []).map(({ account, freeNano }) => {
+    return { account, freeNano: account === own ? freeNano + dispute.frozenNano - payNano : freeNano };
+  });
+  const { refunds, legs: refundLegs } = payHarmed(dispute, 0n, stakes);
   const legs: Leg[] = [
     { from: frozen, to: stakeAccount(dispute.provider), amountNano: dispute.frozenNano - payNano },
     { from: frozen, to: earningsAccount(dispute.provider), amountNano: payNano },
@@ -197,6 +219,7 @@ function settleReturned(dispute: DisputeMoney): DisputeSettlement {
       to: earningsAccount(dispute.provider),
       amountNano: dispute.withheldClientNano + dispute.withheldReserveNano,
     },
+    ...refundLegs,
   ];
   return {
     transfer: disputeTransfer(dispute, legs),
@@ -206,7 +229,9 @@ function settleReturned(dispute: DisputeMoney): DisputeSettlement {
     rewardEachNano: 0n,
     rewarded: [],
     burntNano: 0n,
-    restitutions: [],
+    restitutions: (dispute.harmed ?? []).map(({ requestId }, i) => {
+      return { requestId, refundedNano: refunds[i]!, recoveredNano: 0n };
+    }),
   };
 }
 

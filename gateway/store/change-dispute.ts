@@ -16,7 +16,7 @@ import {
   updateDispute,
 } from './disputes-repo.ts';
 import type { Tx } from './handle.ts';
-import { enterRestitutions, harmedBy, NOBODY_HARMED } from './harmed.ts';
+import { enterRestitutions, harmedBy } from './harmed.ts';
 import { jobById, updateJob } from './jobs-repo.ts';
 import { applyTransfer, bondOf, transferById } from './ledger-repo.ts';
 import { requestById, updateRequest } from './requests-repo.ts';
@@ -148,7 +148,7 @@ export async function settleRuledDispute(
   const request = await requestById(tx, row.requestId);
   if (request === null || request.endedAtMs === null || (row.appealUntilMs ?? 0) > atMs)
     return { outcome: 'too_early' };
-  const past = row.ruling === 'upheld' ? await harmedBy(tx, row) : NOBODY_HARMED;
+  const past = await harmedBy(tx, row);
   if (past === 'not_known') return { outcome: 'too_early' };
   const withheldNano = await withheldFromClientNano(tx, row.requestId);
   const settlement = settleDispute({

@@ -10,7 +10,7 @@ import { itemsOf, reexaminationOf, updateItem } from './reexamine-repo.ts';
 import { requestById, updateRequest } from './requests-repo.ts';
 
 /** Of a conviction after which nothing was looked at. */
-export const NOBODY_HARMED: Pick<DisputeMoney, 'harmed' | 'freeStakes'> = { harmed: [], freeStakes: [] };
+const NOBODY_HARMED: Pick<DisputeMoney, 'harmed' | 'freeStakes'> = { harmed: [], freeStakes: [] };
 
 /** @returns `not_known` while answers are looked at because of this conviction */
 export async function harmedBy(

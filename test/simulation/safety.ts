@@ -80,12 +80,33 @@ async function answerProblems(run: Run, answer: Answer, log: LogCopy | null): Pr
     log,
   });
   for (const { name, status, detail } of items) {
+    if (name === 'standing' && status === 'failed') {
+      problems.push(...(await wronglyFallen(run, answer, choices, detail)));
+      continue;
+    }
     // Audits and trials are proven when their epoch is over, and by then the run may be.
     const isPromise = (name === 'audits' || name === 'trials') && status === 'pending';
     if (status === 'failed' || (status === 'pending' && !isPromise))
       problems.push(`attestation: ${name} ${status}: ${detail}`);
   }
   return problems;
+}
+
+/** An answer may fall where it was wrong, and by a statement that is signed for it. */
+async function wronglyFallen(
+  run: Run,
+  { requestText }: Pick<Answer, 'requestText'>,
+  choices: readonly Statement[],
+  detail: string,
+): Promise<string[]> {
+  if (!detail.startsWith('overturned: ')) return [`attestation: standing failed: ${detail}`];
+  const asked = readRequest(requestText, TOY_MODEL.text, null);
+  const of = { prompts: asked.prompts.length, choices: asked.choices };
+  for (const [index, choice] of choices.entries()) {
+    const promptIds = asked.prompts[promptOfChoice(index, of)]!.ids!;
+    if ((await differsFromHonest(run, { promptIds, sampling: asked.sampling }, choice)) !== null) return [];
+  }
+  return [`an honest answer has fallen: ${detail}`];
 }
 
 /** Compares with an honest machine that is none of the network's. */

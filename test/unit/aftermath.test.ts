@@ -9,6 +9,8 @@ import { type LogEntry, type LogKeys, logEntryBytes, signCheckpoint } from '#pro
 import { leafHash, merkleRoot } from '#protocol/merkle';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
 import { checkStanding } from '#protocol/verify-standing';
+import type { DisputeBundle } from '../../gateway/dispute/bundle.ts';
+import { overturns } from '../../gateway/dispute/overturn.ts';
 import { testLogSigner } from '../fixtures/network.ts';
 
 const signerOf = (name: string) => nativeSigner(sha256(utf8(name)));
@@ -74,6 +76,20 @@ describe('an answer', () => {
   ])('is not said to have fallen by one that %s', (_, entry, problem) => {
     expect(standing(entry)).toMatchObject({ status: 'failed', detail: expect.stringContaining(problem) });
   });
+});
+
+test('an answer falls with the tokens that were served, and not with another’s false end of the same tokens', () => {
+  const bundle = (reason: string, provider: string, tokens: readonly number[] = [1, 2]) =>
+    ({
+      ...{ fault: 'wrong_output', reason, accused: { provider, tokens } },
+      served: { provider: 'p0', tokens: [1, 2], divergesAt: null },
+    }) as unknown as DisputeBundle;
+  expect(overturns(bundle('rejected_by_audit', 'p0'), 'upheld')).toBe(true);
+  expect(overturns(bundle('rejected_by_audit', 'p0'), 'rejected')).toBe(false);
+  expect(overturns(bundle('rejected_by_scorers', 'p1'), 'upheld')).toBe(true);
+  expect(overturns(bundle('rejected_by_scorers', 'p1', [1, 3]), 'upheld')).toBe(false);
+  expect(overturns(bundle('shape:not_ended', 'p1'), 'upheld')).toBe(false);
+  expect(overturns(bundle('shape:not_ended', 'p0'), 'upheld')).toBe(true);
 });
 
 test('a signature is over all that the statement says', () => {

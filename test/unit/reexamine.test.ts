@@ -162,6 +162,25 @@ describe('harmed clients', () => {
     ]);
   });
 
+  test('are paid out of free stake alone, that which comes back included, where the conviction itself fell on appeal', () => {
+    const end = settleDispute({
+      ...UPHELD,
+      ruling: 'rejected',
+      harmed: [{ requestId: 'x', clientOwner: 'c', owedNano: 1_500n, recoverableNano: 10n }],
+      freeStakes: [
+        { account: 'stake:loser', freeNano: 60n },
+        { account: 'stake:other', freeNano: 100n },
+      ],
+    });
+    expect(end.transfer.postings).toEqual([
+      { account: 'client:c', amountNano: 1_160n },
+      { account: 'frozen:d', amountNano: -1_000n },
+      { account: 'stake:loser', amountNano: -60n },
+      { account: 'stake:other', amountNano: -100n },
+    ]);
+    expect(end.restitutions).toEqual([{ requestId: 'x', refundedNano: 1_160n, recoveredNano: 0n }]);
+  });
+
   test('never cost more than slash and free stake, whatever is owed, and nobody before them gets less for it', () => {
     fc.assert(
       fc.property(
