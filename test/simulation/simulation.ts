@@ -23,6 +23,9 @@ export type { Answer } from './client.ts';
 /** Everything must have ended by then: the longest deadline is a job's, two minutes. */
 const PATIENCE_MS = 600_000;
 
+/** Between two looks for audits that are due, once everything else has come to rest. */
+const AUDIT_TICK_MS = 60_000;
+
 /** A finished run. */
 export interface Run {
   readonly scenario: Scenario;
@@ -172,8 +175,9 @@ async function comeToRest(gateways: GatewayHost, clock: VirtualClock, scenario: 
   await clock.sleep(Math.max(0, FAULTS_END_MS - clock.nowMs()));
   await gateways.steady();
   await gateways.gateway.settled();
-  if (audits) {
-    await clock.sleep(audits.delayMs);
+  // Audits that nobody could be had for while things failed are tried again until their time is over.
+  for (let leftMs = audits ? audits.delayMs + audits.withinMs : 0; leftMs > 0; leftMs -= AUDIT_TICK_MS) {
+    await clock.sleep(AUDIT_TICK_MS);
     await gateways.gateway.tick();
     await gateways.gateway.settled();
   }
