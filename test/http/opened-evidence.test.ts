@@ -184,3 +184,20 @@ test('who opens nothing is judged by its scores alone, and audits go on', async 
   expect(scored.length).toBeGreaterThan(0);
   expect(scored.filter(isOpened)).toEqual([]);
 });
+
+test('a member of a committee is asked like one that is alone: by the same draw, at its own positions', async () => {
+  const { network, calls, saved } = await ask('quorum; n=3', 0, toyMachine(), 6, 4);
+  await network.gateway.epochs.begin((await network.gateway.epochs.current()).epoch);
+  const secrets = (await entriesOf(network)).flatMap((entry) => (entry.type === 'audit' ? [entry] : []));
+  const wanted = saved.flatMap((text) => {
+    const { assay } = JSON.parse(text) as { assay: { attestation: string } };
+    const { statement } = parseAttestation(assay.attestation)!;
+    const { secret } = secrets.find(({ epoch }) => epoch === statement.draw.epoch)!;
+    return choicesOf(statement).flatMap(({ waves }, choice) => {
+      const drawn = new AuditDraw(secret, { drawIndex: statement.draw.index, choice, bodyHash: statement.bodyHash });
+      return isOpenedBy(drawn) ? waves[0]!.members.map(({ ticket }) => ticket.jobId) : [];
+    });
+  });
+  expect(calls.map(({ jobId }) => jobId).sort()).toEqual(wanted.sort());
+  expect(wanted.length % 3).toBe(0);
+});
