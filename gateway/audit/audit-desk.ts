@@ -76,17 +76,24 @@ export class AuditDesk {
   }
 
   /**
-   * Asks who answered for the evidence that the draw says, at once and whether the answer is audited or not: who is asked learns nothing of audits
-   * by it. Called after `record`.
+   * Asks who answered for the evidence that the draw says: at once, whether or not the answer is audited, and of a committee every member. After the
+   * answer, too, nobody learns by it whether it was alone or is audited. Called after `record`.
    */
-  open({ audit: terms, epoch, drawIndex, request }: Running, choice: number, served: SealedMember): void {
+  open({ audit: terms, epoch, drawIndex, request, choices }: Running, choice: number, served: SealedMember): void {
     const deps = this.#deps.pipeline();
     const draw = auditDrawOf({ epoch, drawIndex, choice, bodyHash: request.bodyHash });
-    const opened = askOpenings(deps, served, draw);
-    deps.background(opened.then(() => undefined));
-    if (terms === null || !draw.isAudited(terms) || draw.kind(terms) !== 'score') return;
-    const known = opened.catch(() => null);
-    this.#opened.set(keyOf({ requestId: request.requestId, choice }), known);
+    const ask = (member: SealedMember) => {
+      const opened = askOpenings(deps, member, draw);
+      deps.background(opened.then(() => undefined));
+      return opened;
+    };
+    if (terms === null) {
+      for (const member of choices[choice]!.attempt.members) ask(member);
+      return;
+    }
+    const opened = ask(served).catch(() => null);
+    if (!draw.isAudited(terms) || draw.kind(terms) !== 'score') return;
+    this.#opened.set(keyOf({ requestId: request.requestId, choice }), opened);
   }
 
   /** Begins what is due and not begun; called after answers, on a timer and at a start. */

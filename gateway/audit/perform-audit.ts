@@ -11,6 +11,7 @@ import { clustersOf, groupsOf, memberShapeProblem } from '../round/compare.ts';
 import { countScores } from '../round/count-evidence.ts';
 import { type Contender, type Split, type SplitOutcome, settleSplit } from '../round/escalate.ts';
 import type { LateJournal } from '../round/late-journal.ts';
+import { transcriptIn } from '../round/lone-transcript.ts';
 import type { SealedMember } from '../round/member.ts';
 import type { AttemptPlan } from '../round/plan.ts';
 import { orderScore, type TakenScore, targetOf } from '../round/scoring.ts';
@@ -143,19 +144,6 @@ async function byRegeneration(deps: PipelineDeps, task: AuditTask): Promise<Audi
     }
   }
   return null;
-}
-
-/** The whole transcript under its own seals, or null. */
-async function transcriptIn(wave: Wave, seat: Parameters<Wave['seat']>[0][number]): Promise<SealedMember | null> {
-  if ((await wave.seat([seat], 1)) === 0) return null;
-  for (;;) {
-    await wave.round();
-    const [member] = wave.counted;
-    if (member === undefined) return null;
-    if (member.finished) break;
-  }
-  await wave.claims(wave.counted);
-  return wave.counted[0] ?? null;
 }
 
 type LateDeps = PipelineDeps & { readonly journal: LateJournal; readonly pacing: ReturnType<typeof patientPacing> };

@@ -14,6 +14,7 @@ import { digests } from '#protocol/typed';
 import { FACTOR_SCALE } from '#protocol/wealth';
 import type { DifferenceBounds } from '../judge/compensator.ts';
 import type { ComparedPosition } from '../judge/convict.ts';
+import { type CopyTest, copyProbability } from '../judge/copying.ts';
 import { factorsOfScores } from '../judge/judge-response.ts';
 import { isSealed, zOpenedEvidence } from './opened.ts';
 
@@ -34,6 +35,15 @@ export const zCountedEvidence = z.strictObject({
     .max(SCORERS_MAX),
   /** Committed evidence that the generator opened, where it was asked for; beside the claim that it was sealed under. */
   opened: zOpenedEvidence.optional(),
+  /** What another provider had written to the same prompt under another seed, where this one was asked to see whether it copies. */
+  peer: z
+    .strictObject({
+      tokens: z.array(zTokenId).min(1).max(TOKENS_MAX),
+      claim: z.strictObject({ value: zClaim, signature: zSignature }),
+      /** Says how improbable these tokens are. */
+      score: z.strictObject({ numericClass: zText(256), reply: zScoreReply }),
+    })
+    .optional(),
 });
 export type CountedEvidence = z.output<typeof zCountedEvidence>;
 export type CountedEvidenceWire = z.input<typeof zCountedEvidence>;
@@ -56,12 +66,20 @@ export function usableScores(kept: CountedEvidence, boundsOf: PairBounds): (Scor
   const usable = kept.scores.flatMap(({ operator, numericClass: scorer, reply }) => {
     const bounds = boundsOf(numericClass, scorer);
     const { evidence } = reply;
-    const opened = openedBeside(kept, evidence);
-    const [one] = bounds ? factorsOfScores([{ operator, claimed, evidence, bounds, opened }]) : [];
+    const beside = { opened: openedBeside(kept, evidence), copy: copyOf(kept, boundsOf) };
+    const [one] = bounds ? factorsOfScores([{ operator, claimed, evidence, bounds, ...beside }]) : [];
     return one ? [{ ...one, reply }] : [];
   });
   // Without the drawn scorer's there is nothing to confirm, and who else was asked may have been asked because of it.
   return usable[0]?.reply === kept.scores[0]!.reply ? usable : [];
+}
+
+/** How improbable it is to write what the other had, by the score of it; none where their classes are uncalibrated. */
+function copyOf({ peer, tokens, sampling, numericClass }: CountedEvidence, boundsOf: PairBounds): CopyTest | undefined {
+  const bounds = peer && boundsOf(numericClass, peer.score.numericClass);
+  if (peer === undefined || !bounds) return undefined;
+  const probability = copyProbability(peer.score.reply.evidence, sampling, bounds);
+  return { probability, isSame: peer.tokens.join() === tokens.join() };
 }
 
 /** What the generator opened beside what the scorer says of the same positions; a void score says nothing of any. */
@@ -88,7 +106,13 @@ export function countedFactors(kept: CountedEvidence, boundsOf: PairBounds, doma
 }
 
 /** Why kept evidence does not bear out its entry of the log; a closed list. */
-export type CountedProblem = 'claim_unfit' | 'opened_unsealed' | 'score_unsigned' | 'other_scores' | 'other_factors';
+export type CountedProblem =
+  | 'claim_unfit'
+  | 'opened_unsealed'
+  | 'peer_unfit'
+  | 'score_unsigned'
+  | 'other_scores'
+  | 'other_factors';
 
 /** The first thing in which kept evidence and entry differ, or null. */
 export function countedProblem(
@@ -107,11 +131,22 @@ export function countedProblem(
   }
   const isOpenedSealed = kept.opened === undefined || (claim !== null && isSealed(kept.opened, tokens, claim.value));
   if (!isOpenedSealed) return 'opened_unsealed';
-  const isSigned = kept.scores.every(({ reply: { score, evidence, signature } }) => {
-    const isAbout = score.outputTokens === tokens.length && score.evidenceRoot === evidenceRoot(0, evidence);
-    return isAbout && recover(digests.score(domain, score), signature) === score.provider;
-  });
-  if (!isSigned) return 'score_unsigned';
+  const isSignedAbout = ({ score, evidence, signature }: ScoreReply, about: readonly number[]) =>
+    score.outputTokens === about.length &&
+    score.evidenceRoot === evidenceRoot(0, evidence) &&
+    recover(digests.score(domain, score), signature) === score.provider;
+  if (!kept.scores.every(({ reply }) => isSignedAbout(reply, tokens))) return 'score_unsigned';
+  if (kept.peer !== undefined) {
+    const { value, signature } = kept.peer.claim;
+    // Another's, of another order: under the same seed the same tokens are what honesty looks like.
+    const isOther =
+      claim !== null && value.provider !== entry.provider && value.requestHash !== claim.value.requestHash;
+    const isIts =
+      value.transcriptHash === outputHash(kept.peer.tokens) &&
+      recover(digests.claim(domain, value), signature) === value.provider &&
+      isSignedAbout(kept.peer.score.reply, kept.peer.tokens);
+    if (!isOther || !isIts) return 'peer_unfit';
+  }
   const recomputed = countedFactors(kept, boundsOf, domain);
   if (recomputed === null || JSON.stringify(recomputed.scores) !== JSON.stringify(entry.scores)) return 'other_scores';
   return JSON.stringify(recomputed.factors) === JSON.stringify(entry.factors) ? null : 'other_factors';

@@ -32,3 +32,22 @@ export function copyProbability(
   }
   return Math.exp(log);
 }
+
+/** A round under another seed, in which a provider could have copied. */
+export interface CopyTest {
+  /** That an honest provider writes the other's tokens: `copyProbability`, known before it answers. */
+  readonly probability: number;
+  /** Whether it wrote them. */
+  readonly isSame: boolean;
+}
+
+/**
+ * The factor of the bet that it copies. The share w of the wealth is at stake: 1 - w where the tokens differ, 1 - w + w / p where they are the same. Its
+ * mean for an honest provider is 1 at most, since that writes them with probability p at most; w is what makes the win `most`, so that nearly
+ * nothing is paid where nobody copies. No bet where the same tokens could be chance.
+ */
+export function copyFactor({ probability, isSame }: CopyTest, most: number): number {
+  if (probability > COPY_PROBABILITY_MAX) return 1;
+  const stake = Math.min(1, most * probability);
+  return 1 - stake + (isSame ? Math.min(most, stake / probability) : 0);
+}

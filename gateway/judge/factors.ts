@@ -3,6 +3,7 @@ import { MARGIN_CLIP, type TokenEvidence } from '#protocol/evidence';
 import { BETS, type Bet, FACTOR_SCALE, quantiseFactor } from '#protocol/wealth';
 import { areaBound, type DifferenceBounds, type TokenTerm, tokenTerm } from './compensator.ts';
 import { type ComparedPosition, evidenceDistance } from './convict.ts';
+import { type CopyTest, copyFactor } from './copying.ts';
 import { judgeScore, type ScoredTranscript } from './score.ts';
 import { seedlessDrift, seedlessTerm } from './seedless.ts';
 
@@ -50,8 +51,8 @@ export interface ScoredResponse {
   readonly seedless?: boolean;
   /** Committed evidence that the provider has opened, at positions that it did not choose. */
   readonly opened?: readonly ComparedPosition[];
-  /** In a canary round: bound of the probability of the same tokens by chance, where another provider wrote them too. */
-  readonly copyProbability?: number;
+  /** In a round under a seed of its own: whether it wrote what another had written under another seed. */
+  readonly copy?: CopyTest | undefined;
 }
 
 /** Positions that are opened at most; each has this share of the stake. */
@@ -86,7 +87,7 @@ function factorOf(one: Bet, response: ScoredResponse, terms: readonly TokenTerm[
     case 'surprise':
       return response.seedless === true ? surpriseFactor(response, one) : 1;
     case 'copied':
-      return response.copyProbability === undefined ? 1 : 1 / response.copyProbability;
+      return response.copy === undefined ? 1 : copyFactor(response.copy, rules.responseMax);
   }
 }
 

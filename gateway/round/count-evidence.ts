@@ -73,6 +73,8 @@ export interface ScoredTranscript extends Witnessed {
   readonly plan: AttemptPlan;
   /** What its generator opened; null where it was not asked, or did not. */
   readonly opened: OpenedEvidence | null;
+  /** What it may have copied, where that was looked for. */
+  readonly peer?: CountedEvidence['peer'];
   readonly journal: LateJournal;
   readonly pool: Pick<FreshPool, 'nextScorer'>;
 }
@@ -145,12 +147,13 @@ async function confirmed(
   return taken ? [...scores, taken] : scores;
 }
 
-function evidenceOf({ plan, member, opened }: ScoredTranscript, scores: readonly TakenScore[]): CountedEvidence {
+function evidenceOf({ plan, member, opened, peer }: ScoredTranscript, scores: readonly TakenScore[]): CountedEvidence {
   const { tokens } = scores[0]!;
   const isWhole = tokens.length === member.tokens.length;
   return {
     // It is about all that was sealed: a part that somebody scored has positions that nobody did.
     ...(isWhole && opened !== null && member.claim !== null ? { opened } : {}),
+    ...(isWhole && peer !== undefined ? { peer } : {}),
     tokens: [...tokens],
     sampling: plan.sampling,
     seed: plan.seed.toString(),

@@ -10,7 +10,6 @@ import { CapabilitySkips } from '../committee/capability-skips.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest, FinishedChoice, FinishKind } from '../openai/answer.ts';
 import { Reexaminer } from '../reexamine/reexaminer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
-import { askOpenings } from './ask-openings.ts';
 import type { AttemptResult } from './attempt.ts';
 import { runChoices } from './choices.ts';
 import { fail, seal, sealedAnswer } from './conclude.ts';
@@ -18,6 +17,7 @@ import { countEvidence } from './count-evidence.ts';
 import { admittedEntries, operatorsOf } from './eligible.ts';
 import { type QuotedRequest, type QuoteFacts, quoteFacts } from './quote.ts';
 import { securityOf, unprotectedBy } from './security.ts';
+import { tryCopier } from './try-copier.ts';
 import { tryScorer } from './try-scorer.ts';
 import { hearWitnesses } from './witness.ts';
 
@@ -100,17 +100,6 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
   }
 }
 
-function drawOf({ epoch, drawIndex, request: { bodyHash } }: Running, choice: number) {
-  return auditDrawOf({ epoch, drawIndex, choice, bodyHash });
-}
-
-/** Members of a committee are asked for the evidence that a lone one would be: after the answer, too, none learns which it was. */
-async function openUnscored(deps: PipelineDeps, running: Running, choice: number): Promise<void> {
-  const draw = drawOf(running, choice);
-  const { members } = running.choices[choice]!.attempt;
-  await Promise.all(members.map((member) => askOpenings(deps, member, draw)));
-}
-
 type Tokens = ReturnType<typeof runChoices>;
 
 const hasLeft = () => new ProtocolError('client_closed', 'The client has left.');
@@ -123,8 +112,9 @@ async function end(deps: PipelineDeps, running: Running, tokens: Tokens, error: 
   running.life.abort(error);
   await fail(deps, running, error);
   for (const [choice, { plan, attempt }] of running.choices.entries()) {
-    const { policy } = running.request;
-    deps.background(countEvidence(deps, { plan, attempt, choice, policy, draw: drawOf(running, choice) }));
+    const { epoch, drawIndex, request } = running;
+    const draw = auditDrawOf({ epoch, drawIndex, choice, bodyHash: request.bodyHash });
+    deps.background(countEvidence(deps, { plan, attempt, choice, policy: request.policy, draw }));
   }
 }
 
@@ -169,8 +159,8 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
           hearWitnesses(deps, { plan, attempt, served, verdict, choice, policy: running.request.policy }),
         );
         deps.background(tryScorer(deps, running, choice, results[choice]!));
-        if (running.audit !== null) deps.audits.open(running, choice, served);
-        else if (running.request.policy.mode !== 'witnessed') deps.background(openUnscored(deps, running, choice));
+        deps.background(tryCopier(deps, running, choice, results[choice]!));
+        if (running.request.policy.mode !== 'witnessed') deps.audits.open(running, choice, served);
       }
       if (running.audit !== null) deps.background(deps.audits.runDue());
       return sealed;

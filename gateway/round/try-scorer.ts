@@ -1,9 +1,8 @@
 /** After an answer that held, now and then: a scorer that was not asked scores it, or what was made of it (spec-judge.md §7.13). */
 import { AuditDraw, auditSecret } from '#protocol/audit';
 import { canonicalJson } from '#protocol/canonical';
-import { seatsFrom } from '#protocol/draw';
 import { ProtocolError } from '#protocol/errors';
-import { type Address, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
+import { type Hash, sha256, toHex, utf8 } from '#protocol/hash';
 import { jackpotNano, scoreNano } from '#protocol/jackpot';
 import type { Seat } from '../committee/seat.ts';
 import { tolerancesOf } from '../judge/classes.ts';
@@ -12,10 +11,10 @@ import { reserveFreeNano } from '../store/ledger-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import type { AttemptResult } from './attempt.ts';
 import { chunkSizesOf, scorePassesOf } from './chunk-plan.ts';
-import { ableEntries, admittedEntries } from './eligible.ts';
 import type { LateJournal } from './late-journal.ts';
 import type { AttemptPlan } from './plan.ts';
 import { type AskedScorer, type ScoringDeps, type TakenScore, takeScore } from './scoring.ts';
+import { uninvolved } from './uninvolved.ts';
 import { lateJournalOf, latePlan } from './witness.ts';
 
 /** Tries one scorer where the epoch's audit key says so. Its order is one like any other; a scorer that fails teaches nothing. */
@@ -33,8 +32,8 @@ export async function tryScorer(
   const audit = new AuditDraw(auditSecret(epoch.secret, epoch.epoch), { drawIndex, choice, bodyHash });
   const referee = deps.registry.referee(model.digest);
   if (!audit.isDue(epoch.auditPpm) || referee === null) return;
-  const seat = await nextOf(deps, running, choice, audit);
-  if (seat === null) return;
+  const [seat] = await uninvolved(deps, running, choice, audit);
+  if (seat === undefined) return;
   const parts = trialOf(heldOf(deps, running, choice, result), (word, below) => audit.number(word, below));
   const prizeNano = prizeOf(running, choice, result, parts);
   // Whoever finds the error is paid at once: where that cannot be, it is not planted.
@@ -69,35 +68,6 @@ function prizeOf(
 function planFor(deps: PipelineDeps, { request, choices }: Running, choice: number): AttemptPlan {
   const { plan } = choices[choice]!;
   return request.policy.mode === 'audited' ? latePlan(deps, plan) : plan;
-}
-
-/** The first of the audit's own draw that could sit, and that has had nothing to do with the choice. */
-async function nextOf(deps: PipelineDeps, running: Running, choice: number, audit: AuditDraw): Promise<Seat | null> {
-  const { registry, skips, breakers } = deps;
-  const { epoch, request, audit: terms } = running;
-  const { digest } = request.model;
-  const { members, scores } = running.choices[choice]!.attempt;
-  const involved = [...members.map(({ seat }) => seat), ...scores.map(({ scorer }) => scorer)];
-  const excluded = {
-    providers: new Set(involved.map(({ address }) => address)),
-    operators: new Set(involved.map(({ operator }) => operator)),
-  };
-  const unable = [...(await skips.of(digest, request)), ...breakers.skips()];
-  const able = new Set(
-    ableEntries(registry, admittedEntries(epoch.snapshot, digest, request.policy), digest, unable)
-      .map(({ address }) => address)
-      .filter((address) => registry.canScore(address)),
-  );
-  const firstOf = (order: readonly Address[]) => {
-    const fit = order.filter((address) => able.has(address));
-    return seatsFrom(fit, epoch.snapshot, 1, excluded)[0];
-  };
-  // Who audits the answer sees it whole and right: a second order about it would tell which of the two is none of a client's.
-  const auditor =
-    terms !== null && audit.isAudited(terms) ? firstOf(audit.auditors(epoch.snapshot, digest)) : undefined;
-  if (auditor !== undefined) excluded.operators.add(registry.operatorOf(auditor) ?? '');
-  const first = firstOf(audit.order(epoch.snapshot, digest));
-  return first === undefined ? null : registry.seatOf(first, digest);
 }
 
 function heldOf({ pipeline }: PipelineDeps, { request, choices }: Running, choice: number, { served }: AttemptResult) {
