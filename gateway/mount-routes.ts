@@ -80,7 +80,7 @@ export function mountRoutes(app: GatewayApp, auth: GatewayMiddleware, deps: Rout
   mountEvents(app, auth, { store, clock, hub: parts.hub });
   mountChainRoutes(app, parts.chain);
   const isOwn = (address: Address) => signingKeys.of(address) !== null;
-  mountCases(app, { store, clock, domain, recover, chain: parts.chain, isOwn });
+  mountCases(app, { store, clock, domain, recover, chain: parts.chain, receipts: parts.receipts, isOwn });
   const shared = { ...parts, store, clock, rng, domain, recover, stakeNano: operation?.stakeNano ?? 0n };
   mountProviderDesk(app, {
     ...shared,

@@ -5,14 +5,8 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {AssayDomain} from "./lib/AssayDomain.sol";
 import {IStakeRegistry} from "./registry/IStakeRegistry.sol";
-import {
-    NotController,
-    NothingToMove,
-    TimeOutOfBounds,
-    TokenTookFee,
-    TooEarly,
-    TooLate
-} from "./registry/RegistryState.sol";
+import {NotController, NothingToMove, TimeOutOfBounds, TokenTookFee, TooEarly, TooLate} from
+    "./registry/RegistryState.sol";
 import {RefereeSet, RefereeSets} from "./rulings/RefereeSets.sol";
 
 /// @notice Thrown when a case is opened twice.
@@ -199,7 +193,9 @@ contract Rulings is RefereeSets {
             _end(caseId, judged, judged.outcome, division);
             return;
         }
-        if (judged.state == State.Appealed) bonds[judged.appellant] += APPEAL_FACTOR * bond;
+        // A rejection that the larger set says nothing to stands: who appealed it held the share for nothing.
+        address owner_ = judged.outcome == Outcome.Rejected ? judged.account : judged.appellant;
+        if (judged.state == State.Appealed) bonds[owner_] += APPEAL_FACTOR * bond;
         _end(caseId, judged, Outcome.None, division);
     }
 
@@ -223,10 +219,11 @@ contract Rulings is RefereeSets {
     }
 
     function _end(bytes32 caseId, Case storage judged, Outcome outcome, Division calldata division) private {
+        // Who accuses and is not upheld pays whom he held up: otherwise anybody holds stake for nothing where referees are silent.
+        Outcome last = outcome == Outcome.None ? judged.outcome : outcome;
+        bonds[last == Outcome.Upheld ? judged.opener : judged.account] += bond;
         judged.state = State.Settled;
         judged.outcome = outcome;
-        // An accusation that was rejected costs its bond, to whom it held up.
-        bonds[outcome == Outcome.Rejected ? judged.account : judged.opener] += bond;
         bool takes = outcome == Outcome.Upheld && _now() < judged.lapsesAt && !upheld[judged.account][judged.disputeId];
         if (takes) {
             upheld[judged.account][judged.disputeId] = true;

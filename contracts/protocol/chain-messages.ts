@@ -1,6 +1,7 @@
 /** EIP-712 structs of what concerns the chain alone, with their digests (spec-chain.md C1). A field's order is part of the protocol. */
 import { type Domain, defineStruct, typedDigest } from './eip712.ts';
 import { type Address, concat, fromHex, type Hash, keccak256, toHex } from './hash.ts';
+import { type Claim, ClaimStruct } from './typed.ts';
 
 /** A key's own statement that it answers for an account. */
 export interface SigningKey {
@@ -112,3 +113,21 @@ export function addressWord(address: Address): Uint8Array {
   word.set(bytes, 12);
   return word;
 }
+
+/**
+ * What a second claim says otherwise than a first one, as `Evidence` takes it (spec-chain.md C6).
+ * @returns `places`: the lowest bit for a claim's first word; `words` of the second there, in their order
+ */
+export function claimChanges(
+  first: Claim,
+  second: Claim,
+): { readonly places: number; readonly words: readonly Hash[] } {
+  const wordsOf = (claim: Claim) => ClaimStruct.fields.map((_, i) => wordAt(ClaimStruct.encode(claim), i + 1));
+  const before = wordsOf(first);
+  const changed = wordsOf(second)
+    .map((word, i) => ({ word, i }))
+    .filter(({ word, i }) => word !== before[i]);
+  return { places: changed.reduce((bits, { i }) => bits | (1 << i), 0), words: changed.map(({ word }) => word) };
+}
+
+const wordAt = (bytes: Uint8Array, i: number): Hash => toHex(bytes.subarray(32 * i, 32 * i + 32));

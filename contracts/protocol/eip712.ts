@@ -20,6 +20,8 @@ export interface Struct<T> {
   readonly encodeType: string;
   readonly name: string;
   readonly fields: readonly (readonly [name: keyof T & string, type: FieldType])[];
+  /** typeHash ‖ encodeData(value): 32 bytes for each field behind the first 32. @throws {RangeError} on a value outside its type */
+  encode(value: T): Uint8Array;
   /** hashStruct(value): 32 bytes. @throws {RangeError} on a value outside its type */
   hash(value: T): Uint8Array;
 }
@@ -57,20 +59,16 @@ export function defineStruct<T extends object>(
 ): Struct<T> {
   const encodeType = `${name}(${fields.map(([field, type]) => `${type} ${field}`).join(',')})`;
   const typeHash = keccak256(utf8(encodeType));
-  return {
-    encodeType,
-    name,
-    fields,
-    hash(value) {
-      const out = new Uint8Array(WORD * (fields.length + 1));
-      out.set(typeHash, 0);
-      for (let i = 0; i < fields.length; i++) {
-        const [field, type] = fields[i]!;
-        writeField(out, WORD * (i + 1), type, value[field] as FieldValue);
-      }
-      return keccak256(out);
-    },
+  const encode = (value: T): Uint8Array => {
+    const out = new Uint8Array(WORD * (fields.length + 1));
+    out.set(typeHash, 0);
+    for (let i = 0; i < fields.length; i++) {
+      const [field, type] = fields[i]!;
+      writeField(out, WORD * (i + 1), type, value[field] as FieldValue);
+    }
+    return out;
   };
+  return { encodeType, name, fields, encode, hash: (value) => keccak256(encode(value)) };
 }
 
 function domainSeparator(domain: Domain): Uint8Array {

@@ -14,6 +14,9 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   return sha256(concat(NODE, left, right));
 }
 
+/** How two nodes become the one above them. */
+export type Join = (left: Uint8Array, right: Uint8Array) => Uint8Array;
+
 /** The largest power of two smaller than `n` (n >= 2). */
 function splitPoint(n: number): number {
   let k = 1;
@@ -43,14 +46,14 @@ export type MerkleLevels = readonly Uint8Array[];
  * Levels of the RFC 6962 tree: neighbours are joined in pairs and an odd last node moves up as it is, which gives the same
  * tree as splitting at the largest power of two. @throws {RangeError} without leaves
  */
-export function merkleLevels(leaves: readonly Uint8Array[]): MerkleLevels {
+export function merkleLevels(leaves: readonly Uint8Array[], join: Join = nodeHash): MerkleLevels {
   if (leaves.length === 0) throw new RangeError('a tree needs a leaf');
   const levels = [packed(leaves)];
   for (let level = levels[0]!; level.length > HASH_BYTES; level = levels[levels.length - 1]!) {
     const above: Uint8Array[] = [];
     for (let i = 0; i < level.length / HASH_BYTES; i += 2) {
       const right = nodeAt(level, i + 1);
-      above.push(right ? nodeHash(nodeAt(level, i)!, right) : nodeAt(level, i)!);
+      above.push(right ? join(nodeAt(level, i)!, right) : nodeAt(level, i)!);
     }
     levels.push(packed(above));
   }
@@ -95,6 +98,7 @@ export function verifyInclusion(
   size: number,
   path: readonly Uint8Array[],
   root: Uint8Array,
+  join: Join = nodeHash,
 ): boolean {
   if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return false;
   let node = index;
@@ -103,13 +107,13 @@ export function verifyInclusion(
   for (const sibling of path) {
     if (last === 0 || sibling.length !== 32) return false;
     if (node % 2 === 1 || node === last) {
-      hash = nodeHash(sibling, hash);
+      hash = join(sibling, hash);
       while (node % 2 === 0 && node !== 0) {
         node = Math.floor(node / 2);
         last = Math.floor(last / 2);
       }
     } else {
-      hash = nodeHash(hash, sibling);
+      hash = join(hash, sibling);
     }
     node = Math.floor(node / 2);
     last = Math.floor(last / 2);

@@ -6,13 +6,13 @@ import type { EventRow } from '../store/chain-blocks-repo.ts';
 import { DEMAND_EVENTS } from '../store/chain-demands-repo.ts';
 import { decidedRoot, insertForeignRoot, moveRoot, rootByChainIndex } from '../store/chain-roots-repo.ts';
 import {
+  addClaimed,
   addKey,
   addToTotal,
   channelOf,
   putChannel,
   putStake,
   retireKey,
-  setClaimed,
   stakeRow,
 } from '../store/chain-state-repo.ts';
 import type { Tx } from '../store/handle.ts';
@@ -115,7 +115,7 @@ async function applyMoney(tx: Tx, name: MoneyEvent, row: EventRow, args: Args, n
   const amount = BigInt(args.amount!);
   if (name === 'Redeemed' || name === 'Funded') await addToTotal(tx, 'funded', amount);
   if (name === 'MarginWithdrawn') await addToTotal(tx, 'withdrawn', amount);
-  if (name === 'EarningsClaimed') await setClaimed(tx, args.payee as Address, BigInt(args.cumulative!));
+  if (name === 'EarningsClaimed') await addClaimed(tx, args.payee as Address, BigInt(args.amount!));
   if (row.amountNano === null) return;
   const owner = String(args.client ?? args.payee ?? '');
   const transfer = chainTransfer(name, row, owner, row.amountNano);

@@ -1,6 +1,6 @@
 /** Calls of the contracts as the outbox keeps them: a name for the effect, an address, bytes. Pure. */
 import { encodeFunctionData } from 'viem';
-import type { Voucher } from '#protocol/chain-messages';
+import { claimChanges, type Voucher } from '#protocol/chain-messages';
 import type { Contradiction } from '#protocol/contradiction';
 import { type Address, type Hash, type Hex, ZERO_HASH } from '#protocol/hash';
 import type { CheckpointSeal, Opening } from '#protocol/typed';
@@ -121,10 +121,11 @@ function proofData({ jobId, fits }: { jobId: Hash; fits: boolean }, contradictio
     }
     case 'two_claims': {
       const { first, second } = contradiction;
+      const { places, words } = claimChanges(first.claim, second.claim);
       return encodeFunctionData({
         abi: EVIDENCE_ABI,
         functionName: 'proveTwoClaims',
-        args: [first.claim, first.signature, second.claim, second.signature, ZERO_HASH],
+        args: [first.claim, first.signature, places, words, second.signature, ZERO_HASH],
       });
     }
     case 'opening_does_not_fit': {

@@ -1,11 +1,14 @@
 /** `/v1/cases` and what a chain's referees need of one: its evidence, and a place for their signatures (spec-chain.md C9.8). */
 import { ProtocolError } from '#protocol/errors';
+import type { Address } from '#protocol/hash';
 import { parseBody } from '../admin/admin-body.ts';
+import type { ReceiptDesk } from '../attest/receipts.ts';
 import { servedBundle } from '../dispute/bundle.ts';
 import type { GatewayApp } from '../http/context.ts';
 import { type ProviderAuthDeps, requireProvider } from '../provider-desk/provider-auth.ts';
+import { attestationOf } from '../store/attestations-repo.ts';
 import { caseByDispute, caseOfDispute, liveCases, viewOf } from '../store/chain-cases-repo.ts';
-import { disputeById } from '../store/disputes-repo.ts';
+import { type DisputeRow, disputeById } from '../store/disputes-repo.ts';
 import type { Store } from '../store/handle.ts';
 import type { ChainWorker } from './chain-worker.ts';
 import { judges, zVoice } from './voices.ts';
@@ -13,10 +16,11 @@ import { judges, zVoice } from './voices.ts';
 export interface CaseRouteDeps extends Omit<ProviderAuthDeps, 'isProvider'> {
   readonly store: Store;
   readonly chain: ChainWorker | null;
+  readonly receipts: Pick<ReceiptDesk, 'find'>;
 }
 
 export function mountCases(app: GatewayApp, deps: CaseRouteDeps): void {
-  const { store, chain } = deps;
+  const { store, chain, receipts } = deps;
   // Referees are nobody whom the gateway knows: their signature is looked for in the contract's sets.
   const signed = requireProvider({ ...deps, isProvider: async () => false }, { open: true });
   app.get('/v1/cases', async (c) => {
@@ -27,17 +31,24 @@ export function mountCases(app: GatewayApp, deps: CaseRouteDeps): void {
     });
     return c.json({ object: 'list', data });
   });
+  /** The dispute of a case, for whoever judges it; its evidence holds the prompt: for anybody else it is as unknown as none. */
+  const judged = async (id: string, caller: Address): Promise<DisputeRow | null> => {
+    const row = await store.read((handle) => caseByDispute(handle, id));
+    const isJudge = row !== null && chain !== null && (await judges(chain.client, row, caller));
+    return isJudge ? store.read((handle) => disputeById(handle, id)) : null;
+  };
   app.get('/v1/cases/:id/bundle', signed, async (c) => {
-    const id = c.req.param('id');
-    const found = await store.read(async (handle) => {
-      const row = await caseByDispute(handle, id);
-      return row && { row, bundleJson: (await disputeById(handle, id))?.bundleJson ?? null };
-    });
-    const { provider: caller } = c.get('providerCall');
-    const isJudge = found !== null && chain !== null && (await judges(chain.client, found.row, caller));
-    // It holds the prompt: for anybody else it is as unknown as none, or one that is kept no longer.
-    if (!isJudge || found.bundleJson === null) throw new ProtocolError('not_found', 'There is no such bundle.');
-    return c.json(servedBundle(found.bundleJson));
+    const bundleJson = (await judged(c.req.param('id'), c.get('providerCall').provider))?.bundleJson ?? null;
+    if (bundleJson === null) throw new ProtocolError('not_found', 'There is no such bundle.');
+    return c.json(servedBundle(bundleJson));
+  });
+  app.get('/v1/cases/:id/attestation', signed, async (c) => {
+    const dispute = await judged(c.req.param('id'), c.get('providerCall').provider);
+    if (dispute === null) throw new ProtocolError('not_found', 'There is no such case.');
+    const { requestId } = dispute;
+    const row = await store.read((handle) => attestationOf(handle, requestId));
+    // A request that was never answered has none.
+    return c.json({ attestation: row?.statementJson ? (await receipts.find(requestId)).receipt.attestation : null });
   });
   app.post('/v1/cases/:id/voices', async (c) => {
     const id = c.req.param('id');

@@ -17,15 +17,17 @@ import {
   insertCase,
   liveCases,
   moveCase,
+  refereesAreIdle,
   rightIn,
   voicesOf,
 } from '../store/chain-cases-repo.ts';
 import { enqueueIntent, type Intent, intentByKey, mayRetry } from '../store/chain-outbox-repo.ts';
 import { accountOfKey, stakeRow } from '../store/chain-state-repo.ts';
-import { disputeById } from '../store/disputes-repo.ts';
+import { type DisputeRow, disputeById } from '../store/disputes-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
 import { jobById, jobsOfRequest } from '../store/jobs-repo.ts';
 import { requestById } from '../store/requests-repo.ts';
+import type { attestedRight } from './attested-right.ts';
 import type { Contracts } from './calls.ts';
 import {
   approveBonds,
@@ -52,6 +54,7 @@ export interface CaseDeps {
   readonly contracts: Contracts;
   readonly token: Address;
   readonly decimals: number;
+  readonly attested: typeof attestedRight;
 }
 
 /**
@@ -63,6 +66,8 @@ export async function openCases(deps: CaseDeps, blockNumber: number): Promise<bo
   const { store, client, clock, contracts, token } = deps;
   const due = await store.read((handle) => disputesForCases(handle, JUDGED_FAULTS));
   for (const { disputeId, account, bundleJson } of due) {
+    // Where referees are idle each case costs its bond: one at a time is enough to see whether they are back.
+    if (await store.read(refereesAreIdle)) return true;
     // Whoever has no stake left loses nothing, and the bond would be bound for days.
     const stake = await store.read((handle) => stakeRow(handle, account));
     if (stake === null || stake.convicted === 1 || BigInt(stake.activeBase) + BigInt(stake.queuedBase) === 0n) continue;
@@ -74,7 +79,7 @@ export async function openCases(deps: CaseDeps, blockNumber: number): Promise<bo
       const row = (await disputeById(tx, disputeId))!;
       const accusation = { account, disputeId: disputeId as Hash, bundleHash, fault: row.fault as JudgedFault };
       const opened = await caseCount(tx);
-      const division = await divisionOf(tx, row, deps.decimals, [account, operator]);
+      const division = await divisionOf(tx, deps, row, [account, operator]);
       await insertCase(tx, {
         ...{ disputeId, account, bundleHash, caseId: caseName(contracts.Rulings, accusation) },
         ...{ client: division.client, refundBase: division.refund.toString() },
@@ -91,17 +96,22 @@ export async function openCases(deps: CaseDeps, blockNumber: number): Promise<bo
 /** A client whose account is an address is refunded what it paid, once; those who were right share as in the ledger (spec-money.md 11.8). */
 async function divisionOf(
   tx: Tx,
-  { requestId, jobId }: { readonly requestId: string; readonly jobId: string },
-  decimals: number,
+  { attested, decimals }: Pick<CaseDeps, 'attested' | 'decimals'>,
+  dispute: DisputeRow,
   accused: readonly Address[],
 ): Promise<Division> {
+  const { requestId, jobId } = dispute;
   const request = await requestById(tx, requestId);
   const parsed = safeParse(zAddress, request?.account ?? '');
   const payer = parsed.success ? parsed.data : NOBODY;
-  const isOwed = parsed.success && !accused.includes(payer) && !(await hasCaseOfRequest(tx, requestId));
+  // Referees go by what was attested: what it does not show they would not sign.
+  const shown = await attested(tx, dispute);
+  const isOwed =
+    parsed.success && shown !== null && !accused.includes(payer) && !(await hasCaseOfRequest(tx, requestId));
   const refund = isOwed ? baseOf(request!.chargedNano - request!.refundedNano, decimals) : 0n;
   const right = new Set<Address>();
   for (const provider of rightOf(await jobsOfRequest(tx, requestId), await jobById(tx, jobId))) {
+    if (shown?.has(provider) !== true) continue;
     const account = await accountOfKey(tx, provider as Address);
     if (account !== null && !accused.includes(account)) right.add(account);
   }

@@ -12,6 +12,7 @@ import { appliedBlock } from '../store/chain-blocks-repo.ts';
 import { keepDecimals, storedDecimals } from '../store/chain-network-repo.ts';
 import { intentCounts } from '../store/chain-outbox-repo.ts';
 import type { Store } from '../store/handle.ts';
+import { attestedRight } from './attested-right.ts';
 import { REDEEM_INTENT, ROOT_INTENT } from './calls.ts';
 import { type CaseDeps, followCases, openCases } from './cases.ts';
 import type { ChainClient } from './chain-client.ts';
@@ -225,7 +226,7 @@ export class ChainWorker {
   async #caseDeps(): Promise<CaseDeps> {
     const { network } = this.#deps;
     const { decimals } = await this.#ready();
-    return { ...this.#deps, contracts: network.addresses, token: network.token, decimals };
+    return { ...this.#deps, contracts: network.addresses, token: network.token, decimals, attested: attestedRight };
   }
 
   async #answer(blockNumber: number): Promise<void> {

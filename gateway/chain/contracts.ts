@@ -30,7 +30,7 @@ export const SETTLEMENT_ABI = parseAbi([
   'function postRoot(address gateway, bytes32 root, uint64 leafCount, uint128 total, Checkpoint head, bytes signature)',
   'function redeem(address gateway, address client, uint64 epoch, uint128 cumulative, bytes signature)',
   'function poolOf(address gateway) view returns (Pool)',
-  'function claimed(address gateway, address payee) view returns (uint128)',
+  'function claimed(address gateway, address payee) view returns (uint256)',
   'event Deposited(address indexed client, address indexed gateway, uint64 epoch, uint128 amount)',
   'event Redeemed(address indexed client, address indexed gateway, uint64 epoch, uint128 cumulative, uint128 amount)',
   'event ExitStarted(address indexed client, address indexed gateway, uint48 exitAt)',
@@ -40,7 +40,7 @@ export const SETTLEMENT_ABI = parseAbi([
   'event MarginWithdrawn(address indexed gateway, address indexed to, uint128 amount)',
   'event RootPosted(address indexed gateway, uint64 indexed index, EarningsRoot earnings, uint48 activeAt)',
   'event RootDisabled(address indexed gateway, uint64 indexed index)',
-  'event EarningsClaimed(address indexed gateway, address indexed payee, uint128 cumulative, uint128 amount)',
+  'event EarningsClaimed(address indexed gateway, address indexed payee, uint128 amount)',
 ]);
 
 export const EVIDENCE_ABI = parseAbi([
@@ -54,7 +54,7 @@ export const EVIDENCE_ABI = parseAbi([
   'event Answered(bytes32 indexed id, address indexed account)',
   'event StayedSilent(bytes32 indexed id, address indexed account)',
   'function proveTwoCommitments(bytes32 jobId, uint32 index, bytes32 first, bytes firstSignature, bytes32 second, bytes secondSignature, bytes32 salt)',
-  'function proveTwoClaims(Claim first, bytes firstSignature, Claim second, bytes secondSignature, bytes32 salt)',
+  'function proveTwoClaims(Claim first, bytes firstSignature, uint16 places, bytes32[] words, bytes secondSignature, bytes32 salt)',
   'function proveBadOpening(bytes32 commitment, bytes commitmentSignature, Opening opening, bytes openingSignature, bytes32 salt)',
 ]);
 

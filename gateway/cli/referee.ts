@@ -20,6 +20,7 @@ import { type DisputeBundle, zDisputeBundle } from '../dispute/bundle.ts';
 import { type Court, findingOf } from '../dispute/finding.ts';
 import { folderReader, readCalibrations } from '../model-reader.ts';
 import { type CliIo, reasonOf } from './cli-io.ts';
+import { checkDivision } from './referee-division.ts';
 
 const USAGE = `assay referee --gateway <url> --network <file> --rpc-url <url> --key <file> --model-folders <list> [--dry-run]
 
@@ -148,6 +149,13 @@ async function judge(bench: Bench, one: Case): Promise<boolean> {
   if (ruling === 'abandoned')
     return why(`the evidence does not decide it (${finding?.reason ?? 'no model, or no finding'})`);
   const { client, refund, right } = one.division;
+  const wrong = await checkDivision(
+    { chain, gatewayAddress: bench.gatewayAddress, ask: (path) => ask(bench, path) },
+    one,
+    bundle,
+    { client, refund: BigInt(refund), right },
+  );
+  if (wrong !== null) return why(`its division does not follow from the evidence: ${wrong}`);
   io.print(
     `case ${one.id}: ${bundle.fault} by ${bundle.accused.provider}, ${ruling} (${finding?.reason ?? 'nothing found'})`,
   );
@@ -164,15 +172,17 @@ async function judge(bench: Bench, one: Case): Promise<boolean> {
   return true;
 }
 
-/** The evidence, where it is what the contract was told of; else what is wrong with it. */
-async function bundleOf(
-  { gateway, gatewayAddress, chain, signer, io }: Bench,
-  one: Case,
-): Promise<DisputeBundle | string> {
-  const path = `/v1/cases/${one.dispute_id}/bundle`;
+/** Asks the gateway as a referee: what it shows to nobody else. */
+async function ask({ gateway, gatewayAddress, chain, signer, io }: Bench, path: string): Promise<unknown> {
   const by = { domain: chain.network.domain, signer, gateway: gatewayAddress, nowMs: io.clock.nowMs(), rng: io.rng };
   const headers = signCall({ method: 'GET', path, body: new Uint8Array(0) }, by);
-  const wire = await json(io, `${gateway}${path}`, { headers });
+  return json(io, `${gateway}${path}`, { headers });
+}
+
+/** The evidence, where it is what the contract was told of; else what is wrong with it. */
+async function bundleOf(bench: Bench, one: Case): Promise<DisputeBundle | string> {
+  const { chain } = bench;
+  const wire = await ask(bench, `/v1/cases/${one.dispute_id}/bundle`);
   const bundle = safeParse(zDisputeBundle, wire);
   if (!bundle.success) return 'its bundle has a form that this version does not know';
   const bundleHash = toHex(sha256(utf8(canonicalJson(wire))));

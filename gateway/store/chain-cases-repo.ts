@@ -1,5 +1,5 @@
 /** Cases before a chain's referees: which disputes, where they stand, and what has been signed about them (spec-chain.md C7, C9.8). */
-import { and, asc, count, eq, inArray, isNotNull, isNull, or } from 'drizzle-orm';
+import { and, asc, count, desc, eq, inArray, isNotNull, isNull, or } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/sqlite-core';
 import type { Address, Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
@@ -84,6 +84,18 @@ export async function liveCases(handle: Handle): Promise<readonly CaseRow[]> {
     .from(cases)
     .where(inArray(cases.state, [...LIVE_CASES]))
     .orderBy(asc(cases.enteredAtMs), asc(cases.disputeId));
+}
+
+/** Whether the newest case that is at its end ended without a ruling, and another is before the referees now. */
+export async function refereesAreIdle(handle: Handle): Promise<boolean> {
+  const { chainCases: cases } = handle.tables;
+  const [last] = await handle.db
+    .select({ outcome: cases.outcome })
+    .from(cases)
+    .where(eq(cases.state, 'settled'))
+    .orderBy(desc(cases.deadlineSeconds), desc(cases.enteredAtMs))
+    .limit(1);
+  return last !== undefined && last.outcome === null && (await liveCases(handle)).length > 0;
 }
 
 export async function caseByDispute(handle: Handle, disputeId: string): Promise<CaseRow | null> {

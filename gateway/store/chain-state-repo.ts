@@ -101,9 +101,9 @@ export async function allClaims(handle: Handle): Promise<ReadonlyMap<Address, bi
   return new Map(rows.map((row) => [row.payee as Address, BigInt(row.claimedBase)]));
 }
 
-export async function setClaimed(tx: Tx, payee: Address, amount: bigint): Promise<void> {
+export async function addClaimed(tx: Tx, payee: Address, amount: bigint): Promise<void> {
   const { chainClaims: claims } = tx.tables;
-  const changed = { claimedBase: amount.toString() };
+  const changed = { claimedBase: ((await claimedBase(tx, payee)) + amount).toString() };
   await tx.db
     .insert(claims)
     .values({ payee, ...changed })

@@ -1,5 +1,5 @@
 /** Evidence as `Evidence` and `DrawEvidence` take it: one call that convicts by signatures alone (spec-chain.md C6). Pure. */
-import { addressWord, type Draw, DrawStruct } from '#protocol/chain-messages';
+import { addressWord, claimChanges, type Draw, DrawStruct } from '#protocol/chain-messages';
 import type { Contradiction } from '#protocol/contradiction';
 import { type Address, concat, fromHex, type Hash, type Hex, keccak256, toHex } from '#protocol/hash';
 import type { ChainCheckpoint } from '#protocol/log';
@@ -59,7 +59,8 @@ export function contradictionProof(contradiction: Contradiction, jobId: Hash, ke
     }
     case 'two_claims': {
       const { first, second } = contradiction;
-      const args = [first.claim, first.signature, second.claim, second.signature];
+      const { places, words } = claimChanges(first.claim, second.claim);
+      const args = [first.claim, first.signature, places, words, second.signature];
       const evidence = pair(ClaimStruct.hash(first.claim), ClaimStruct.hash(second.claim));
       return { ...by, functionName: 'proveTwoClaims', args, evidence, fault: 'equivocation' };
     }

@@ -69,6 +69,19 @@ contract AppealsTest is CaseSteps {
         rulings.ruleAppeal(caseId, Outcome.Upheld, _none, voices);
     }
 
+    /// A rejection stands where the larger set is silent: who appealed it held the share for nothing, and so did who accused.
+    function test_finalize_silentAppealOfARejection_givesBothBondsToTheAccused() public {
+        bytes32 caseId = _openCase(0);
+        _rule(caseId, Outcome.Rejected, _none);
+        vm.prank(stranger);
+        rulings.appeal(caseId);
+        _later(3 days);
+        rulings.finalize(caseId, _none);
+        _assertEq(registry.accountOf(_provider(0)).frozen, 0);
+        _assertEq(rulings.bonds(_provider(0)), 3 * BOND);
+        require(rulings.caseOf(caseId).outcome == Outcome.None);
+    }
+
     /// What the larger set was asked about and did not confirm takes no stake.
     function test_finalize_silentAppeal_givesAllBack() public {
         bytes32 caseId = _appealed(Outcome.Upheld);

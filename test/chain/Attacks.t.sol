@@ -5,16 +5,12 @@ import {Division, JudgedFault, Outcome, Rulings, Windows} from "../../contracts/
 import {Settlement} from "../../contracts/chain/Settlement.sol";
 import {StakeRegistry} from "../../contracts/chain/StakeRegistry.sol";
 import {NotProven} from "../../contracts/chain/evidence/Conviction.sol";
-import {SealedChunk} from "../../contracts/chain/evidence/Demands.sol";
-import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
-import {LogMerkle} from "../../contracts/chain/lib/LogMerkle.sol";
 import {InvalidSignature} from "../../contracts/chain/lib/AssayDomain.sol";
-import {Messages, Opening, Ticket} from "../../contracts/chain/lib/Messages.sol";
+import {Messages, Opening} from "../../contracts/chain/lib/Messages.sol";
 import {IStakeRegistry} from "../../contracts/chain/registry/IStakeRegistry.sol";
 import {Times, TooEarly} from "../../contracts/chain/registry/RegistryState.sol";
 import {NotEnoughVoices} from "../../contracts/chain/rulings/RefereeSets.sol";
 import {NoExit} from "../../contracts/chain/settlement/Escrow.sol";
-import {Harness} from "./support/Harness.sol";
 import {SettlementBase} from "./support/SettlementBase.sol";
 import {vm} from "./support/Vm.sol";
 
@@ -23,11 +19,9 @@ contract AttacksTest is SettlementBase {
     address private constant FRIEND = address(0xF21E);
     Division private _none;
     uint256 private _nonce;
-    Harness private _harness;
 
     function setUp() public override {
         super.setUp();
-        _harness = new Harness();
         _fill(FRIEND);
     }
 
@@ -79,6 +73,20 @@ contract AttacksTest is SettlementBase {
         registry.withdraw(account, 0, account);
         _assertEq(token.balanceOf(account), 9 * STAKE + STAKE * 8 / 10);
         _assertEq(registry.credits(_client()), 50_000);
+    }
+
+    /// Referees that never rule: a stranger holds half of a stake for three days at a time, again and again. It pays whom it holds
+    /// each time, and keeps nothing of what it put up.
+    function test_openCase_silentReferees_costsItsBondEachTime() public {
+        uint256 before = token.balanceOf(FRIEND);
+        for (uint256 i = 0; i < 7; ++i) {
+            bytes32[2] memory held = _hold();
+            _later(3 days);
+            for (uint256 k = 0; k < 2; ++k) rulings.finalize(held[k], _none);
+        }
+        _assertEq(rulings.bonds(FRIEND), 0);
+        _assertEq(before - token.balanceOf(FRIEND), 14 * BOND);
+        _assertEq(rulings.bonds(_provider(0)), 14 * BOND);
     }
 
     /// Accused of more than it has, a provider burns itself through demands that its friend makes and nobody answers: it must
@@ -207,24 +215,9 @@ contract AttacksTest is SettlementBase {
         _demand(key, nonce);
     }
 
-    /// @dev A demand with a ticket and a round that whoever has `key` makes up.
     function _demand(uint256 key, uint256 nonce) private returns (bytes32) {
         Opening memory opening;
         opening.jobId = bytes32(nonce);
-        Ticket memory ticket;
-        ticket.jobId = opening.jobId;
-        ticket.provider = vm.addr(_providerKey(0));
-        ticket.retainUntilMs = type(uint64).max;
-        SealedChunk memory chunk;
-        chunk.commitment = _harness.commitment(ticket.provider, opening);
-        chunk.path = new bytes32[](4);
-        bytes32 node = Hashes.roundLeaf(0, 0, 0, chunk.commitment);
-        for (uint256 h = 0; h < 4; ++h) node = LogMerkle.nodeHash(node, 0);
-        chunk.roundRoot = node;
-        bytes memory ticketBy = _sign(key, _harness.ticketHash(ticket));
-        bytes memory permissionBy = _sign(key, Messages.permission(0, 0, node));
-        bytes memory commitmentBy = _sign(_providerKey(0), Messages.commitment(opening.jobId, 0, chunk.commitment));
-        vm.prank(FRIEND);
-        return evidence.demandOpening(ticket, ticketBy, chunk, permissionBy, commitmentBy);
+        return _demandOf(FRIEND, key, _providerKey(0), opening);
     }
 }

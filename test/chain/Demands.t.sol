@@ -16,24 +16,16 @@ import {
     TooLate
 } from "../../contracts/chain/registry/RegistryState.sol";
 import {Base} from "./support/Base.sol";
-import {Harness} from "./support/Harness.sol";
 import {TestToken} from "./support/Tokens.sol";
 import {vm} from "./support/Vm.sol";
 
 contract DemandsTest is Base {
-    Harness private _harness;
-
     struct Case {
         Ticket ticket;
         SealedChunk chunk;
         uint256 ticketKey;
         uint256 permissionKey;
         uint256 commitmentKey;
-    }
-
-    function setUp() public override {
-        super.setUp();
-        _harness = new Harness();
     }
 
     function test_constructor_windowOutOfBounds_reverts() public {

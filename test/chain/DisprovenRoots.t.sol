@@ -9,8 +9,7 @@ import {
     NotInTree,
     RootNotActive
 } from "../../contracts/chain/settlement/Earnings.sol";
-import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
-import {LogMerkle} from "../../contracts/chain/lib/LogMerkle.sol";
+import {EarningsTree} from "../../contracts/chain/lib/EarningsTree.sol";
 import {SettlementBase} from "./support/SettlementBase.sol";
 import {vm} from "./support/Vm.sol";
 
@@ -116,7 +115,7 @@ contract DisprovenRootsTest is SettlementBase {
 
     /// A payee that is listed twice is the gateway's loss, and no leaf that fell.
     function test_disproveRoot_twoLeavesOfOneRoot_revert() public {
-        bytes32[2] memory leaves = [Hashes.earningsLeaf(_provider(0), 600), Hashes.earningsLeaf(_provider(0), 500)];
+        bytes32[2] memory leaves = [EarningsTree.leaf(_provider(0), 600), EarningsTree.leaf(_provider(0), 500)];
         (EarningsProof[2] memory shown,) = _postTwo(leaves, [_provider(0), _provider(0)], [uint128(600), 500]);
         _refused(shown[0], shown[1], _names(0, 0, 0), NotDisproved.selector);
     }
@@ -208,7 +207,7 @@ contract DisprovenRootsTest is SettlementBase {
     /// @dev Posts a root of the two payees that are not `out`, and shows both leaves.
     function _without(uint256 out) private returns (EarningsProof[2] memory shown, address[2] memory payees) {
         payees = [_provider(out == 0 ? 1 : 0), _provider(out == 2 ? 1 : 2)];
-        bytes32[2] memory leaves = [Hashes.earningsLeaf(payees[0], 600), Hashes.earningsLeaf(payees[1], 700)];
+        bytes32[2] memory leaves = [EarningsTree.leaf(payees[0], 600), EarningsTree.leaf(payees[1], 700)];
         return _postTwo(leaves, payees, [uint128(600), 700]);
     }
 
@@ -217,7 +216,7 @@ contract DisprovenRootsTest is SettlementBase {
         returns (EarningsProof[2] memory shown, address[2] memory)
     {
         uint128 total = amounts[0] + amounts[1];
-        bytes32 root = LogMerkle.nodeHash(leaves[0], leaves[1]);
+        bytes32 root = EarningsTree.node(leaves[0], leaves[1]);
         bytes memory signature = _signed(_checkpoint(6, "log"));
         vm.prank(gateway);
         settlement.postRoot(gateway, root, 2, total, _checkpoint(6, "log"), signature);

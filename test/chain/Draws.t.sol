@@ -6,16 +6,13 @@ import {NotProven} from "../../contracts/chain/evidence/Conviction.sol";
 import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
 import {Draw} from "../../contracts/chain/lib/Messages.sol";
 import {Base} from "./support/Base.sol";
-import {Harness} from "./support/Harness.sol";
 import {vm} from "./support/Vm.sol";
 
 contract DrawsTest is Base {
-    Harness private _harness;
     SnapshotEntry[] private _entries;
 
     function setUp() public override {
         super.setUp();
-        _harness = new Harness();
         bytes32[] memory both = new bytes32[](2);
         (both[0], both[1]) = ("other", "model");
         for (uint160 i = 1; i < 6; ++i) {

@@ -9,18 +9,11 @@ import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
 import {Claim, Messages, Opening} from "../../contracts/chain/lib/Messages.sol";
 import {Convicted} from "../../contracts/chain/registry/Accounts.sol";
 import {Base} from "./support/Base.sol";
-import {Harness} from "./support/Harness.sol";
 import {vm} from "./support/Vm.sol";
 
 contract EvidenceTest is Base {
     bytes32 private constant JOB = bytes32("job");
     uint256 private constant ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
-    Harness private _harness;
-
-    function setUp() public override {
-        super.setUp();
-        _harness = new Harness();
-    }
 
     // Two commitments
 
@@ -164,13 +157,39 @@ contract EvidenceTest is Base {
         _proveClaims(first, second, NotProven.selector);
     }
 
+    /// Wherever a claim differs, it is another one; the harness hashes it as a whole.
+    function test_proveTwoClaims_anyWord_convicts() public {
+        (Claim memory first, Claim memory second) = _claims();
+        second.ticketHash = "ticket";
+        second.requestHash = "request";
+        second.roundId = "round";
+        second.provider = address(1);
+        second.transcriptHash = "transcript";
+        second.lastCommitment = "last";
+        second.rootsHash = "roots";
+        (second.chunkCount, second.outputTokens, second.finish) = (1, 2, 3);
+        second.checkpoint = "checkpoint";
+        _proveClaims(first, second, bytes4(0));
+    }
+
+    /// What stands behind a claim's words is no part of it: one claim shown twice is no fault.
+    function test_proveTwoClaims_wordsBehindTheClaim_revert() public {
+        (Claim memory first,) = _claims();
+        bytes memory one = _sign(_providerKey(0), _harness.claimHash(first));
+        bytes32[] memory words = new bytes32[](4);
+        words[0] = "another";
+        vm.expectRevert(NotProven.selector);
+        evidence.proveTwoClaims(first, one, 0xF000, words, one, 0);
+    }
+
     function test_proveTwoClaims_twoSigners_reverts() public {
         (Claim memory first, Claim memory second) = _claims();
         second.outputTokens = 8;
         bytes memory one = _sign(_providerKey(0), _harness.claimHash(first));
         bytes memory other = _sign(_providerKey(1), _harness.claimHash(second));
+        (uint16 places, bytes32[] memory words) = _changes(first, second);
         vm.expectRevert(NotProven.selector);
-        evidence.proveTwoClaims(first, one, second, other, 0);
+        evidence.proveTwoClaims(first, one, places, words, other, 0);
     }
 
     // Bad opening
@@ -254,8 +273,25 @@ contract EvidenceTest is Base {
     function _proveClaims(Claim memory first, Claim memory second, bytes4 why) private {
         bytes memory one = _sign(_providerKey(0), _harness.claimHash(first));
         bytes memory other = _sign(_providerKey(0), _harness.claimHash(second));
+        (uint16 places, bytes32[] memory words) = _changes(first, second);
         if (why != bytes4(0)) vm.expectRevert(why);
-        evidence.proveTwoClaims(first, one, second, other, 0);
+        evidence.proveTwoClaims(first, one, places, words, other, 0);
+    }
+
+    /// @dev Where the second claim differs, and what it says there.
+    function _changes(Claim memory first, Claim memory second) private pure returns (uint16 places, bytes32[] memory words) {
+        (bytes32[12] memory a, bytes32[12] memory b) =
+            (abi.decode(abi.encode(first), (bytes32[12])), abi.decode(abi.encode(second), (bytes32[12])));
+        uint256 count;
+        words = new bytes32[](12);
+        for (uint256 i = 0; i < 12; ++i) {
+            if (a[i] == b[i]) continue;
+            places |= uint16(1 << i);
+            words[count++] = b[i];
+        }
+        assembly ("memory-safe") {
+            mstore(words, count)
+        }
     }
 
     function _opening() private pure returns (Opening memory) {

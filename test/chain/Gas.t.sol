@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
-import {LogMerkle} from "../../contracts/chain/lib/LogMerkle.sol";
+import {EarningsTree} from "../../contracts/chain/lib/EarningsTree.sol";
 import {Checkpoint, Claim, Messages} from "../../contracts/chain/lib/Messages.sol";
 import {EarningsProof, EarningsRoot} from "../../contracts/chain/settlement/Earnings.sol";
 import {Harness} from "./support/Harness.sol";
@@ -32,10 +31,13 @@ contract GasTest is SettlementBase {
         Harness harness = new Harness();
         bytes32 x = keccak256("x");
         Claim memory first = Claim(x, x, x, x, vm.addr(_providerKey(0)), x, x, x, 3, 90, 0, x);
-        Claim memory second = Claim(x, x, x, x, vm.addr(_providerKey(0)), ~x, x, x, 3, 90, 0, x);
+        // Another answer: its transcript, last commitment and length.
+        Claim memory second = Claim(x, x, x, x, vm.addr(_providerKey(0)), ~x, ~x, x, 3, 91, 0, x);
+        bytes32[] memory words = new bytes32[](3);
+        (words[0], words[1], words[2]) = (~x, ~x, bytes32(uint256(91)));
         bytes memory one = _sign(_providerKey(0), harness.claimHash(first));
         bytes memory other = _sign(_providerKey(0), harness.claimHash(second));
-        evidence.proveTwoClaims(first, one, second, other, 0);
+        evidence.proveTwoClaims(first, one, 1 << 5 | 1 << 6 | 1 << 9, words, other, 0);
         vm.snapshotGasLastCall(GROUP, "equivocation: two claims");
     }
 
@@ -67,10 +69,10 @@ contract GasTest is SettlementBase {
         proof.rootIndex = index;
         proof.cumulative = cumulative;
         proof.path = new bytes32[](10);
-        bytes32 node = Hashes.earningsLeaf(_provider(0), cumulative);
+        bytes32 node = EarningsTree.leaf(_provider(0), cumulative);
         for (uint256 i = 0; i < 10; ++i) {
             proof.path[i] = keccak256(abi.encode(index, i));
-            node = LogMerkle.nodeHash(node, proof.path[i]);
+            node = EarningsTree.node(node, proof.path[i]);
         }
         Checkpoint memory head = _checkpoint(1_000 * (index + 1), keccak256("log"));
         bytes memory signature = _signed(head);

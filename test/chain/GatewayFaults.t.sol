@@ -7,20 +7,13 @@ import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
 import {LogMerkle} from "../../contracts/chain/lib/LogMerkle.sol";
 import {Attestation, Checkpoint, Claim, Messages, RequestTerms} from "../../contracts/chain/lib/Messages.sol";
 import {Base} from "./support/Base.sol";
-import {Harness} from "./support/Harness.sol";
 import {vm} from "./support/Vm.sol";
 
 contract GatewayFaultsTest is Base {
-    Harness private _harness;
     bytes32[] private _noPath;
 
     string private constant ENTRY =
         '{"atMs":1,"drawIndex":0,"epoch":1,"requestId":"r","statementHash":"0x1111111111111111111111111111111111111111111111111111111111111111","type":"answer"}';
-
-    function setUp() public override {
-        super.setUp();
-        _harness = new Harness();
-    }
 
     // Two roots
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {EarningsTree} from "../../contracts/chain/lib/EarningsTree.sol";
 import {Hashes} from "../../contracts/chain/lib/Hashes.sol";
 
 /// @dev Hashes against what others published, or written out word by word. The shared vectors say the same of all of them on a running chain.
@@ -27,11 +28,11 @@ contract HashesTest {
         require(Hashes.order(new address[](0)) == sha256(abi.encodePacked("assay/order/1", bytes1(0), uint32(0))));
     }
 
-    /// A leaf of earnings is as long as one of a draw key: they are told apart by whose tree they stand in, and neither is an inner node.
+    /// Leaves of one length are told apart by whose tree they stand in, and none is an inner node.
     function test_leaves_ofOneLength_areNoNodes() public pure {
-        bytes32 leaf = Hashes.earningsLeaf(address(0x1), 2);
-        require(leaf == sha256(abi.encodePacked(bytes1(0), address(0x1), uint128(2))));
+        bytes32 leaf = EarningsTree.leaf(address(0x1), 2);
+        require(leaf == keccak256(abi.encodePacked(bytes1(0), address(0x1), uint128(2))));
+        require(EarningsTree.node(leaf, 0) == keccak256(abi.encodePacked(bytes1(0x01), leaf, bytes32(0))));
         require(Hashes.drawKeyLeaf(1, bytes32(uint256(2))) == sha256(abi.encodePacked(bytes1(0), uint32(1), uint256(2))));
-        require(leaf != sha256(abi.encodePacked(bytes1(0x01), address(0x1), uint128(2))));
     }
 }

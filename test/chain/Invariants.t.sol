@@ -52,11 +52,17 @@ contract InvariantsTest {
 
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
         targets = new FuzzSelector[](1);
-        bytes4[30] memory all = [
+        bytes4[36] memory all = [
             _handler.stake.selector,
             _handler.unbond.selector,
             _handler.withdraw.selector,
             _handler.equivocate.selector,
+            _handler.equivocateByRetired.selector,
+            _handler.addKey.selector,
+            _handler.retireKey.selector,
+            _handler.proposeSets.selector,
+            _handler.activateSets.selector,
+            _handler.ruleByOthers.selector,
             _handler.collect.selector,
             _handler.takeCredit.selector,
             _handler.burn.selector,
@@ -104,6 +110,8 @@ contract InvariantsTest {
         _frozenStakeIsThere();
         _honestStakeIsWhole();
         _settlementIsWithinBounds();
+        // Whoever changes keys or referees escapes nothing and gains nothing.
+        require(!_handler.keyMisjudged() && !_handler.ruledByOthers());
     }
 
     /// Reference invariant 1: what is booked is what is there, in each contract.

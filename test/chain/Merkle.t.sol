@@ -2,11 +2,10 @@
 pragma solidity ^0.8.30;
 
 import {Harness} from "./support/Harness.sol";
+import {MerkleReference} from "./support/MerkleReference.sol";
 
-/// @dev Proofs of every leaf and every older tree in trees of 1 to 14 leaves, made as RFC 6962 §2.1 defines them, by recursion and not as
-/// they are verified.
-contract MerkleTest {
-    uint256 private constant SIZE_MAX = 14;
+/// @dev The log's trees: proofs of every leaf and of every older tree.
+contract MerkleTest is MerkleReference {
     Harness private _harness;
 
     function setUp() public {
@@ -14,32 +13,7 @@ contract MerkleTest {
     }
 
     function test_verifyInclusion_everyLeafOfEverySize_holdsThereAndNowhereElse() public view {
-        for (uint256 size = 1; size <= SIZE_MAX; ++size) {
-            bytes32 root = _root(0, size);
-            for (uint256 i = 0; i < size; ++i) {
-                bytes32[] memory path = _path(i, 0, size);
-                for (uint64 j = 0; j <= size; ++j) {
-                    require(_harness.verifyInclusion(_leaf(i), j, uint64(size), path, root) == (j == i));
-                }
-                _inclusionFailsIfChanged(i, size, path, root);
-            }
-        }
-    }
-
-    function _inclusionFailsIfChanged(uint256 i, uint256 size, bytes32[] memory path, bytes32 root) private view {
-        require(!_harness.verifyInclusion(_leaf(i + 100), uint64(i), uint64(size), path, root));
-        require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), path, ~root));
-        require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), _longer(path), root));
-        // A path that goes on above the root of the tree that is named.
-        require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), _longer(path), _node(0, root)));
-        require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), _longer(path), _node(root, 0)));
-        if (path.length == 0) return;
-        require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), _shorter(path), root));
-        for (uint256 j = 0; j < path.length; ++j) {
-            path[j] = ~path[j];
-            require(!_harness.verifyInclusion(_leaf(i), uint64(i), uint64(size), path, root));
-            path[j] = ~path[j];
-        }
+        _everyLeafStandsInItsPlaceOnly();
     }
 
     function test_verifyInclusion_emptyTree_fails() public view {
@@ -89,56 +63,16 @@ contract MerkleTest {
         }
     }
 
-    // RFC 6962 §2.1, as it is written there
-
-    function _leaf(uint256 i) private pure returns (bytes32) {
-        return sha256(abi.encodePacked(bytes1(0), i));
+    function _hash(bytes memory text) internal pure override returns (bytes32) {
+        return sha256(text);
     }
 
-    function _node(bytes32 left, bytes32 right) private pure returns (bytes32) {
-        return sha256(abi.encodePacked(bytes1(0x01), left, right));
-    }
-
-    function _root(uint256 from, uint256 size) private pure returns (bytes32) {
-        if (size == 1) return _leaf(from);
-        uint256 k = _split(size);
-        return _node(_root(from, k), _root(from + k, size - k));
-    }
-
-    function _path(uint256 i, uint256 from, uint256 size) private pure returns (bytes32[] memory) {
-        if (size == 1) return new bytes32[](0);
-        uint256 k = _split(size);
-        return i < k ? _with(_path(i, from, k), _root(from + k, size - k)) : _with(_path(i - k, from + k, size - k), _root(from, k));
-    }
-
-    /// @dev SUBPROOF(m, D[n], b).
-    function _consistency(uint256 older, uint256 from, uint256 size, bool whole) private pure returns (bytes32[] memory) {
-        if (older == size) {
-            return whole ? new bytes32[](0) : _with(new bytes32[](0), _root(from, size));
-        }
-        uint256 k = _split(size);
-        if (older <= k) return _with(_consistency(older, from, k, whole), _root(from + k, size - k));
-        return _with(_consistency(older - k, from + k, size - k, false), _root(from, k));
-    }
-
-    /// @dev The largest power of two below `size`.
-    function _split(uint256 size) private pure returns (uint256 k) {
-        k = 1;
-        while (2 * k < size) k *= 2;
-    }
-
-    function _with(bytes32[] memory path, bytes32 last) private pure returns (bytes32[] memory longer) {
-        longer = _longer(path);
-        longer[path.length] = last;
-    }
-
-    function _longer(bytes32[] memory path) private pure returns (bytes32[] memory longer) {
-        longer = new bytes32[](path.length + 1);
-        for (uint256 i = 0; i < path.length; ++i) longer[i] = path[i];
-    }
-
-    function _shorter(bytes32[] memory path) private pure returns (bytes32[] memory shorter) {
-        shorter = new bytes32[](path.length - 1);
-        for (uint256 i = 0; i < shorter.length; ++i) shorter[i] = path[i];
+    function _includes(bytes32 leaf, uint64 index, uint64 size, bytes32[] memory path, bytes32 root)
+        internal
+        view
+        override
+        returns (bool)
+    {
+        return _harness.verifyInclusion(leaf, index, size, path, root);
     }
 }

@@ -179,7 +179,8 @@ contract RulingsTest is CaseSteps {
         _assertEq(token.balanceOf(address(0xD0)), BOND);
     }
 
-    function test_finalize_silentReferees_givesAllBack() public {
+    /// The accuser pays whom he held up, though nobody has said that he was wrong.
+    function test_finalize_silentReferees_givesTheBondToTheAccused() public {
         bytes32 caseId = _openCase(0);
         vm.warp(START + 3 days - 1);
         vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, START + 3 days));
@@ -187,7 +188,8 @@ contract RulingsTest is CaseSteps {
         vm.warp(START + 3 days);
         rulings.finalize(caseId, _none);
         _assertEq(registry.accountOf(_provider(0)).frozen, 0);
-        _assertEq(rulings.bonds(stranger), BOND);
+        _assertEq(rulings.bonds(_provider(0)), BOND);
+        _assertEq(rulings.bonds(stranger), 0);
     }
 
     /// Nobody ended the case while the share was held: the stake is free, and stays whole.

@@ -47,6 +47,16 @@ contract SlashingTest is SlasherBase {
         registry.freeze(_account, ID, 1_000, 1);
     }
 
+    /// Stake that is on its way out covers cases as well as what stays.
+    function test_isCovered_queuedStake_counts() public {
+        vm.prank(_account);
+        registry.unbond(_account, STAKE * 6 / 10);
+        registry.freeze(_account, "a", 10_000, 10);
+        require(registry.isCovered(_account));
+        registry.freeze(_account, "b", 1, 10);
+        require(!registry.isCovered(_account));
+    }
+
     /// Nobody's case is kept out by others, and two cases cannot spend one stake: the second takes what the first has left.
     function test_freeze_casesOverMoreThanTheStake_spendItOnce() public {
         _assertEq(registry.freeze(_account, "a", 5_000, 10), STAKE / 2);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {JudgedFault} from "../../contracts/chain/Rulings.sol";
+import {Division, JudgedFault, Outcome} from "../../contracts/chain/Rulings.sol";
 import {TokenTookFee} from "../../contracts/chain/registry/RegistryState.sol";
 import {SettlementBase} from "./support/SettlementBase.sol";
 import {TestToken} from "./support/Tokens.sol";
@@ -89,6 +89,8 @@ contract TokensTest is SettlementBase {
     function test_withdraw_reentered_paysOnce() public {
         vm.startPrank(gateway);
         registry.unbond(gateway, 50);
+        // Another that is ready stands in the first one's place while that is paid.
+        registry.unbond(gateway, 30);
         registry.proposeOperator(gateway, address(token));
         vm.stopPrank();
         _later(UNBOND);
@@ -204,8 +206,10 @@ contract TokensTest is SettlementBase {
         bytes32 caseId = rulings.openCase(_provider(0), "d", "b", JudgedFault.WrongOutput);
         vm.stopPrank();
         _openCase(1);
-        _later(3 days);
-        rulings.finalize(caseId, _division(address(0), 0, address(0)));
+        Division memory none = _division(address(0), 0, address(0));
+        rulings.rule(caseId, Outcome.Upheld, none, _voices(caseId, 0, Outcome.Upheld, none, 2));
+        _later(2 days);
+        rulings.finalize(caseId, none);
         token.attack(address(rulings), abi.encodeCall(rulings.withdrawBond, (address(token), address(token))));
         vm.prank(address(token));
         rulings.withdrawBond(address(token), address(0xD0));

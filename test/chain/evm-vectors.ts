@@ -4,8 +4,10 @@ import type { Abi } from 'viem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { auditCommitment } from '#protocol/audit';
 import { canonicalJson } from '#protocol/canonical';
+import { claimChanges } from '#protocol/chain-messages';
 import type { Hex } from '#protocol/hash';
 import { clientNonceHash } from '#protocol/request';
+import type { Claim } from '#protocol/typed';
 import { readVectors, type VectorEntry } from '../vectors/read-vectors.ts';
 import { type Anvil, artifact, startAnvil } from './anvil.ts';
 
@@ -85,6 +87,19 @@ run(
     expect(await call(STRUCTS[struct]!, args), name).toBe((output as { structHash: Hex }).structHash);
   },
 );
+
+const claims = entries('eip712', 'typedDigest').filter(
+  ({ input, expect: expected }) => (input as TypedInput).struct === 'Claim' && expected === 'success',
+);
+run('claims as what they change of the first', claims, async ({ name, input, output }) => {
+  const [first, second] = [(claims[0]!.input as TypedInput).value, (input as TypedInput).value] as unknown as [
+    Claim,
+    Claim,
+  ];
+  const { places, words } = claimChanges(first, second);
+  const hash = await call('changedClaimHash', [first, places, words]);
+  expect(hash, name).toBe((output as { structHash: Hex }).structHash);
+});
 
 run('digests and signers', entries('eip712', 'typedDigest'), async ({ name, input, output, expect: expected }) => {
   if (expected !== 'success') return;
@@ -282,7 +297,7 @@ run('earnings in their trees', entries('chain', 'earningInTree'), async ({ name,
   };
   const leaf = await call('earningsLeaf', [payee, BigInt(cumulative)]);
   const args = [leaf, BigInt(leafIndex), BigInt(earnings.leafCount), path, earnings.root];
-  expect(await call('verifyInclusion', args), name).toBe(expected === 'success');
+  expect(await call('includesEarning', args), name).toBe(expected === 'success');
 });
 
 run('order hashes', entries('chain', 'orderHash'), async ({ name, input, output }) => {

@@ -113,6 +113,22 @@ it('a final ruling of the gateway becomes a case; two of three referees judge th
   expect(await judgeCases(await benchOf(signerOf('stranger')))).toBe(0);
   expect(lines).toEqual([]);
 
+  // A gateway that would pay a friend, the accused or itself out of the slash finds nobody who signs that.
+  const friend = signerOf('stranger').address;
+  for (const [division, why] of [
+    [{ right: [friend] }, `${friend} is named as right, and was not`],
+    [{ right: [LIAR] }, `${LIAR} is named as right, and was not`],
+    [{ right: [account] }, `${account} is named as right, and was not`],
+    [{ client: friend, refund: '1' }, 'the refund is for somebody who has paid nothing out of an escrow'],
+    [{ client: account, refund: '1' }, 'the refund is for the accused, or for the gateway'],
+    [{ client: friend, refund: `${DEMO}` }, 'the refund is more than the client was charged'],
+    [{ refund: '1' }, 'a refund needs a client, and a client a refund'],
+  ] as const) {
+    expect(await judgeCases(await proposing(REFEREES[0]!, division))).toBe(1);
+    expect(lines.splice(0)).toEqual([expect.stringContaining(why)]);
+  }
+  expect((await caseOf(first))?.voices).toEqual([]);
+
   expect(await judgeCases(await benchOf(REFEREES[0]!))).toBe(0);
   expect(await judgeCases(await benchOf(REFEREES[0]!))).toBe(0);
   await toy.restart();
@@ -145,6 +161,18 @@ it('an appeal is followed to the larger set, whose word gives the stake back', {
   await soon(async () => expect(await caseOf(second)).toMatchObject({ state: 'settled', outcome: 'rejected' }));
   expect(await stakeOfLiar()).toBe(40n * DEMO);
 });
+
+/** A referee at a gateway that proposes another division. */
+async function proposing(signer: Signer, change: Partial<CaseView['division']>): Promise<Bench> {
+  const bench = await benchOf(signer);
+  const fetch: typeof bench.io.fetch = async (url, init) => {
+    const reply = await bench.io.fetch(url, init);
+    if (!url.endsWith('/v1/cases')) return reply;
+    const { data } = (await reply.json()) as { data: CaseView[] };
+    return Response.json({ data: data.map((one) => ({ ...one, division: { ...one.division, ...change } })) });
+  };
+  return { ...bench, io: { ...bench.io, fetch } };
+}
 
 /** A referee that has neither the model nor its calibration. */
 function noCourt(): ReturnType<Bench['courtOf']> {

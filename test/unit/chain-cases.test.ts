@@ -1,5 +1,6 @@
 /** Which disputes go before a chain's referees, and what the gateway enters as their case goes on (spec-chain.md C9.8). */
 import { join } from 'node:path';
+import { eq } from 'drizzle-orm';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { canonicalJson } from '#protocol/canonical';
 import { type Address, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
@@ -7,7 +8,7 @@ import { approveBonds, caseName, endCase, openCase, ruleCase } from '../../gatew
 import { type CaseDeps, followCases, openCases } from '../../gateway/chain/cases.ts';
 import type { CaseState } from '../../gateway/chain/chain-client.ts';
 import { DEFAULT_SPLIT } from '../../gateway/ledger/dispute-money.ts';
-import { caseByDispute, putVoice, rightIn } from '../../gateway/store/chain-cases-repo.ts';
+import { caseByDispute, moveCase, putVoice, rightIn } from '../../gateway/store/chain-cases-repo.ts';
 import { giveNonce, intentByKey, moveIntent } from '../../gateway/store/chain-outbox-repo.ts';
 import { addKey, putStake } from '../../gateway/store/chain-state-repo.ts';
 import { openDispute, ruleDispute, settleRuledDispute } from '../../gateway/store/change-dispute.ts';
@@ -31,14 +32,20 @@ let store: Store;
 let deps: CaseDeps;
 let clock: HandClock;
 /** What the chain says. */
-let chain: { balance: bigint; case: CaseState; reverts: boolean; nowSeconds: number };
+let chain: { balance: bigint; case: CaseState; reverts: boolean; nowSeconds: number; attested: Set<string> | null };
 
 beforeEach(async () => {
   const folder = tempFolder((clean) => cleaners.push(clean));
   store = await fundedStore(join(folder, 'assay.db'));
   await revealed(store);
   clock = new HandClock();
-  chain = { balance: 5n, case: caseState('none'), reverts: false, nowSeconds: 1_000 };
+  chain = {
+    balance: 5n,
+    case: caseState('none'),
+    reverts: false,
+    nowSeconds: 1_000,
+    attested: new Set(['0xaa', '0xbb']),
+  };
   deps = {
     store,
     client: {
@@ -56,6 +63,7 @@ beforeEach(async () => {
       tokenBalance: async () => chain.balance,
     },
     ...{ clock, contracts: addresses, token: TOKEN, decimals: 9 },
+    attested: async () => chain.attested,
   };
   await store.withTx(async (tx) => {
     // Two of those who were right have accounts, one of them the liar's operator's; and the liar has.
@@ -83,7 +91,7 @@ function caseState(state: CaseState['state'], change: Partial<CaseState> = {}): 
 const move = (kind: string, atMs: number) => ({ kind, moveJson: '{}', signature: null, atMs });
 
 /** A dispute that was upheld, and is final. */
-async function upheld(name = 'd', until: 'ruled' | 'settled' = 'settled'): Promise<Hash> {
+async function upheld(name = 'd', until: 'ruled' | 'settled' = 'settled', isLate = false): Promise<Hash> {
   const disputeId = hashOf(name);
   const bundleJson = JSON.stringify({ ...SERVED, accused: { url: 'http://10.0.0.1' } });
   await store.withTx((tx) =>
@@ -92,7 +100,7 @@ async function upheld(name = 'd', until: 'ruled' | 'settled' = 'settled'): Promi
       ...{ retainUntilMs: 9_000, move: move('opened', 1_500) },
     }),
   );
-  await answer(store, 'r1', 'agreed', everybody('counted').set(BAD, 'rejected'));
+  if (!isLate) await answer(store, 'r1', 'agreed', everybody('counted').set(BAD, 'rejected'));
   await store.withTx((tx) =>
     ruleDispute(tx, disputeId, { ruling: 'upheld', appealUntilMs: 3_000, move: move('ruled', 2_500) }),
   );
@@ -127,6 +135,38 @@ test('a dispute goes there once it is final, with its evidence, whom it harmed a
     expect(await intent(call.key)).toMatchObject({ state: 'queued', callData: call.data, toAddress: call.to });
   }
   expect(await openCases(deps, 9)).toBe(true);
+});
+
+test('where the request was never answered nobody is refunded, and who is not attested was not right', async () => {
+  const disputeId = await upheld();
+  await store.withTx((tx) => tx.db.update(tx.tables.requests).set({ account: accountOf('ee'), refundedNano: 0n }));
+  chain.attested = null;
+  await openCases(deps, 9);
+  const opened = await row(disputeId);
+  expect([opened.client, opened.refundBase, rightIn(opened)]).toEqual([NOBODY, '0', []]);
+});
+
+test('where the last case ended in silence, no other is opened beside one that is before the referees', async () => {
+  const [first, second, third] = [
+    await upheld('d'),
+    await upheld('e', 'settled', true),
+    await upheld('f', 'settled', true),
+  ];
+  const { chainCases } = (await store.read(async (handle) => handle)).tables;
+  const standing = async (disputeId: Hash, state: 'settled' | 'opened', outcome: 'upheld' | null) => {
+    const change = { state, outcome, deadlineSeconds: state === 'settled' ? 1 : 2 };
+    await store.withTx((tx) => moveCase(tx, disputeId, change));
+  };
+  chain.balance = 5n;
+  await openCases(deps, 9);
+  for (const id of [second, third])
+    await store.withTx((tx) => tx.db.delete(chainCases).where(eq(chainCases.disputeId, id)));
+  await standing(first, 'settled', null);
+  await openCases(deps, 9);
+  expect([await row(second), await row(third)].filter((one) => one !== null)).toHaveLength(1);
+  await standing(first, 'settled', 'upheld');
+  await openCases(deps, 9);
+  expect([await row(second), await row(third)].filter((one) => one !== null)).toHaveLength(2);
 });
 
 test('one that is not final, or about who has nothing left, is let be; one without its bond waits', async () => {

@@ -24,17 +24,20 @@ abstract contract ProviderFaults is Conviction {
         _convict(Fault.TwoCommitments, key, _pair(firstHash, secondHash), salt);
     }
 
-    /// @notice Two different signed claims for one job.
+    /// @notice Two different signed claims for one job. Of the second, what differs is enough: most words are the same.
+    /// @param places where the second differs, the lowest bit for a claim's first word, which is the job and never differs
+    /// @param words that the second has there
     function proveTwoClaims(
         Claim calldata first,
         bytes calldata firstSignature,
-        Claim calldata second,
+        uint16 places,
+        bytes32[] calldata words,
         bytes calldata secondSignature,
         bytes32 salt
     ) external {
         bytes32 firstHash = Messages.hash(first);
-        bytes32 secondHash = Messages.hash(second);
-        if (first.jobId != second.jobId || firstHash == secondHash) revert NotProven();
+        bytes32 secondHash = Messages.hashChanged(first, places, words);
+        if (places & 1 == 1 || firstHash == secondHash) revert NotProven();
         address key = _oneSigner(firstHash, firstSignature, secondHash, secondSignature);
         _convict(Fault.TwoClaims, key, _pair(firstHash, secondHash), salt);
     }

@@ -45,11 +45,6 @@ library Hashes {
         return sha256(abi.encodePacked("assay/audit-commitment/1", bytes1(0), secret));
     }
 
-    /// @notice Leaf of what a payee has earned in all (spec-chain.md, "Earnings").
-    function earningsLeaf(address payee, uint128 cumulative) internal pure returns (bytes32) {
-        return sha256(abi.encodePacked(bytes1(0x00), payee, cumulative));
-    }
-
     /// @notice Sampler key of choice `choice` (SPEC.md §4.4); choice 0 keeps the request's own.
     function choiceSeed(uint64 seed, uint32 choice) internal pure returns (uint64) {
         if (choice == 0) return seed;

@@ -156,6 +156,32 @@ library Messages {
         return _hashWords(CLAIM, start, 12);
     }
 
+    /// @notice The same of a claim that differs in some words.
+    /// @param places which, the lowest bit for the first
+    /// @param words that stand there, in their order. Whatever they are, a signature makes them a claim or nothing.
+    function hashChanged(Claim calldata claim, uint16 places, bytes32[] calldata words)
+        internal
+        pure
+        returns (bytes32 hashed)
+    {
+        bytes32 typeHash = CLAIM;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            calldatacopy(add(free, 32), claim, 384)
+            let at := words.offset
+            for { let place := add(free, 32) } places {} {
+                if and(places, 1) {
+                    mstore(place, calldataload(at))
+                    at := add(at, 32)
+                }
+                place := add(place, 32)
+                places := shr(1, places)
+            }
+            hashed := keccak256(free, 416)
+        }
+    }
+
     function hash(Attestation calldata seal) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(

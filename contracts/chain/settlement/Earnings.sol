@@ -2,8 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {Hashes} from "../lib/Hashes.sol";
-import {LogMerkle} from "../lib/LogMerkle.sol";
+import {EarningsTree} from "../lib/EarningsTree.sol";
 import {Checkpoint, Messages} from "../lib/Messages.sol";
 import {NotController, NothingToMove, TooLate} from "../registry/RegistryState.sol";
 import {Books, SettlementState} from "./SettlementState.sol";
@@ -53,7 +52,7 @@ abstract contract Earnings is SettlementState {
 
     mapping(address gateway => mapping(uint64 index => Root)) private _roots;
     /// @notice What a payee has claimed of a gateway in all.
-    mapping(address gateway => mapping(address payee => uint128)) public claimed;
+    mapping(address gateway => mapping(address payee => uint256)) public claimed;
 
     event Funded(address indexed gateway, address indexed from, uint128 amount);
     event MarginWithdrawn(address indexed gateway, address indexed to, uint128 amount);
@@ -61,7 +60,7 @@ abstract contract Earnings is SettlementState {
         address indexed gateway, uint64 indexed index, EarningsRoot earnings, uint48 activeAt
     );
     event RootDisabled(address indexed gateway, uint64 indexed index);
-    event EarningsClaimed(address indexed gateway, address indexed payee, uint128 cumulative, uint128 amount);
+    event EarningsClaimed(address indexed gateway, address indexed payee, uint128 amount);
 
     constructor(uint48 activationDelay_) {
         activationDelay = _boundedDelay(activationDelay_);
@@ -141,9 +140,16 @@ abstract contract Earnings is SettlementState {
     /// @notice Pays a payee all that the latest active root adds to what it has claimed; to whoever controls the payee.
     function claim(address gateway, address payee, EarningsProof calldata proof) external nonReentrant {
         Books storage pool = _pools[gateway];
-        _mustBeLatest(_roots[gateway], pool, proof);
-        if (!_isUnder(payee, proof)) revert NotInTree();
-        uint128 amount = _claimRest(gateway, pool, payee, proof);
+        uint128 paid = _paidByLatest(_roots[gateway], pool, proof);
+        uint128 cumulative = proof.cumulative;
+        if (!_isUnder(payee, cumulative, proof)) revert NotInTree();
+        uint128 amount = _claimRest(gateway, payee, cumulative);
+        paid += amount;
+        // SAFETY: leaves that sum to more than the root's total are paid only up to it.
+        if (paid > proof.earnings.total) revert PoolTooSmall();
+        // No root is posted with a total above 96 bits.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        pool.paid = uint96(paid);
         _pay(registry.controllerOf(payee), amount);
     }
 
@@ -162,27 +168,21 @@ abstract contract Earnings is SettlementState {
         return _roots[gateway][index];
     }
 
-    function _claimRest(address gateway, Books storage pool, address payee, EarningsProof calldata proof)
-        private
-        returns (uint128 amount)
-    {
-        mapping(address payee => uint128) storage claims = claimed[gateway];
-        uint128 cumulative = proof.cumulative;
-        uint128 before = claims[payee];
+    function _claimRest(address gateway, address payee, uint128 cumulative) private returns (uint128 amount) {
+        mapping(address payee => uint256) storage claims = claimed[gateway];
+        uint256 before = claims[payee];
         if (cumulative <= before) revert NothingToMove();
-        amount = cumulative - before;
-        uint128 paid = pool.paid + amount;
-        // SAFETY: leaves that sum to more than the root's total are paid only up to it.
-        if (paid > proof.earnings.total) revert PoolTooSmall();
-        pool.paid = SafeCast.toUint96(paid);
+        // What was claimed before was a cumulative of 128 bits, and is less than this one.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        amount = cumulative - uint128(before);
         claims[payee] = cumulative;
-        emit EarningsClaimed(gateway, payee, cumulative, amount);
+        emit EarningsClaimed(gateway, payee, amount);
     }
 
-    function _isUnder(address payee, EarningsProof calldata proof) private view returns (bool) {
-        bytes32 leaf = Hashes.earningsLeaf(payee, proof.cumulative);
+    function _isUnder(address payee, uint128 cumulative, EarningsProof calldata proof) private pure returns (bool) {
+        bytes32 leaf = EarningsTree.leaf(payee, cumulative);
         EarningsRoot calldata earnings = proof.earnings;
-        return LogMerkle.verifyInclusion(leaf, proof.leafIndex, earnings.leafCount, proof.path, earnings.root);
+        return EarningsTree.includes(leaf, proof.leafIndex, earnings.leafCount, proof.path, earnings.root);
     }
 
     function _idOf(EarningsRoot memory earnings) private pure returns (bytes26) {
@@ -203,25 +203,30 @@ abstract contract Earnings is SettlementState {
         return bytes26(hash);
     }
 
-    /// @dev The root is active, and the one after it is not. SAFETY: only a root that stands has the id of anything.
-    function _mustBeLatest(
+    /// @dev What the pool has paid, where the root is active and the one after it is not. SAFETY: only a root that stands has
+    /// the id of anything.
+    function _paidByLatest(
         mapping(uint64 index => Root) storage roots,
         Books storage pool,
         EarningsProof calldata proof
-    ) private view {
+    ) private view returns (uint96 paid) {
+        uint40 newestAt;
+        uint24 rootCount;
+        // One slot, read once.
+        (paid, newestAt, rootCount) = (pool.paid, pool.newestAt, pool.rootCount);
         uint64 index = proof.rootIndex;
-        Root memory root = roots[index];
+        Root storage root = roots[index];
         if (root.id != _idOfCall(proof.earnings) || _now() < root.activeAt) revert RootNotActive();
-        uint64 behind = pool.rootCount - 1 - index;
-        if (behind == 0) return;
+        uint64 behind = rootCount - 1 - index;
+        if (behind == 0) return paid;
         // Nearly always the one after it is the newest: its time stands in the slot that the claim writes anyway.
-        if (_now() >= (behind == 1 ? pool.newestAt : roots[index + 1].activeAt)) revert RootNotActive();
+        if (_now() >= (behind == 1 ? newestAt : roots[index + 1].activeAt)) revert RootNotActive();
     }
 
     /// @dev The leaf is under a root that was posted and stands.
     function _mustStand(address gateway, address payee, EarningsProof calldata proof) private view {
         if (_roots[gateway][proof.rootIndex].id != _idOfCall(proof.earnings)) revert NotDisproved();
-        if (!_isUnder(payee, proof)) revert NotInTree();
+        if (!_isUnder(payee, proof.cumulative, proof)) revert NotInTree();
     }
 
     /// @dev Two leaves side by side with the payee between them, or the first or last leaf with the payee outside it. Leaves

@@ -61,7 +61,7 @@ const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'settlement/Earnings.sol',
-    before: 'behind == 1 ? pool.newestAt : roots[index + 1].activeAt',
+    before: 'behind == 1 ? newestAt : roots[index + 1].activeAt',
     after: 'roots[index + 1].activeAt',
     reason: 'The time in the pool saves gas; the root itself has the same.',
   },

@@ -34,7 +34,8 @@ const FIRST: readonly (readonly [file: RegExp, suites: RegExp])[] = [
   [/rulings\/RefereeSets/, /RefereeSets|Rulings|Appeals/],
   [/Rulings/, /Rulings|Appeals/],
   [/Escrow/, /Escrow|Tokens|Attacks/],
-  [/Earnings/, /Earnings|DisprovenRoots|Tokens/],
+  [/EarningsTree/, /EarningsTree/],
+  [/Earnings/, /Earnings(?!Tree)|DisprovenRoots|Tokens/],
   [/SettlementState/, /Escrow|Earnings|Tokens/],
   [/StakeRegistry/, /Slashing|Convictions|Accounts/],
   [/Slashers|RegistryState/, /Owners|Accounts|Tokens/],
@@ -48,7 +49,7 @@ const FIRST: readonly (readonly [file: RegExp, suites: RegExp])[] = [
   [/./, /Evidence/],
 ];
 /** Long loops over one library: asked only about the files that they are about. */
-const ONLY_FIRST = /Merkle|^DrawsTest$/;
+const ONLY_FIRST = /Merkle|EarningsTree|^DrawsTest$/;
 /** Gas is no behaviour, and random lives are for what is left. */
 const NEVER = 'InvariantsTest|GasTest';
 const WITH_PARAMETERS = 'testFuzz_';

@@ -6,10 +6,14 @@ import {Evidence} from "../../../contracts/chain/Evidence.sol";
 import {Division, JudgedFault, Outcome, Rulings, Windows} from "../../../contracts/chain/Rulings.sol";
 import {Settlement} from "../../../contracts/chain/Settlement.sol";
 import {StakeRegistry} from "../../../contracts/chain/StakeRegistry.sol";
-import {Checkpoint, Messages} from "../../../contracts/chain/lib/Messages.sol";
+import {SealedChunk} from "../../../contracts/chain/evidence/Demands.sol";
+import {Hashes} from "../../../contracts/chain/lib/Hashes.sol";
+import {LogMerkle} from "../../../contracts/chain/lib/LogMerkle.sol";
+import {Checkpoint, Messages, Opening, Ticket} from "../../../contracts/chain/lib/Messages.sol";
 import {IStakeRegistry} from "../../../contracts/chain/registry/IStakeRegistry.sol";
 import {Times} from "../../../contracts/chain/registry/RegistryState.sol";
 import {RefereeSet} from "../../../contracts/chain/rulings/RefereeSets.sol";
+import {Harness} from "./Harness.sol";
 import {TestToken} from "./Tokens.sol";
 import {vm} from "./Vm.sol";
 
@@ -38,9 +42,11 @@ abstract contract Base {
     Evidence internal evidence;
     DrawEvidence internal drawEvidence;
     Rulings internal rulings;
+    Harness internal _harness;
 
     function setUp() public virtual {
         vm.warp(START);
+        _harness = new Harness();
         token = _makeToken();
         registry = new StakeRegistry(token, owner, Times(UNBOND, KEY_DELAY, POT));
         IStakeRegistry stakes = IStakeRegistry(address(registry));
@@ -122,10 +128,14 @@ abstract contract Base {
     // Evidence
 
     function _equivocation(uint256 i, bytes32 salt) internal {
+        _equivocationBy(_providerKey(i), salt);
+    }
+
+    function _equivocationBy(uint256 key, bytes32 salt) internal {
         (bytes32 a, bytes32 b) = (bytes32("a"), bytes32("b"));
         bytes32 job = bytes32("job");
-        bytes memory first = _sign(_providerKey(i), Messages.commitment(job, 0, a));
-        bytes memory second = _sign(_providerKey(i), Messages.commitment(job, 0, b));
+        bytes memory first = _sign(key, Messages.commitment(job, 0, a));
+        bytes memory second = _sign(key, Messages.commitment(job, 0, b));
         evidence.proveTwoCommitments(job, 0, a, first, b, second, salt);
     }
 
@@ -135,6 +145,25 @@ abstract contract Base {
 
     function _signed(Checkpoint memory head) internal view returns (bytes memory) {
         return _sign(GATEWAY_KEY, Messages.checkpoint(keccak256(bytes(head.origin)), head.size, head.root));
+    }
+
+    /// @dev A demand for a chunk that `providerKey` sealed, with a ticket and a round that whoever has `key` makes up.
+    function _demandOf(address by, uint256 key, uint256 providerKey, Opening memory opening) internal returns (bytes32) {
+        Ticket memory ticket;
+        ticket.jobId = opening.jobId;
+        ticket.provider = vm.addr(providerKey);
+        ticket.retainUntilMs = type(uint64).max;
+        SealedChunk memory chunk;
+        chunk.commitment = _harness.commitment(ticket.provider, opening);
+        chunk.path = new bytes32[](4);
+        bytes32 node = Hashes.roundLeaf(0, 0, 0, chunk.commitment);
+        for (uint256 h = 0; h < 4; ++h) node = LogMerkle.nodeHash(node, 0);
+        chunk.roundRoot = node;
+        bytes memory ticketBy = _sign(key, _harness.ticketHash(ticket));
+        bytes memory permissionBy = _sign(key, Messages.permission(0, 0, node));
+        bytes memory commitmentBy = _sign(providerKey, Messages.commitment(opening.jobId, 0, chunk.commitment));
+        vm.prank(by);
+        return evidence.demandOpening(ticket, ticketBy, chunk, permissionBy, commitmentBy);
     }
 
     // Referees
@@ -180,9 +209,21 @@ abstract contract Base {
     function _voices(bytes32 caseId, uint8 instance, Outcome outcome, Division memory division, uint256 count)
         internal
         view
-        returns (bytes[] memory signatures)
+        returns (bytes[] memory)
     {
-        uint256[] memory keys = instance == 0 ? _refereeKeys(0, 3) : _refereeKeys(3, 5);
+        return _voicesFrom(0, caseId, instance, outcome, division, count);
+    }
+
+    /// @dev Of the sets whose first referee is `from`.
+    function _voicesFrom(
+        uint256 from,
+        bytes32 caseId,
+        uint8 instance,
+        Outcome outcome,
+        Division memory division,
+        uint256 count
+    ) internal view returns (bytes[] memory signatures) {
+        uint256[] memory keys = instance == 0 ? _refereeKeys(from, 3) : _refereeKeys(from + 3, 5);
         bytes32 structHash = _rulingHash(caseId, instance, outcome, division);
         signatures = new bytes[](count);
         for (uint256 i = 0; i < count; ++i) signatures[i] = _sign(keys[i], structHash);

@@ -6,19 +6,12 @@ import {Hashes} from "../../../contracts/chain/lib/Hashes.sol";
 import {LogMerkle} from "../../../contracts/chain/lib/LogMerkle.sol";
 import {Checkpoint} from "../../../contracts/chain/lib/Messages.sol";
 import {Base} from "./Base.sol";
-import {Harness} from "./Harness.sol";
 
 /// @dev Logs of two epochs, each with the draw keys k0 and k1; with audits where a test says so.
 abstract contract EpochLog is Base {
     bytes32 internal constant SECRET = "secret";
-    Harness internal _harness;
     bool internal _hasAudits;
     bool internal _triesScorers = true;
-
-    function setUp() public virtual override {
-        super.setUp();
-        _harness = new Harness();
-    }
 
     /// @dev `first` at 0 and `second` at 1.
     function _epochs(uint32 first, uint32 second, uint64 place, uint64 laterPlace)

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import {Account} from "../../../contracts/chain/registry/RegistryState.sol";
-import {Harness} from "./Harness.sol";
 import {MoneyLife} from "./MoneyLife.sol";
 import {vm} from "./Vm.sol";
 
@@ -10,11 +9,6 @@ import {vm} from "./Vm.sol";
 /// signs nothing twice, answers demands in time and appeals. A step looks for an occasion from a random place on, and
 /// reverts where there is none.
 contract Handler is MoneyLife {
-    function setUp() public override {
-        super.setUp();
-        _harness = new Harness();
-    }
-
     function world() external view returns (address, address, address, address) {
         return (address(registry), address(settlement), address(evidence), address(rulings));
     }

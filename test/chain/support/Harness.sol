@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AssayDomain} from "../../../contracts/chain/lib/AssayDomain.sol";
+import {EarningsTree} from "../../../contracts/chain/lib/EarningsTree.sol";
 import {EpochEntries, EpochEntry} from "../../../contracts/chain/lib/EpochEntries.sol";
 import {Hashes} from "../../../contracts/chain/lib/Hashes.sol";
 import {LogMerkle} from "../../../contracts/chain/lib/LogMerkle.sol";
@@ -40,6 +41,14 @@ contract Harness {
 
     function claimHash(Claim calldata claim) external pure returns (bytes32) {
         return Messages.hash(claim);
+    }
+
+    function changedClaimHash(Claim calldata claim, uint16 places, bytes32[] calldata words)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Messages.hashChanged(claim, places, words);
     }
 
     function attestationHash(Attestation calldata seal) external pure returns (bytes32) {
@@ -87,7 +96,15 @@ contract Harness {
     }
 
     function earningsLeaf(address payee, uint128 cumulative) external pure returns (bytes32) {
-        return Hashes.earningsLeaf(payee, cumulative);
+        return EarningsTree.leaf(payee, cumulative);
+    }
+
+    function includesEarning(bytes32 leaf, uint64 index, uint64 size, bytes32[] calldata path, bytes32 root)
+        external
+        pure
+        returns (bool)
+    {
+        return EarningsTree.includes(leaf, index, size, path, root);
     }
 
     function order(address[] calldata members) external pure returns (bytes32) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {Hashes} from "../../../contracts/chain/lib/Hashes.sol";
-import {LogMerkle} from "../../../contracts/chain/lib/LogMerkle.sol";
+import {EarningsTree} from "../../../contracts/chain/lib/EarningsTree.sol";
 import {Checkpoint, Messages} from "../../../contracts/chain/lib/Messages.sol";
 import {EarningsProof, EarningsRoot} from "../../../contracts/chain/settlement/Earnings.sol";
 import {Base} from "./Base.sol";
@@ -38,18 +37,17 @@ abstract contract SettlementBase is Base {
 
     function _tree(uint128 a, uint128 b, uint128 c) internal pure returns (bytes32[] memory leaves) {
         leaves = new bytes32[](3);
-        leaves[0] = Hashes.earningsLeaf(_provider(0), a);
-        leaves[1] = Hashes.earningsLeaf(_provider(1), b);
-        leaves[2] = Hashes.earningsLeaf(_provider(2), c);
+        leaves[0] = EarningsTree.leaf(_provider(0), a);
+        leaves[1] = EarningsTree.leaf(_provider(1), b);
+        leaves[2] = EarningsTree.leaf(_provider(2), c);
     }
 
-    function _rootOf(bytes32[] memory leaves) internal view returns (bytes32) {
-        return LogMerkle.nodeHash(LogMerkle.nodeHash(leaves[0], leaves[1]), leaves[2]);
+    function _rootOf(bytes32[] memory leaves) internal pure returns (bytes32) {
+        return EarningsTree.node(EarningsTree.node(leaves[0], leaves[1]), leaves[2]);
     }
 
     function _post(bytes32[] memory tree, uint128 total, uint64 size) internal {
         bytes memory signature = _signed(_checkpoint(size, "log"));
-        // Before the prank: a hash is a call of a precompile.
         bytes32 root = _rootOf(tree);
         vm.prank(gateway);
         settlement.postRoot(gateway, root, 3, total, _checkpoint(size, "log"), signature);
@@ -64,7 +62,7 @@ abstract contract SettlementBase is Base {
     }
 
     /// @dev What a root of these tests stands for.
-    function _stands(bytes32[] memory leaves, uint128 total, uint64 size) internal view returns (EarningsRoot memory) {
+    function _stands(bytes32[] memory leaves, uint128 total, uint64 size) internal pure returns (EarningsRoot memory) {
         return EarningsRoot(_rootOf(leaves), 3, total, size, "log");
     }
 
@@ -74,14 +72,14 @@ abstract contract SettlementBase is Base {
         uint64 leafIndex,
         uint128 cumulative,
         EarningsRoot memory earnings
-    ) internal view returns (EarningsProof memory proof) {
+    ) internal pure returns (EarningsProof memory proof) {
         proof.rootIndex = rootIndex;
         proof.earnings = earnings;
         proof.cumulative = cumulative;
         proof.leafIndex = leafIndex;
         proof.path = new bytes32[](leafIndex == 2 ? 1 : 2);
         if (leafIndex == 2) {
-            proof.path[0] = LogMerkle.nodeHash(leaves[0], leaves[1]);
+            proof.path[0] = EarningsTree.node(leaves[0], leaves[1]);
         } else {
             (proof.path[0], proof.path[1]) = (leaves[1 - leafIndex], leaves[2]);
         }

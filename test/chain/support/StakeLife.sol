@@ -42,12 +42,6 @@ abstract contract StakeLife is SettlementBase {
         revert NoOccasion();
     }
 
-    function equivocate(uint8 who) external {
-        // Seldom: who is convicted has no further life.
-        if (who % 4 != 0) revert NoOccasion();
-        _equivocation(who / 4 % 2 + 1, 0);
-    }
-
     function collect(uint8 who) external {
         for (uint256 k = 0; k < 4; ++k) {
             try registry.collect(_account((uint256(who) + k) % 4)) {

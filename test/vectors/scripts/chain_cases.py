@@ -1,6 +1,6 @@
 """Vectors of spec-chain.md C1 and C5: orders, shares, and the trees of what payees have earned."""
 from independent_crypto import keccak256
-from spec_rules import hx, leaf, path, raw, root, tagged, u32
+from spec_rules import hx, path, raw, root, tagged, u32
 from vector_entries import entry, flipped, refused
 
 
@@ -9,7 +9,11 @@ def named(n):
 
 
 def earnings_leaf(payee, cumulative):
-    return leaf(raw(payee) + cumulative.to_bytes(16, 'big'))
+    return keccak256(b'\0' + raw(payee) + cumulative.to_bytes(16, 'big'))
+
+
+def earnings_node(a, b):
+    return keccak256(b'\1' + a + b)
 
 
 def word(number):
@@ -25,7 +29,8 @@ def tree(earnings):
     """By ascending address: payee and cumulative, root, total, and everybody's path."""
     listed = sorted(earnings)
     leaves = [earnings_leaf(*item) for item in listed]
-    return listed, root(leaves), sum(c for _, c in listed), [[hx(h) for h in path(leaves, i)] for i in range(len(leaves))]
+    return (listed, root(leaves, earnings_node), sum(c for _, c in listed),
+            [[hx(h) for h in path(leaves, i, earnings_node)] for i in range(len(leaves))])
 
 
 def given(earnings):

@@ -133,21 +133,23 @@ def split(n):
     return k
 
 
-def root(leaves):
+def root(leaves, join=node):
     if not leaves:
         return sha()
     if len(leaves) == 1:
         return leaves[0]
     k = split(len(leaves))
-    return node(root(leaves[:k]), root(leaves[k:]))
+    return join(root(leaves[:k], join), root(leaves[k:], join))
 
 
-def path(leaves, m):
+def path(leaves, m, join=node):
     """RFC 6962 §2.1.1, PATH(m, D[n])."""
     if len(leaves) == 1:
         return []
     k = split(len(leaves))
-    return path(leaves[:k], m) + [root(leaves[k:])] if m < k else path(leaves[k:], m - k) + [root(leaves[:k])]
+    if m < k:
+        return path(leaves[:k], m, join) + [root(leaves[k:], join)]
+    return path(leaves[k:], m - k, join) + [root(leaves[:k], join)]
 
 
 def consistency(leaves, m, whole=True):
