@@ -155,6 +155,9 @@ contract EvidenceTest is Base {
         _proveClaims(first, second, NotProven.selector);
         second.jobId = "other";
         _proveClaims(first, second, NotProven.selector);
+        // Two jobs have two answers: an honest provider signs those every day.
+        second.outputTokens = 8;
+        _proveClaims(first, second, NotProven.selector);
     }
 
     /// Wherever a claim differs, it is another one; the harness hashes it as a whole.

@@ -1,6 +1,5 @@
 /** Which disputes go before a chain's referees, and what the gateway enters as their case goes on (spec-chain.md C9.8). */
 import { join } from 'node:path';
-import { eq } from 'drizzle-orm';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { canonicalJson } from '#protocol/canonical';
 import { type Address, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
@@ -8,7 +7,7 @@ import { approveBonds, caseName, endCase, openCase, ruleCase } from '../../gatew
 import { type CaseDeps, followCases, openCases } from '../../gateway/chain/cases.ts';
 import type { CaseState } from '../../gateway/chain/chain-client.ts';
 import { DEFAULT_SPLIT } from '../../gateway/ledger/dispute-money.ts';
-import { caseByDispute, moveCase, putVoice, rightIn } from '../../gateway/store/chain-cases-repo.ts';
+import { caseByDispute, insertCase, moveCase, putVoice, rightIn } from '../../gateway/store/chain-cases-repo.ts';
 import { giveNonce, intentByKey, moveIntent } from '../../gateway/store/chain-outbox-repo.ts';
 import { addKey, putStake } from '../../gateway/store/chain-state-repo.ts';
 import { openDispute, ruleDispute, settleRuledDispute } from '../../gateway/store/change-dispute.ts';
@@ -91,7 +90,7 @@ function caseState(state: CaseState['state'], change: Partial<CaseState> = {}): 
 const move = (kind: string, atMs: number) => ({ kind, moveJson: '{}', signature: null, atMs });
 
 /** A dispute that was upheld, and is final. */
-async function upheld(name = 'd', until: 'ruled' | 'settled' = 'settled', isLate = false): Promise<Hash> {
+async function upheld(name = 'd', until: 'ruled' | 'settled' = 'settled'): Promise<Hash> {
   const disputeId = hashOf(name);
   const bundleJson = JSON.stringify({ ...SERVED, accused: { url: 'http://10.0.0.1' } });
   await store.withTx((tx) =>
@@ -100,7 +99,7 @@ async function upheld(name = 'd', until: 'ruled' | 'settled' = 'settled', isLate
       ...{ retainUntilMs: 9_000, move: move('opened', 1_500) },
     }),
   );
-  if (!isLate) await answer(store, 'r1', 'agreed', everybody('counted').set(BAD, 'rejected'));
+  await answer(store, 'r1', 'agreed', everybody('counted').set(BAD, 'rejected'));
   await store.withTx((tx) =>
     ruleDispute(tx, disputeId, { ruling: 'upheld', appealUntilMs: 3_000, move: move('ruled', 2_500) }),
   );
@@ -147,26 +146,27 @@ test('where the request was never answered nobody is refunded, and who is not at
 });
 
 test('where the last case ended in silence, no other is opened beside one that is before the referees', async () => {
-  const [first, second, third] = [
-    await upheld('d'),
-    await upheld('e', 'settled', true),
-    await upheld('f', 'settled', true),
-  ];
-  const { chainCases } = (await store.read(async (handle) => handle)).tables;
-  const standing = async (disputeId: Hash, state: 'settled' | 'opened', outcome: 'upheld' | null) => {
-    const change = { state, outcome, deadlineSeconds: state === 'settled' ? 1 : 2 };
-    await store.withTx((tx) => moveCase(tx, disputeId, change));
-  };
-  chain.balance = 5n;
+  const [silent, live] = [hashOf('e'), hashOf('f')];
+  for (const disputeId of [silent, live]) {
+    const accused = { jobId: BAD, provider: '0xcc', fault: 'bad_evidence' as const, bundleJson: '{}' };
+    await store.withTx((tx) =>
+      openDispute(tx, { disputeId, requestId: 'r1', ...accused, retainUntilMs: 9_000, move: move('opened', 1_500) }),
+    );
+    await store.withTx((tx) =>
+      insertCase(tx, {
+        ...{ disputeId, account: LIAR, bundleHash: BUNDLE_HASH, caseId: disputeId, client: NOBODY, refundBase: '0' },
+        ...{ rightJson: '[]', state: disputeId === live ? 'opened' : 'settled', outcome: null, setVersion: 1 },
+        ...{ deadlineSeconds: disputeId === live ? 2 : 1, enteredAtMs: 1 },
+      }),
+    );
+  }
+  const disputeId = await upheld();
+  expect(await openCases(deps, 9)).toBe(true);
+  expect(await row(disputeId)).toBeNull();
+  // They are back.
+  await store.withTx((tx) => moveCase(tx, live, { state: 'settled', outcome: 'upheld' }));
   await openCases(deps, 9);
-  for (const id of [second, third])
-    await store.withTx((tx) => tx.db.delete(chainCases).where(eq(chainCases.disputeId, id)));
-  await standing(first, 'settled', null);
-  await openCases(deps, 9);
-  expect([await row(second), await row(third)].filter((one) => one !== null)).toHaveLength(1);
-  await standing(first, 'settled', 'upheld');
-  await openCases(deps, 9);
-  expect([await row(second), await row(third)].filter((one) => one !== null)).toHaveLength(2);
+  expect(await row(disputeId)).not.toBeNull();
 });
 
 test('one that is not final, or about who has nothing left, is let be; one without its bond waits', async () => {
