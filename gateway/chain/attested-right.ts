@@ -1,5 +1,6 @@
 /** Whom the attestation of a disputed request shows to have been right: what referees go by, and so what is proposed to them (spec-chain.md C9.8). */
 import { zStatement } from '#protocol/attestation';
+import { safeParse } from '#protocol/schema';
 import { zDisputeBundle } from '../dispute/bundle.ts';
 import { accusedIn, rightByStatement } from '../dispute/division.ts';
 import { attestationOf } from '../store/attestations-repo.ts';
@@ -12,6 +13,10 @@ type Dispute = Pick<DisputeRow, 'requestId' | 'fault' | 'bundleJson'>;
 export async function attestedRight(handle: Handle, dispute: Dispute): Promise<ReadonlySet<string> | null> {
   const statementJson = (await attestationOf(handle, dispute.requestId))?.statementJson ?? null;
   if (statementJson === null || dispute.bundleJson === null) return null;
-  const bundle = zDisputeBundle.parse(JSON.parse(dispute.bundleJson));
-  return rightByStatement(zStatement.parse(JSON.parse(statementJson)), accusedIn(bundle), dispute.fault);
+  const bundle = safeParse(zDisputeBundle, JSON.parse(dispute.bundleJson));
+  const statement = safeParse(zStatement, JSON.parse(statementJson));
+  // What an earlier version wrote otherwise no referee could read either.
+  return bundle.success && statement.success
+    ? rightByStatement(statement.data, accusedIn(bundle.data), dispute.fault)
+    : null;
 }

@@ -35,6 +35,12 @@ const EQUIVALENT: readonly Equivalent[] = [
       'A set of nobody fails the majority as well: twice any threshold is above 0 only if the threshold is above the count.',
   },
   {
+    file: 'rulings/RefereeSets.sol',
+    before: 'nextFrom != 0',
+    after: 'true',
+    reason: 'Where no sets are proposed nothing is written under the next version: erasing it changes nothing.',
+  },
+  {
     file: 'lib/AssayDomain.sol',
     before: '_chainId = block.chainid',
     after: '',
