@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import type { Clock, Rng } from '#protocol/env';
+import { addHeaders } from './http/add-headers.ts';
 import { requireKey } from './http/auth.ts';
 import type { GatewayApp, GatewayEnv, GatewayMiddleware } from './http/context.ts';
 import { renderFailure, renderUnmatched } from './http/failures.ts';
@@ -40,7 +41,7 @@ export interface AppDeps extends ChatRules {
 }
 
 /** Headers that scripts in a browser may read; a preflight's own list of request headers is reflected. */
-const EXPOSED_HEADERS = [
+const EXPOSED_HEADERS: readonly string[] = [
   'x-request-id',
   'openai-processing-ms',
   'openai-version',
@@ -63,11 +64,25 @@ const EXPOSED_HEADERS = [
 /** A day, the longest that a browser honours (Firefox; Chromium two hours). */
 const PREFLIGHT_SECONDS = 86_400;
 
+/** Scripts of any site may ask, since nothing here goes by cookies. hono's own answers preflights alone: it rebuilds other responses. */
+function openToBrowsers(): GatewayMiddleware {
+  const preflight = cors({ origin: '*', allowHeaders: [], maxAge: PREFLIGHT_SECONDS });
+  const headers = [
+    ['access-control-allow-origin', '*'],
+    ['access-control-expose-headers', EXPOSED_HEADERS.join(',')],
+  ] as const;
+  return async (c, next) => {
+    if (c.req.method === 'OPTIONS') return preflight(c, next);
+    await next();
+    addHeaders(c, headers);
+  };
+}
+
 export function createApp(deps: AppDeps): GatewayApp {
   const app: GatewayApp = new Hono<GatewayEnv>();
   const auth = requireKey(deps.keys);
   app.use(observe(deps));
-  app.use(cors({ origin: '*', allowHeaders: [], exposeHeaders: EXPOSED_HEADERS, maxAge: PREFLIGHT_SECONDS }));
+  app.use(openToBrowsers());
   app.onError(renderFailure(deps.log));
   app.notFound(renderUnmatched(app));
 

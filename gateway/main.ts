@@ -1,5 +1,4 @@
 /** Composition root of the gateway: real clock, randomness, keys, database, models and server (DESIGN §14). */
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import pino from 'pino';
 import { Registry } from 'prom-client';
@@ -7,7 +6,6 @@ import { Agent } from 'undici';
 import { createClock } from '#protocol/clock';
 import { CONFIG_USAGE, EXIT_FAILED, EXIT_OK, startOf } from '#protocol/command-line';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
-import type { Rng } from '#protocol/env';
 import type { Address } from '#protocol/hash';
 import { settingsHelp } from '#protocol/settings';
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
@@ -44,6 +42,7 @@ import { readBooks } from './store/ledger-repo.ts';
 import type { StoreOptions } from './store/open-store.ts';
 import { leaveAll } from './store/providers-repo.ts';
 import { type HoldReason, storedOrigin } from './store/standing.ts';
+import { createSystemRng } from './system-rng.ts';
 import { tickUntilStopped, type Wanted, wantedProviders } from './tick.ts';
 
 const USAGE = `assay gateway [options]
@@ -64,7 +63,7 @@ export const systemClock = createClock({
   },
 });
 
-export const systemRng: Rng = { bytes: (length) => new Uint8Array(randomBytes(length)) };
+const systemRng = createSystemRng();
 
 /** A gateway that listens. */
 export interface RunningGateway {

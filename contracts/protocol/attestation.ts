@@ -254,7 +254,11 @@ export function compactAttestation(
   statement: StatementWire,
   text: string = canonicalJson(statement),
 ): string {
-  const signature = signer.sign(digests.attestation(domain, sealOf(domain, statement, text)));
+  return compactForm(text, signer.sign(digests.attestation(domain, sealOf(domain, statement, text))));
+}
+
+/** The compact form of a statement's canonical JSON and the 65 bytes that sign it. */
+export function compactForm(text: string, signature: Hex): string {
   return `v1.${toBase64Url(utf8(text))}.${toBase64Url(fromHex(signature))}`;
 }
 

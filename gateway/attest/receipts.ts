@@ -1,14 +1,21 @@
 /** Attestations signed once they are durable, and the receipts that prove them in the log (SPEC.md §10). */
 import { type AssayMemberWire, assayMember } from '#protocol/assay-member';
-import { compactAttestation, type Receipt, type StatementWire } from '#protocol/attestation';
+import { compactForm, type Receipt, type StatementWire, sealOf } from '#protocol/attestation';
 import { canonicalJson } from '#protocol/canonical';
 import type { Domain } from '#protocol/eip712';
 import { ProtocolError } from '#protocol/errors';
-import type { Hash } from '#protocol/hash';
+import type { Hash, Hex } from '#protocol/hash';
 import { signDraw } from '#protocol/signed-draw';
 import type { Signer } from '#protocol/signer';
+import { digests } from '#protocol/typed';
 import type { EpochKeeper } from '../committee/epochs.ts';
-import { attestationOf, setCompactAttestation, setReceipt, unsignedAttestations } from '../store/attestations-repo.ts';
+import {
+  attestationOf,
+  setAttestationSignature,
+  setReceipt,
+  signedFormOf,
+  unsignedAttestations,
+} from '../store/attestations-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { setCheckpointNote } from '../store/log-repo.ts';
 import type { LogKeeper, RecordedCheckpoint, SignedCheckpoint } from './log-keeper.ts';
@@ -57,14 +64,15 @@ export class ReceiptDesk {
     const { log, store } = this.#deps;
     const { requestId } = statement;
     const checkpoint = await log.signShared(recorded);
-    const compact = this.#compact(statement, text);
-    const receipt = await this.#receiptOf(compact, statement, checkpoint);
+    const signature = this.#signatureOf(statement, text);
+    const receipt = await this.#receiptOf(compactForm(text, signature), statement, checkpoint);
+    // With whatever is committed next: both signatures are made again, byte for byte, where a crash comes first.
     const stored = () =>
       store.withTx(async (tx) => {
         await setCheckpointNote(tx, checkpoint.size, checkpoint.note);
         // The receipt itself is most of what an answer would write, and is made again when somebody asks for it.
-        await setCompactAttestation(tx, requestId, compact);
-      });
+        await setAttestationSignature(tx, requestId, signature);
+      }, 'soon');
     return { receipt, stored };
   }
 
@@ -76,7 +84,7 @@ export class ReceiptDesk {
     const { overturnedBy, overturnedAtMs } = row;
     const stored = row.receiptJson === null ? null : (JSON.parse(row.receiptJson) as Receipt);
     return {
-      receipt: stored ?? (await this.#sealAgain(statement, row.compact)),
+      receipt: stored ?? (await this.#sealAgain(statement, signedFormOf(row))),
       statement,
       overturnedBy,
       overturnedAtMs,
@@ -107,9 +115,10 @@ export class ReceiptDesk {
     return receipt;
   }
 
-  /** Signed by the key that the statement names, which may be one of the past. */
-  #compact(statement: StatementWire, text?: string): string {
-    return compactAttestation(this.#deps.domain, this.#signerOf(statement), statement, text);
+  /** By the key that the statement names, which may be one of the past. */
+  #signatureOf(statement: StatementWire, text: string): Hex {
+    const { domain } = this.#deps;
+    return this.#signerOf(statement).sign(digests.attestation(domain, sealOf(domain, statement, text)));
   }
 
   #signerOf({ gateway }: StatementWire): Signer {
@@ -120,9 +129,10 @@ export class ReceiptDesk {
 
   async #sign(requestId: string, statement: StatementWire): Promise<string> {
     const { store } = this.#deps;
-    const compact = this.#compact(statement);
-    await store.withTx((tx) => setCompactAttestation(tx, requestId, compact));
-    return compact;
+    const text = canonicalJson(statement);
+    const signature = this.#signatureOf(statement, text);
+    await store.withTx((tx) => setAttestationSignature(tx, requestId, signature));
+    return compactForm(text, signature);
   }
 
   async #receiptOf(attestation: string, statement: StatementWire, checkpoint: SignedCheckpoint): Promise<Receipt> {

@@ -55,7 +55,7 @@ export class KeyAnnouncer {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body,
-          signal: inner,
+          signal: inner(),
         }),
       );
       await response.body?.cancel();

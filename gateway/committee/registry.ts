@@ -61,7 +61,7 @@ export class Registry {
   ): Promise<{ address: Address; isNew: boolean } | { problem: AdmissionProblem }> {
     const { client, clock, store, domain, recover } = this.#deps;
     const deadline = clock.nowMs() + this.#deps.manifestTimeoutMs;
-    const reply = await within(clock, deadline, signal, (inner) => client.manifest(url, inner)).catch(() => null);
+    const reply = await within(clock, deadline, signal, (inner) => client.manifest(url, inner())).catch(() => null);
     if (!reply) return { problem: 'unreachable' };
     if (!manifestIsSigned(domain, recover, reply)) return { problem: 'bad_signature' };
     const { manifest } = reply;
@@ -103,7 +103,7 @@ export class Registry {
         if (!record) return;
         const report = breakers.sent(address);
         const deadline = clock.nowMs() + manifestTimeoutMs;
-        const reply = within(clock, deadline, signal, (inner) => client.manifest(record.url, inner));
+        const reply = within(clock, deadline, signal, (inner) => client.manifest(record.url, inner()));
         const isThere = await reply.then(({ manifest }) => manifest.address === address).catch(() => false);
         if (isThere) report.answered();
         else if (signal.aborted) report.dropped();

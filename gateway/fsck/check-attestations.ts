@@ -13,9 +13,10 @@ import { canonicalJson } from '#protocol/canonical';
 import { fromHex, type Hash } from '#protocol/hash';
 import { logLeaf } from '#protocol/log';
 import { verifyInclusion } from '#protocol/merkle';
-import { safeParse } from '#protocol/schema';
+import { safeParse, zSignature } from '#protocol/schema';
 import { digests } from '#protocol/typed';
 import { answeredAs } from '../ledger/settle.ts';
+import { signedFormOf } from '../store/attestations-repo.ts';
 import type { WholeDatabase } from '../store/whole-database.ts';
 import type { CheckedLog, FsckKeys } from './check-log.ts';
 import { type Damage, damage } from './damage.ts';
@@ -83,7 +84,9 @@ function checkRoots(statement: StatementWire, { roots }: Context): Damage[] {
   );
 }
 
-function checkSeal({ requestId, compact, statementJson }: Row, statement: StatementWire, context: Context): Damage[] {
+function checkSeal(row: Row, statement: StatementWire, context: Context): Damage[] {
+  const { requestId, statementJson } = row;
+  const compact = signedForm(row);
   if (compact === null) return [];
   const parsed = parseAttestation(compact);
   if (parsed === null || canonicalJson(parsed.wire) !== statementJson) {
@@ -95,12 +98,18 @@ function checkSeal({ requestId, compact, statementJson }: Row, statement: Statem
   return isOurs ? [] : [damage('attestation_wrong', requestId, 'signature')];
 }
 
-function checkReceipt({ requestId, logIndex, compact, receiptJson }: Row, context: Context): Damage[] {
+/** What is no signature is taken for the whole form, which it then is not. */
+function signedForm(row: Row): string | null {
+  return row.compact !== null && safeParse(zSignature, row.compact).success ? signedFormOf(row) : row.compact;
+}
+
+function checkReceipt(row: Row, context: Context): Damage[] {
+  const { requestId, logIndex, receiptJson } = row;
   if (receiptJson === null) return [];
   const wrong = (what: string) => [damage('receipt_wrong', requestId, what)];
   const parsed = parseReceipt(receiptJson);
   if (parsed === null) return [damage('unreadable_row', requestId, 'receipt')];
-  if (parsed.attestation !== compact) return wrong('attestation');
+  if (parsed.attestation !== signedForm(row)) return wrong('attestation');
   // The note itself is checked with its checkpoint; here only that it is one of ours counts.
   const size = Number(parsed.checkpoint.split('\n')[1]);
   const root = context.checkpoints.get(size);

@@ -7,8 +7,10 @@ import { ProtocolError } from '#protocol/errors';
  * @throws {ProtocolError} `request_too_large`, or `client_closed` when the client leaves before the end
  */
 export async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const declared = Number(request.headers.get('content-length') ?? '0');
-  if (declared > bytesMax) throw tooLarge(bytesMax);
+  const declared = request.headers.get('content-length');
+  if (Number(declared ?? '0') > bytesMax) throw tooLarge(bytesMax);
+  // A declared length is kept to by the HTTP parser, and spares the stream that a `body` is.
+  if (declared !== null) return wholeBody(request, bytesMax);
   if (request.body === null) return new Uint8Array();
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -24,6 +26,14 @@ export async function readBody(request: Request, bytesMax: number): Promise<Uint
     throw new ProtocolError('client_closed', 'The request body ended early.', { cause: error });
   }
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts, length);
+}
+
+async function wholeBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+  const bytes = await request.arrayBuffer().catch((cause: unknown) => {
+    throw new ProtocolError('client_closed', 'The request body ended early.', { cause });
+  });
+  if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
+  return new Uint8Array(bytes);
 }
 
 function tooLarge(bytesMax: number): ProtocolError {

@@ -5,6 +5,7 @@ import { TRACEPARENT } from '#protocol/trace-context';
 import type { Log } from '../log.ts';
 import type { GenAiOperation, Metrics } from '../metrics.ts';
 import type { RequestTraces } from '../trace/request-traces.ts';
+import { addHeaders } from './add-headers.ts';
 import type { GatewayContext, GatewayMiddleware, Observation } from './context.ts';
 
 /** The version that OpenAI's API has reported since it exists; clients only echo it. */
@@ -57,9 +58,11 @@ export function observe(deps: ObserveDeps): GatewayMiddleware {
       if (traceId !== null) deps.traces!.end(requestId, observation, c.res.status);
     });
     await next();
-    c.header('x-request-id', correlationId);
-    c.header('openai-version', OPENAI_VERSION);
-    c.header('openai-processing-ms', String(Math.max(0, Math.round(deps.clock.nowMs() - arrivedMs))));
+    addHeaders(c, [
+      ['x-request-id', correlationId],
+      ['openai-version', OPENAI_VERSION],
+      ['openai-processing-ms', String(Math.max(0, Math.round(deps.clock.nowMs() - arrivedMs)))],
+    ]);
     if (observation.deferred !== true) c.get('ended')();
   };
 }

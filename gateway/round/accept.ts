@@ -147,7 +147,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
         ...deps,
         journal,
         pacing,
-        progress: (wave) => journal.progress(wave, request.stream ? 'durable' : 'committed'),
+        progress: async (wave) => (request.stream ? journal.progress(wave) : journal.progressBehind(wave)),
       },
       { ...shared, plan },
     );

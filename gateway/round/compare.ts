@@ -122,7 +122,7 @@ export async function openEvidence(
   const deadline = deps.clock.nowMs() + deps.limits.roundTimeoutMs;
   try {
     const items = await within(deps.clock, deadline, signal, (inner) =>
-      deps.client.evidence(member.seat.url, member.jobId, positions, inner),
+      deps.client.evidence(member.seat.url, member.jobId, positions, inner()),
     );
     const opened = new Map<number, OpenedEvidence>();
     for (const item of items) {

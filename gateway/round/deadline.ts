@@ -68,29 +68,52 @@ export class DeadlineError extends ProtocolError {
 
 /**
  * Runs `work` until `atMs` on the clock.
- * @param work receives a signal that aborts at the deadline or with `parent`
+ * @param work may ask for a signal, made then, that aborts at the deadline or with `parent`
  * @throws {DeadlineError} at the deadline; the parent's reason when the parent aborts first
  */
-export async function within<T>(
+export function within<T>(
   clock: Clock,
   atMs: number,
   parent: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: () => AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const own = new AbortController();
-  const onParent = () => own.abort(parent.reason);
-  if (parent.aborted) onParent();
-  parent.addEventListener('abort', onParent, { once: true });
-  const cancel = after(clock, Math.max(0, atMs - clock.nowMs()), () => own.abort(new DeadlineError()));
-  const aborted = new Promise<never>((_, reject) => {
-    if (own.signal.aborted) reject(own.signal.reason);
-    own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
+  return new Promise((resolve, reject) => {
+    let own: AbortController | null = null;
+    let over: { readonly reason: unknown } | null = null;
+    const onParent = () => end(parent.reason);
+    const cancel = after(clock, Math.max(0, atMs - clock.nowMs()), () => end(new DeadlineError()));
+    const settled = () => {
+      cancel();
+      parent.removeEventListener('abort', onParent);
+    };
+    const end = (reason: unknown) => {
+      if (over) return;
+      over = { reason };
+      settled();
+      own?.abort(reason);
+      reject(reason);
+    };
+    if (parent.aborted) onParent();
+    else parent.addEventListener('abort', onParent, { once: true });
+    const signal = () => {
+      own ??= new AbortController();
+      if (over) own.abort(over.reason);
+      return own.signal;
+    };
+    begun(() => work(signal)).then(
+      (result) => {
+        settled();
+        resolve(result);
+      },
+      (error: unknown) => {
+        settled();
+        reject(error);
+      },
+    );
   });
-  try {
-    return await Promise.race([work(own.signal), aborted]);
-  } finally {
-    cancel();
-    parent.removeEventListener('abort', onParent);
-    aborted.catch(() => undefined);
-  }
+}
+
+/** What throws at once is a rejection, too. */
+async function begun<T>(work: () => Promise<T>): Promise<T> {
+  return work();
 }

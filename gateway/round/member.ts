@@ -62,7 +62,7 @@ export class SealedMember {
   /** Its own signatures against each other, kept for the dispute that they open. */
   contradiction: Contradiction | null = null;
   readonly #deps: MemberDeps;
-  #abort: LinkedAbort = linkAbort([]);
+  #abort: LinkedAbort | null = null;
   #events: AsyncGenerator<JobEvent> | null = null;
 
   constructor(deps: MemberDeps, seat: Seat, issued: IssuedTicket, isExtra = false) {
@@ -93,8 +93,8 @@ export class SealedMember {
 
   /** Ends the stream and everything waiting on it. */
   close(): void {
-    this.#abort.release();
-    this.#abort.abort(new MemberFault('timeout'));
+    this.#abort?.release();
+    this.#abort?.abort(new MemberFault('timeout'));
     void this.#events?.return(undefined).catch(() => undefined);
   }
 
@@ -205,8 +205,8 @@ export class SealedMember {
   }
 
   /** Asks the member to stop; it then claims what it has opened. */
-  async cancel(signal: AbortSignal): Promise<void> {
-    if (!this.finished) await this.#deps.client.cancel(this.seat.url, this.jobId, signal);
+  async cancel(signal: () => AbortSignal): Promise<void> {
+    if (!this.finished) await this.#deps.client.cancel(this.seat.url, this.jobId, signal());
   }
 
   /** Waits for the signed statement on the whole transcript; skips a seal that was on its way when it was cancelled. */

@@ -120,7 +120,7 @@ function sent(
 ): Promise<ScoreReply> {
   const order = scoreOrder(plan, deps, issued, tokens);
   const deadline = deps.clock.nowMs() + deps.scoreTimeoutMs;
-  return within(deps.clock, deadline, signal, (inner) => deps.client.score(seat.url, order, inner));
+  return within(deps.clock, deadline, signal, (inner) => deps.client.score(seat.url, order, inner()));
 }
 
 /** Whether the scorer has signed exactly this: this order, these tokens after this prompt, this evidence. */

@@ -1,6 +1,6 @@
 /** The journal of one choice of a request on the store: jobs, roots, skips and revealed work, each durable before it takes effect. */
 import { canonicalJson } from '#protocol/canonical';
-import type { Clock } from '#protocol/env';
+import { after, type Clock } from '#protocol/env';
 import { ticketToWire } from '#protocol/messages';
 import { TICKET_KINDS } from '#protocol/typed';
 import type { LogKeeper } from '../attest/log-keeper.ts';
@@ -10,6 +10,9 @@ import { type JobStep, type NewJob, recordJobs, recordRound, recordSteps } from 
 import type { SealedMember } from './member.ts';
 import type { TakenScore } from './scoring.ts';
 import type { IssuedJob, RoundJournal, Wave } from './wave.ts';
+
+/** How long what was revealed may wait for its request's end, in milliseconds: longer than a claim takes that follows its reveal. */
+const BEHIND_MS = 50;
 
 export interface JournalDeps {
   readonly store: Store;
@@ -31,6 +34,8 @@ export class StoreJournal implements RoundJournal {
   readonly #deps: JournalDeps;
   readonly #written = new Map<string, Written>();
   #seats = 0;
+  readonly #behind = new Set<Wave>();
+  #cancelBehind: (() => void) | null = null;
 
   constructor(deps: JournalDeps) {
     this.#deps = deps;
@@ -75,16 +80,27 @@ export class StoreJournal implements RoundJournal {
     );
   }
 
-  /**
-   * Writes down what members have sealed and revealed since the last call: after a crash it is still paid.
-   * @param told `durable` where what was revealed is released next, `committed` where nothing leaves before the settlement
-   */
-  async progress(wave: Wave, told: 'durable' | 'committed'): Promise<void> {
+  /** Writes down what members have sealed and revealed since the last call, durably: after a crash it is still paid. */
+  async progress(wave: Wave): Promise<void> {
     const steps = wave.members.flatMap((member) => this.#progressOf(member));
     const reached = wave.members.map((member) => [member.jobId, writtenOf(member)] as const);
-    if (steps.length > 0) await this.#deps.store.withTx((tx) => recordSteps(tx, steps), told);
+    if (steps.length > 0) await this.#deps.store.withTx((tx) => recordSteps(tx, steps));
     // What could not be written down now is written with the request's end.
     for (const [jobId, written] of reached) this.#written.set(jobId, written);
+  }
+
+  /**
+   * The same where nothing of it leaves the gateway before the request's end: written with that end, or by itself where the end is
+   * not near.
+   */
+  progressBehind(wave: Wave): void {
+    this.#behind.add(wave);
+    this.#cancelBehind ??= after(this.#deps.clock, BEHIND_MS, () => {
+      this.#cancelBehind = null;
+      // What cannot be written now is written with the end.
+      for (const each of this.#behind) void this.progress(each).catch(() => undefined);
+      this.#behind.clear();
+    });
   }
 
   #progressOf(member: SealedMember): JobStep[] {
@@ -104,6 +120,9 @@ export class StoreJournal implements RoundJournal {
 
   /** The last steps of every job, for the transaction that ends the request. */
   lastSteps(seated: readonly SealedMember[], scores: readonly TakenScore[]): JobStep[] {
+    // INVARIANT: nothing is written by itself after the end. What is on its way was asked for before, and runs before.
+    this.#cancelBehind?.();
+    this.#cancelBehind = null;
     const atMs = this.#deps.clock.nowMs();
     const members = seated.flatMap((member): JobStep[] => [...this.#progressOf(member), ...lastStepOf(member, atMs)]);
     const taken = scores.map(

@@ -207,7 +207,7 @@ export class Wave {
     // Sealed, permitted and yet not opened is more than slowness: its own fault, though only reputation is at stake.
     await this.#each(opening, this.#deps.limits.roundTimeoutMs, 'non_reveal', async (member, signal) => {
       const slot = this.slotOf(member);
-      const permitted = member.permit({ permission, signature, slot, path: path(slot) }, signal);
+      const permitted = member.permit({ permission, signature, slot, path: path(slot) }, signal());
       const capacity = chunkCapacity(this.#plan, index, member.tokens.length);
       await Promise.all([permitted, member.nextReveal({ capacity, logprobs: this.#plan.logprobs })]);
     });
@@ -260,7 +260,7 @@ export class Wave {
     members: readonly SealedMember[],
     timeout: number | ((member: SealedMember) => number),
     faultWhenLate: Fault,
-    step: (member: SealedMember, signal: AbortSignal) => Promise<void>,
+    step: (member: SealedMember, signal: () => AbortSignal) => Promise<void>,
   ): Promise<void> {
     const { clock } = this.#deps;
     const nowMs = clock.nowMs();
@@ -287,7 +287,7 @@ export class Wave {
   }
 }
 
-async function claimOf(member: SealedMember, signal: AbortSignal): Promise<void> {
+async function claimOf(member: SealedMember, signal: () => AbortSignal): Promise<void> {
   if (member.claim) return;
   await member.cancel(signal);
   await member.nextClaim();

@@ -1,6 +1,7 @@
 /** Attestations: stored unsigned with the settlement, signed once that is durable, kept as long as the client was told. */
 import { and, asc, eq, getTableColumns, isNotNull, isNull, lte } from 'drizzle-orm';
-import type { Hash } from '#protocol/hash';
+import { compactForm } from '#protocol/attestation';
+import type { Hash, Hex } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
 import { given, inserting, reading, writing } from './statement.ts';
 
@@ -10,7 +11,7 @@ export interface AttestationRow {
   readonly contentHash: Hash;
   /** Canonical JSON of the statement; null after retention. */
   readonly statementJson: string | null;
-  /** Null until signed and after retention. */
+  /** The signature in hex; before this was so, the whole compact form. Null until signed and after retention. */
   readonly compact: string | null;
   readonly receiptJson: string | null;
   readonly retainUntilMs: number;
@@ -50,9 +51,18 @@ export async function insertAttestation(tx: Tx, row: AttestationRow): Promise<vo
   await insertRow(tx, row);
 }
 
-/** Stores the signed form once. @returns false when it was signed before or never stored */
-export async function setCompactAttestation(tx: Tx, requestId: string, compact: string): Promise<boolean> {
-  return (await signRow(tx, { requestId, compact })) === 1;
+/** Stores the signature once: the statement that it belongs to is stored already. @returns false when there is one, or no statement */
+export async function setAttestationSignature(tx: Tx, requestId: string, signature: Hex): Promise<boolean> {
+  return (await signRow(tx, { requestId, compact: signature })) === 1;
+}
+
+/** The compact form of a row; null while it is unsigned and after retention. */
+export function signedFormOf({
+  statementJson,
+  compact,
+}: Pick<AttestationRow, 'statementJson' | 'compact'>): string | null {
+  if (compact === null || compact.startsWith('v1.')) return compact;
+  return statementJson === null ? null : compactForm(statementJson, compact as Hex);
 }
 
 /** Marks an answer as wrong by the ruling of a dispute; the first one is kept. */

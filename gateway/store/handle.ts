@@ -17,16 +17,20 @@ export interface Tx extends Handle {
   readonly [transactionBrand]: true;
 }
 
+/** When the caller of a transaction hears of it; see `withTx`. */
+export type Told = 'durable' | 'committed' | 'soon';
+
 /** The database, as the rest of the gateway sees it. */
 export interface Store {
   /**
    * Runs `fn` in one transaction: all of its writes become durable together, or none does. Transactions run one after another
    * on SQLite; `fn` must not wait for the network, and must not call `withTx` again.
    * @param told when the caller hears of it. `committed` saves waiting for the disk where nothing leaves the gateway before a later
-   *   transaction of the caller is durable: then this one is, too. A killed process loses neither.
+   *   transaction of the caller is durable: then this one is, too. A killed process loses neither. `soon` waits, a few hundredths of a
+   *   second at most, for another transaction whose commit it can share: for what a restart would make again.
    * @throws {ProtocolError} storage_unavailable when the database cannot take it; else what `fn` throws
    */
-  withTx<T>(fn: (tx: Tx) => Promise<T>, told?: 'durable' | 'committed'): Promise<T>;
+  withTx<T>(fn: (tx: Tx) => Promise<T>, told?: Told): Promise<T>;
   /** Reads durable state only. @throws {ProtocolError} storage_unavailable */
   read<T>(fn: (handle: Handle) => Promise<T>): Promise<T>;
   /** Reads what is committed, without waiting for the disk: for what decides alone, and for what is known to be durable. */

@@ -3,7 +3,7 @@ import { and, asc, count, desc, eq, getTableColumns, gte, isNull, sql } from 'dr
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
-import { changing, given, inserting, reading, writing } from './statement.ts';
+import { changing, given, insertingAll, reading, writing } from './statement.ts';
 
 export type JobRow = Handle['tables']['jobs']['$inferSelect'];
 export type JobState = JobRow['state'];
@@ -18,7 +18,7 @@ const ENTERED_FROM: Readonly<Record<Exclude<JobState, 'issued'>, readonly JobSta
   late: ['issued', 'committed', 'revealed'],
 };
 
-const insertRow = inserting((tables) => tables.jobs);
+const insertRows = insertingAll((tables) => tables.jobs);
 const rowById = reading((db, { jobs }) => ({
   query: db
     .select()
@@ -53,7 +53,7 @@ const insertNewRound = writing((db, { rounds }) =>
 );
 
 export async function insertJobs(tx: Tx, rows: readonly JobRow[]): Promise<void> {
-  for (const row of rows) await insertRow(tx, row);
+  await insertRows(tx, rows);
 }
 
 export async function jobById(handle: Handle, jobId: string): Promise<JobRow | null> {

@@ -10,7 +10,9 @@ import type { Transfer } from '../ledger/transfer.ts';
 import { sameTransfer } from '../ledger/transfer.ts';
 import { chainStakeNano } from './chain-state-repo.ts';
 import type { Handle, Tx } from './handle.ts';
-import { given, inserting, reading, writing } from './statement.ts';
+import { given, inserting, insertingAll, reading, writing } from './statement.ts';
+
+type AccountRow = Handle['tables']['accounts']['$inferSelect'];
 
 const headById = reading((db, { transfers }) => ({
   query: db
@@ -39,13 +41,12 @@ const balanceOf = reading((db, { accounts }) => {
   };
 });
 const insertTransfer = inserting((tables) => tables.transfers);
-const insertPosting = inserting((tables) => tables.postings);
-/** Opens an account or adds to it. Not for what takes from one: SQLite checks the new row's floor before it sees the old row. */
-const addToAccount = writing((db, { accounts }) =>
-  db
-    .insert(accounts)
-    .values({ id: given('id'), kind: given('kind'), owner: given('owner'), balanceNano: given('amountNano') })
-    .onConflictDoUpdate({
+const insertPostings = insertingAll((tables) => tables.postings);
+/** Opens accounts or adds to them. Not for what takes from one: SQLite checks the new row's floor before it sees the old row. */
+const addToAccounts = insertingAll(
+  (tables) => tables.accounts,
+  (insert, accounts) =>
+    insert.onConflictDoUpdate({
       target: accounts.id,
       set: { balanceNano: sql`${accounts.balanceNano} + excluded.balance_nano` },
     }),
@@ -80,15 +81,19 @@ export async function applyTransfer(tx: Tx, transfer: Transfer, atMs: number): P
     disputeId: transfer.disputeId,
     createdAtMs: atMs,
   });
-  for (const { account, amountNano } of transfer.postings) {
+  const { postings } = transfer;
+  const opened: AccountRow[] = [];
+  for (const { account, amountNano } of postings) {
     const parsed = parseAccount(account);
-    const takes = amountNano < 0n && parsed.kind !== 'external';
-    const moved = await (takes
-      ? takeFromAccount(tx, { id: account, amountNano })
-      : addToAccount(tx, { id: account, ...parsed, amountNano }));
-    if (moved !== 1) throw insufficient(account);
-    await insertPosting(tx, { transferId: transfer.id, account, amountNano });
+    if (amountNano >= 0n || parsed.kind === 'external')
+      opened.push({ id: account, ...parsed, balanceNano: amountNano });
+    else if ((await takeFromAccount(tx, { id: account, amountNano })) !== 1) throw insufficient(account);
   }
+  if ((await addToAccounts(tx, opened)) !== opened.length) {
+    throw new ProtocolError('internal_error', 'An account was not changed.', { details: { transfer: transfer.id } });
+  }
+  const rows = postings.map(({ account, amountNano }) => ({ transferId: transfer.id, account, amountNano }));
+  await insertPostings(tx, rows);
   return true;
 }
 

@@ -7,12 +7,14 @@ import type { Database, Statement } from 'better-sqlite3';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { ProtocolError } from '#protocol/errors';
 import { storageFailure } from './failures.ts';
-import type { Db, Handle, Store, Tx } from './handle.ts';
+import type { Db, Handle, Store, Told, Tx } from './handle.ts';
 import { sqliteSchema } from './schema/sqlite.ts';
 import type { WalSync } from './wal-sync.ts';
 
 /** Most transactions of one group: what one COMMIT writes stays far below SQLite's page cache (2,000 pages of 4 KiB). */
 const GROUP_MAX = 64;
+/** How long a `soon` may wait for company: some twenty answers share one commit, and a restart has little to make again. */
+const SOON_MS = 50;
 
 export interface SqliteStoreParts {
   readonly writer: Database;
@@ -25,7 +27,7 @@ export interface SqliteStoreParts {
 /** A transaction that waits for its turn. */
 interface Waiting {
   readonly fn: (tx: Tx) => Promise<unknown>;
-  readonly told: 'durable' | 'committed';
+  readonly told: Told;
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -44,6 +46,8 @@ export class SqliteStore implements Store {
   readonly #waiting: Waiting[] = [];
   /** Ends when nothing waits any more; null while nothing runs. */
   #draining: Promise<void> | null = null;
+  /** Begins with what is in no hurry, where nothing else comes first. */
+  #soon: NodeJS.Timeout | null = null;
   #closed = false;
   #broken = false;
 
@@ -64,7 +68,7 @@ export class SqliteStore implements Store {
     };
   }
 
-  withTx<T>(fn: (tx: Tx) => Promise<T>, told: 'durable' | 'committed' = 'durable'): Promise<T> {
+  withTx<T>(fn: (tx: Tx) => Promise<T>, told: Told = 'durable'): Promise<T> {
     if (this.#current?.getStore()?.open) {
       // It would wait for itself for ever.
       return Promise.reject(new ProtocolError('internal_error', 'withTx was called inside withTx.'));
@@ -72,7 +76,9 @@ export class SqliteStore implements Store {
     if (this.#closed) return Promise.reject(closedError());
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ fn, told, resolve, reject });
-      this.#draining ??= this.#drain();
+      // Simulations have no time of their own, and flush nothing.
+      if (told === 'soon' && this.#parts.sync) this.#soon ??= setTimeout(() => this.#start(), SOON_MS);
+      else this.#start();
     });
   }
 
@@ -94,11 +100,18 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#waiting.length > 0) this.#start();
     await this.#draining;
     await this.#parts.sync?.durable().catch(() => undefined);
     this.#parts.reader.close();
     this.#parts.writer.close();
     this.#parts.sync?.close();
+  }
+
+  #start(): void {
+    if (this.#soon !== null) clearTimeout(this.#soon);
+    this.#soon = null;
+    this.#draining ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
@@ -193,7 +206,7 @@ export class SqliteStore implements Store {
     };
     sync?.wrote();
     tell(done.filter(({ waiting }) => sync === null || waiting.told === 'committed'));
-    const later = done.filter(({ waiting }) => sync !== null && waiting.told === 'durable');
+    const later = done.filter(({ waiting }) => sync !== null && waiting.told !== 'committed');
     if (later.length === 0) return;
     sync?.durable().then(
       () => tell(later),

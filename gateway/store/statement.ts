@@ -4,7 +4,7 @@
  */
 import type { Database, Statement as SqliteStatement } from 'better-sqlite3';
 import { type Column, getTableColumns, is, Param, Placeholder, type SQL, sql } from 'drizzle-orm';
-import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
+import type { SQLiteInsert, SQLiteTable } from 'drizzle-orm/sqlite-core';
 import type { Db, Handle, Tx } from './handle.ts';
 import type { Schema } from './schema/make-schema.ts';
 
@@ -68,6 +68,45 @@ export function inserting<T extends SQLiteTable>(
     const row = Object.fromEntries(Object.keys(getTableColumns(table)).map((name) => [name, given(name)]));
     return db.insert(table).values(row as T['$inferInsert']);
   });
+}
+
+/** Most rows of one statement: as many as a transfer or a committee has, and far from SQLite's limit of 32,766 parameters. */
+const ROWS_MAX = 16;
+
+/**
+ * Inserts several whole rows of one table with one statement, which is compiled once for each number of rows.
+ * @param added what else the insert says, an `on conflict` say
+ */
+export function insertingAll<T extends SQLiteTable>(
+  pick: (tables: Schema) => T,
+  added: (insert: SQLiteInsert<T, 'sync'>, table: T) => Pick<Query<unknown>, 'toSQL'> = (insert) => insert,
+): (tx: Tx, rows: readonly T['$inferSelect'][]) => Promise<number> {
+  const statements = new Map<number, (tx: Tx, values: Values) => Promise<number>>();
+  const statementOf = (count: number) => {
+    let statement = statements.get(count);
+    if (!statement) {
+      statement = writing((db, tables) => {
+        const table = pick(tables);
+        const names = Object.keys(getTableColumns(table));
+        const rows = Array.from({ length: count }, (_, at) =>
+          Object.fromEntries(names.map((name) => [name, given(`${at}.${name}`)])),
+        );
+        return added(db.insert(table).values(rows as T['$inferInsert'][]) as unknown as SQLiteInsert<T, 'sync'>, table);
+      });
+      statements.set(count, statement);
+    }
+    return statement;
+  };
+  return async (tx, rows) => {
+    let changed = 0;
+    for (let from = 0; from < rows.length; from += ROWS_MAX) {
+      const part = rows.slice(from, from + ROWS_MAX) as readonly Values[];
+      const values: Record<string, unknown> = {};
+      for (const [at, row] of part.entries()) for (const name in row) values[`${at}.${name}`] = row[name];
+      changed += await statementOf(part.length)(tx, values);
+    }
+    return changed;
+  };
 }
 
 /** Changes some columns of the rows that `where` finds; one statement for every set of columns. */

@@ -124,7 +124,7 @@ describe('a stream of a job', () => {
       drip = () => socket.write('.');
     });
     const job = within(clock, clock.nowMs() + 2500, never, async (signal) => {
-      const events = await client.openJob(server.url, ORDER, signal);
+      const events = await client.openJob(server.url, ORDER, signal());
       const first = events.next();
       // One byte a second: a timer of silence would be set anew each time.
       for (let second = 0; second < 3; second++) {

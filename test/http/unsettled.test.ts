@@ -1,7 +1,7 @@
 /** An answer that cannot be written down when all of it is there: the client gets a clear error and is not charged. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { ProtocolError } from '#protocol/errors';
-import type { Handle, Store, Tx } from '../../gateway/store/handle.ts';
+import type { Handle, Store, Told, Tx } from '../../gateway/store/handle.ts';
 import { calibrationOfClasses } from '../fixtures/calibrations.ts';
 import { API_KEY, booksOf } from '../fixtures/network.ts';
 import { type HttpNetwork, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
@@ -16,7 +16,7 @@ class FullStore implements Store {
     this.#store = store;
   }
 
-  async withTx<T>(fn: (tx: Tx) => Promise<T>, told?: 'durable' | 'committed'): Promise<T> {
+  async withTx<T>(fn: (tx: Tx) => Promise<T>, told?: Told): Promise<T> {
     return this.#store.withTx(async (tx) => {
       const result = await fn(tx);
       const settles = typeof result === 'object' && result !== null && 'statement' in result;

@@ -19,7 +19,8 @@ test('the first of work, deadline and leaving decides, and the work is told at t
     const parent = new AbortController();
     if (leavesMs !== null) void clock.sleep(leavesMs).then(() => parent.abort(LEFT));
     let told: unknown = null;
-    const work = async (signal: AbortSignal) => {
+    const work = async (own: () => AbortSignal) => {
+      const signal = own();
       signal.addEventListener('abort', () => {
         told = signal.reason;
       });
