@@ -1,7 +1,7 @@
 /** Byte and hash primitives with the types that travel on the wire (SPEC.md §1). */
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
-import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { createKeccak256 } from './keccak-wasm.ts';
 import type { Tag } from './version.ts';
 
@@ -47,8 +47,15 @@ export function keccak256(bytes: Uint8Array): Uint8Array {
   return fastKeccak ? fastKeccak(bytes) : keccak_256(bytes);
 }
 
+/** Node's, where hex is made in one call; absent in browsers. */
+interface NativeBytes {
+  from(bytes: ArrayBufferLike, at: number, length: number): { toString(form: 'hex'): string };
+}
+const nativeBytes = (globalThis as { Buffer?: NativeBytes }).Buffer;
+
 export function toHex(bytes: Uint8Array): Hex {
-  return `0x${bytesToHex(bytes)}`;
+  if (!nativeBytes) return `0x${bytesToHex(bytes)}`;
+  return `0x${nativeBytes.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`;
 }
 
 /** @throws {Error} when the text is not even-length hex after `0x`. */
@@ -57,16 +64,32 @@ export function fromHex(hex: Hex): Uint8Array {
 }
 
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  return concatBytes(...parts);
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 export function utf8(text: string): Uint8Array {
   return utf8ToBytes(text);
 }
 
+/** Tags with the zero byte behind them; a closed list, each made once. */
+const tagBytes = new Map<Tag, Uint8Array>();
+
 /** sha256(tag ‖ 0x00 ‖ parts): all parts have fixed width except, at most, the last. */
 export function taggedHash(tag: Tag, ...parts: readonly Uint8Array[]): Uint8Array {
-  return sha256(concat(utf8(tag), Uint8Array.of(0), ...parts));
+  let prefix = tagBytes.get(tag);
+  if (!prefix) {
+    prefix = concat(utf8(tag), Uint8Array.of(0));
+    tagBytes.set(tag, prefix);
+  }
+  return sha256(concat(prefix, ...parts));
 }
 
 /** Unsigned 32-bit, big endian. @throws {RangeError} outside 0..2^32-1 */

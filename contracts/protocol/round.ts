@@ -37,8 +37,10 @@ export function padHash(padSeed: Hash): Hash {
 export function memberSlots(padSeed: Hash, roundId: Hash, seats: number): number[] {
   if (!Number.isInteger(seats) || seats < 1 || seats > SEATS_MAX) throw new RangeError('seats out of range');
   const slots = Array.from({ length: ROUND_WIDTH }, (_, slot) => slot);
+  const seedBytes = fromHex(padSeed);
+  const roundBytes = fromHex(roundId);
   for (let i = ROUND_WIDTH - 1; i > 0; i--) {
-    const hash = taggedHash(TAGS.slots, fromHex(padSeed), fromHex(roundId), u8(i));
+    const hash = taggedHash(TAGS.slots, seedBytes, roundBytes, u8(i));
     // 64 bits modulo at most 16: the bias is below 2^-60.
     const j = Number(new DataView(hash.buffer, hash.byteOffset).getBigUint64(0) % BigInt(i + 1));
     [slots[i], slots[j]] = [slots[j]!, slots[i]!];

@@ -13,7 +13,7 @@ import { answeredAs, type UnansweredVerdict } from '../ledger/settle.ts';
 import type { AnswerKeep, AnswerRequest, SealedAnswer } from '../openai/answer.ts';
 import { failRequest, settleRequest } from '../store/close-request.ts';
 import type { Tx } from '../store/handle.ts';
-import { type JobStep, recordSteps } from '../store/record-work.ts';
+import type { JobStep } from '../store/record-work.ts';
 import { type RequestRow, setSealedAnswer } from '../store/requests-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import { accusedIn, argue, openDisputes, outcomeOf } from './accuse.ts';
@@ -64,7 +64,6 @@ export async function seal(
   const hash = contentHash(end.content);
   const logprobsHash = end.logprobs === null ? null : shownLogprobsHash(end.logprobs);
   const { statement, text, recorded } = await deps.store.withTx(async (tx) => {
-    await recordSteps(tx, lastStepsOf(choices));
     await openDisputes(tx, deps, accused, results);
     let made: StatementWire | null = null;
     let text = '';
@@ -72,6 +71,7 @@ export async function seal(
       requestId: plan.requestId,
       verdict: answeredAs(verdict),
       standings: standingsOf(choices, results),
+      steps: lastStepsOf(choices),
       nowMs: issuedAtMs,
       audit: running.audit,
       record: (logIndex, settlement) => {
@@ -184,12 +184,12 @@ export async function fail(deps: PipelineDeps, running: Running, error: unknown)
   const atMs = deps.clock.nowMs();
   await recordEnd(deps, async () => {
     await deps.store.withTx(async (tx) => {
-      await recordSteps(tx, lastStepsOf(choices));
       await openDisputes(tx, deps, accused, []);
       await failRequest(tx, {
         requestId: request.requestId,
         verdict: verdictOf(code),
         standings: standingsOf(choices, []),
+        steps: lastStepsOf(choices),
         errorCode: code,
         nowMs: atMs,
         leaf: (row) => leafOf(abortedEntry(row, code, atMs)),

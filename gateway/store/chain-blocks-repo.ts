@@ -1,6 +1,7 @@
 /** What was read of the chain: newest headers, events, and how far they have been applied (spec-chain.md C9.4). */
 import { and, asc, desc, eq, gt, isNotNull, lt, lte, sql } from 'drizzle-orm';
 import type { Handle, Tx } from './handle.ts';
+import { condition, IS_EXTERNAL } from './schema/checks.ts';
 import { putSetting, settingJson } from './settings-repo.ts';
 
 export type BlockRow = Handle['tables']['chainBlocks']['$inferSelect'];
@@ -83,7 +84,7 @@ export async function ledgerMovedNano(handle: Handle, prefix: string): Promise<b
   const rows = await handle.db
     .select({ amountNano: postings.amountNano })
     .from(postings)
-    .where(and(eq(postings.account, 'external'), sql`${postings.transferId} like ${`${prefix}%`}`));
+    .where(and(condition(IS_EXTERNAL), sql`${postings.transferId} like ${`${prefix}%`}`));
   return rows.reduce((sum, { amountNano }) => sum + amountNano, 0n);
 }
 

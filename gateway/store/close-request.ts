@@ -17,6 +17,7 @@ import { giveBackBudget } from './key-budgets-repo.ts';
 import { applyTransfer } from './ledger-repo.ts';
 import type { LogLeaf } from './log-repo.ts';
 import { appendLog, logSize } from './log-repo.ts';
+import { type JobStep, movedBy } from './record-work.ts';
 import type { RequestRow } from './requests-repo.ts';
 import { openRequest, updateRequest } from './requests-repo.ts';
 
@@ -44,6 +45,8 @@ export async function settleRequest(
     readonly requestId: string;
     readonly verdict: AnsweredVerdict;
     readonly standings: ReadonlyMap<string, Standing>;
+    /** Last steps of its jobs, written with their standings. */
+    readonly steps?: readonly JobStep[];
     readonly nowMs: number;
     /** Of an audited answer: its surcharge goes with it. */
     readonly audit?: AuditTerms | null;
@@ -51,7 +54,7 @@ export async function settleRequest(
   },
 ): Promise<Closed> {
   const request = await openRequest(tx, end.requestId);
-  const settlement = await settleMoney(tx, request, end.verdict, end.standings, end.nowMs, end.audit ?? null);
+  const settlement = await settleMoney(tx, request, end, end.audit ?? null);
   const logIndex = await logSize(tx);
   const { leaf, ...attestation } = end.record(logIndex, settlement);
   await appendLog(tx, [leaf]);
@@ -86,13 +89,15 @@ export async function failRequest(
     readonly requestId: string;
     readonly verdict: UnansweredVerdict;
     readonly standings: ReadonlyMap<string, Standing>;
+    /** Last steps of its jobs, written with their standings. */
+    readonly steps?: readonly JobStep[];
     readonly errorCode: ErrorCode;
     readonly nowMs: number;
     readonly leaf: (request: RequestRow) => LogLeaf;
   },
 ): Promise<Closed> {
   const request = await openRequest(tx, end.requestId);
-  const settlement = await settleMoney(tx, request, end.verdict, end.standings, end.nowMs);
+  const settlement = await settleMoney(tx, request, end);
   await abortDraw(tx, end.requestId);
   const logIndex = await appendLog(tx, [end.leaf(request)]);
   await updateRequest(tx, end.requestId, {
@@ -109,13 +114,24 @@ export async function failRequest(
 async function settleMoney(
   tx: Tx,
   request: RequestRow,
-  verdict: SettledVerdict,
-  standings: ReadonlyMap<string, Standing>,
-  nowMs: number,
+  {
+    verdict,
+    standings,
+    steps,
+    nowMs,
+  }: {
+    readonly verdict: SettledVerdict;
+    readonly standings: ReadonlyMap<string, Standing>;
+    readonly steps?: readonly JobStep[];
+    readonly nowMs: number;
+  },
   audit: AuditTerms | null = null,
 ): Promise<Settlement> {
   const { requestId } = request;
-  const jobs = await jobsOfRequest(tx, requestId);
+  const rows = await jobsOfRequest(tx, requestId);
+  const byId = new Map(rows.map((row) => [row.jobId, row]));
+  const moved = movedBy(steps ?? [], (jobId) => byId.get(jobId) ?? null);
+  const jobs = rows.map((row) => moved.get(row.jobId)?.row ?? row);
   const disputes = (await disputesOfRequest(tx, requestId)).filter((dispute) => dispute.state !== 'settled');
   const outcome: Outcome = {
     requestId,
@@ -133,7 +149,8 @@ async function settleMoney(
   await giveBackBudget(tx, request, settlement.chargedNano);
   for (const settled of settlement.jobs) {
     const standing = standings.get(settled.jobId) ?? 'failed';
-    await updateJob(tx, settled.jobId, { standing, earnedNano: settled.withheldBy === null ? settled.earnedNano : 0n });
+    const earnedNano = settled.withheldBy === null ? settled.earnedNano : 0n;
+    await updateJob(tx, settled.jobId, { ...moved.get(settled.jobId)?.change, standing, earnedNano });
     if (settled.withheldBy !== null) {
       const withheld = { withheldClientNano: settled.clientNano, withheldReserveNano: settled.reserveNano };
       await updateDispute(tx, settled.withheldBy, withheld);

@@ -91,14 +91,36 @@ export async function recordRound(
  * @throws {ProtocolError} internal_error when a step does not follow from the job's state
  */
 export async function recordSteps(tx: Tx, steps: readonly JobStep[]): Promise<void> {
-  // Every job is read once and written once, however many steps it took: with an answer it often takes all of them.
-  const jobs = new Map<Hash, { row: JobRow | null; change: Partial<JobRow> }>();
+  const rows = new Map<string, JobRow | null>();
+  for (const { jobId } of steps) if (!rows.has(jobId)) rows.set(jobId, await jobById(tx, jobId));
+  const moved = movedBy(steps, (jobId) => rows.get(jobId) ?? null);
+  for (const [jobId, { change }] of moved) await updateJob(tx, jobId, change);
+}
+
+/** A job after steps that are not written yet, and what they change in its row. */
+export interface MovedJob {
+  readonly row: JobRow;
+  readonly change: Partial<JobRow>;
+}
+
+/**
+ * What steps make of jobs. Pure; every job is read once and written once, however many steps it took: with an answer it often takes all
+ * of them.
+ * @throws {ProtocolError} internal_error when a job is unknown, or a step does not follow from its state
+ */
+export function movedBy(
+  steps: readonly JobStep[],
+  jobOf: (jobId: string) => JobRow | null,
+): ReadonlyMap<string, MovedJob> {
+  const moved = new Map<string, MovedJob>();
   for (const step of steps) {
-    const job = jobs.get(step.jobId) ?? { row: await jobById(tx, step.jobId), change: {} };
-    const change = changeOf(job.row, step);
-    jobs.set(step.jobId, { row: job.row && { ...job.row, ...change }, change: { ...job.change, ...change } });
+    const known = moved.get(step.jobId);
+    const row = known?.row ?? jobOf(step.jobId);
+    const change = changeOf(row, step);
+    // Of an unknown job `changeOf` has thrown.
+    moved.set(step.jobId, { row: { ...row!, ...change }, change: { ...known?.change, ...change } });
   }
-  for (const [jobId, { change }] of jobs) await updateJob(tx, jobId, change);
+  return moved;
 }
 
 /** What a step changes in its job's row; a late job stays late: what it still reveals is paid, and it has no vote. */

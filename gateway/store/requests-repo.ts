@@ -1,7 +1,8 @@
 /** Rows of requests and idempotency keys. */
-import { and, asc, desc, eq, getTableColumns, inArray, lte, notInArray } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, lte, notInArray } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Handle, Tx } from './handle.ts';
+import { condition, IS_OPEN } from './schema/checks.ts';
 import { changing, given, inserting, reading } from './statement.ts';
 
 export type RequestRow = Handle['tables']['requests']['$inferSelect'];
@@ -54,7 +55,7 @@ export async function unfinishedRequests(handle: Handle): Promise<readonly Reque
   return handle.db
     .select()
     .from(requests)
-    .where(inArray(requests.state, [...OPEN_STATES]))
+    .where(condition(IS_OPEN))
     .orderBy(asc(requests.createdAtMs), asc(requests.requestId));
 }
 
@@ -117,10 +118,7 @@ export async function setSealedAnswer(
 /** Forgets idempotency keys whose time is over and whose call has ended: while it runs, a repeat must find it. */
 export async function dropExpiredIdempotencyKeys(tx: Tx, nowMs: number): Promise<void> {
   const { idempotencyKeys, requests } = tx.tables;
-  const running = tx.db
-    .select({ requestId: requests.requestId })
-    .from(requests)
-    .where(inArray(requests.state, [...OPEN_STATES]));
+  const running = tx.db.select({ requestId: requests.requestId }).from(requests).where(condition(IS_OPEN));
   await tx.db
     .delete(idempotencyKeys)
     .where(and(lte(idempotencyKeys.expiresAtMs, nowMs), notInArray(idempotencyKeys.requestId, running)));

@@ -85,14 +85,11 @@ test('a request whose end could not be recorded is ended as soon as there is roo
 
 test('work whose record failed once is written down with the end of its request, and paid', async () => {
   const { ask, charged } = await start({ seats: 1, honest: 0 });
-  let isNext = false;
-  // What follows the root of a round is what its members have sealed and opened.
-  store.onDone = (result) => {
-    if (result === true) isNext = true;
-  };
+  let isRefused = false;
+  // What members have sealed and opened is written with the settlement, where nothing of it is released before.
   store.refuses = (result) => {
-    const isIt = isNext && result === undefined;
-    if (isIt) isNext = false;
+    const isIt = !isRefused && typeof result === 'object' && result !== null && 'statement' in result;
+    isRefused ||= isIt;
     return isIt;
   };
   expect((await ask()).status).toBe(503);

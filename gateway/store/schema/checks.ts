@@ -33,3 +33,9 @@ export function condition(text: string): SQL {
  * Canonical JSON has no spaces, and texts within it their quotes escaped: nothing else can hold this.
  */
 export const IS_TRIAL = `entry_json like '%"type":"trial"%'`;
+
+/** Whether a posting is of the account of the world outside; constant like the text above. */
+export const IS_EXTERNAL = "account = 'external'";
+
+/** Whether a request has not ended; constant like the texts above. */
+export const IS_OPEN = 'ended_at_ms is null';

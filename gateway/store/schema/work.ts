@@ -1,6 +1,6 @@
 /** What is being done: requests with their idempotency keys, jobs and rounds. Prompts are not stored, outputs sealed and for a day only. */
 import type { Columns } from '../columns-sqlite.ts';
-import { atLeastZero, condition, moneyRange, oneOf } from './checks.ts';
+import { atLeastZero, condition, IS_OPEN, moneyRange, oneOf } from './checks.ts';
 import type { PartyTables } from './parties.ts';
 import { FAULT_WORDS, JOB_STANDINGS, JOB_STATES, REQUEST_STATES, REQUEST_VERDICTS, WORK_ROLES } from './words.ts';
 
@@ -39,7 +39,8 @@ export function workTables(c: Columns, { apiKeys }: Pick<PartyTables, 'apiKeys'>
       endedAtMs: c.int('ended_at_ms'),
     },
     (t) => [
-      c.index('requests_state').on(t.state),
+      // Of those that run: the others need no place in it, which every answer would change three times.
+      c.index('requests_open').on(t.createdAtMs).where(condition(IS_OPEN)),
       c.index('requests_key_time').on(t.keyId, t.createdAtMs),
       c.check('requests_state_word', oneOf('state', REQUEST_STATES)),
       c.check('requests_verdict_word', oneOf('verdict', REQUEST_VERDICTS)),
