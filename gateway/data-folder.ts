@@ -1,5 +1,6 @@
 /** A gateway's data folder: its database, the mark of what was signed, and whether both belong together (SPEC.md §9.4). */
 import path from 'node:path';
+import type { Clock } from '#protocol/env';
 import { readSignedHead, SignedHeadFile } from './attest/signed-head.ts';
 import type { Log } from './log.ts';
 import type { Store } from './store/handle.ts';
@@ -23,13 +24,13 @@ export interface OpenedData {
 /** Opens the database: for reading alone where it was put back from a copy and nobody has said how to go on. */
 export async function openData(
   folder: string,
-  nowMs: number,
+  clock: Clock,
   log: Log,
   disk: Pick<StoreOptions, 'pagesMax'> = {},
 ): Promise<OpenedData> {
   const file = path.join(folder, 'assay.sqlite');
   const mark = readSignedHead(folder);
-  const store = openStore({ file, guardsNesting: false, ...disk });
+  const store = openStore({ file, guardsNesting: false, after: clock.after, ...disk });
   const hold = await store.read((handle) => holdReason(handle, mark));
   const headMark = new SignedHeadFile(folder);
   if (hold !== null) {
@@ -39,6 +40,6 @@ export async function openData(
   }
   // The file first: a database that asks for a mark which is not there would wait for a restore.
   if (mark === null) headMark.reset(await store.read(recordedHead));
-  await store.withTx((tx) => requireMark(tx, nowMs));
+  await store.withTx((tx) => requireMark(tx, clock.nowMs()));
   return { store, headMark, hold };
 }

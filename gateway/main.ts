@@ -150,7 +150,7 @@ export async function startGateway(
   try {
     const lock = lockFolder(config.dataFolder);
     opened.push(() => lock.release());
-    const { store, headMark, hold } = await openData(config.dataFolder, systemClock.nowMs(), log, options.disk);
+    const { store, headMark, hold } = await openData(config.dataFolder, systemClock, log, options.disk);
     opened.push(
       () => headMark.close(),
       () => store.close(),

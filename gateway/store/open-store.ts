@@ -28,6 +28,8 @@ export interface StoreOptions {
    */
   readonly guardsNesting?: boolean;
   readonly busyTimeoutMs?: number;
+  /** A timer; without, what is told `soon` does not wait for company. */
+  readonly after?: ((ms: number, callback: () => void) => () => void) | undefined;
   /** How the write-ahead log is flushed; for tests that hold a flush back or let it fail. */
   readonly flush?: Flush;
   /** Most pages of 4,096 bytes that the file may grow to; a full disk in small. */
@@ -52,7 +54,8 @@ export function openStore(options: StoreOptions): Store {
     opened.push(reader);
     const isFlushed = !options.readOnly && options.fsync !== false;
     const sync = isFlushed ? new WalSync(options.file, options.flush) : null;
-    return new SqliteStore({ writer, reader, sync, guardsNesting: options.guardsNesting ?? true });
+    const { guardsNesting = true, after = null } = options;
+    return new SqliteStore({ writer, reader, sync, guardsNesting, after });
   } catch (error) {
     for (const connection of opened) connection.close();
     throw storageFailure(error);

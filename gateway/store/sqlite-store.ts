@@ -22,6 +22,8 @@ export interface SqliteStoreParts {
   /** Null where nothing is flushed: read-only, or a simulation. */
   readonly sync: WalSync | null;
   readonly guardsNesting: boolean;
+  /** A timer, for transactions that may wait for company; null where none waits. @returns cancels */
+  readonly after: ((ms: number, callback: () => void) => () => void) | null;
 }
 
 /** A transaction that waits for its turn. */
@@ -47,7 +49,7 @@ export class SqliteStore implements Store {
   /** Ends when nothing waits any more; null while nothing runs. */
   #draining: Promise<void> | null = null;
   /** Begins with what is in no hurry, where nothing else comes first. */
-  #soon: NodeJS.Timeout | null = null;
+  #cancelSoon: (() => void) | null = null;
   #closed = false;
   #broken = false;
 
@@ -76,8 +78,8 @@ export class SqliteStore implements Store {
     if (this.#closed) return Promise.reject(closedError());
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ fn, told, resolve, reject });
-      // Simulations have no time of their own, and flush nothing.
-      if (told === 'soon' && this.#parts.sync) this.#soon ??= setTimeout(() => this.#start(), SOON_MS);
+      const { after } = this.#parts;
+      if (told === 'soon' && after) this.#cancelSoon ??= after(SOON_MS, () => this.#start());
       else this.#start();
     });
   }
@@ -109,8 +111,8 @@ export class SqliteStore implements Store {
   }
 
   #start(): void {
-    if (this.#soon !== null) clearTimeout(this.#soon);
-    this.#soon = null;
+    this.#cancelSoon?.();
+    this.#cancelSoon = null;
     this.#draining ??= this.#drain();
   }
 

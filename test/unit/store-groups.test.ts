@@ -75,7 +75,48 @@ async function keysAfterCrash(walBytes?: number): Promise<string[]> {
   return keys.map((key) => key.keyId);
 }
 
+/** The keys of a store that was closed. */
+async function keysAfterClose(): Promise<string[]> {
+  const store = openStore({ file, readOnly: true });
+  const keys = await store.read(listApiKeys);
+  await store.close();
+  return keys.map((key) => key.keyId).sort();
+}
+
 const keysOf = async (store: Store) => (await store.read(listApiKeys)).map((key) => key.keyId);
+
+test('what may wait for company shares the commit of the next transaction, or has one of its own when its time is over', async () => {
+  const timers: (() => void)[] = [];
+  const after = (_: number, callback: () => void) => {
+    timers.push(callback);
+    return () => timers.splice(timers.indexOf(callback), 1);
+  };
+  const store = held({ after });
+  const first = watch(store.withTx((tx) => addKey(tx, 'waits'), 'soon'));
+  await settle();
+  expect(await keysAfterCrash()).toEqual([]);
+  expect([timers, flushes]).toMatchObject([{ length: 1 }, { length: 0 }]);
+  const second = watch(store.withTx((tx) => addKey(tx, 'comes')));
+  await settle();
+  expect([timers, flushes]).toMatchObject([{ length: 0 }, { length: 1 }]);
+  expect([first.state, second.state]).toEqual(['pending', 'pending']);
+  flushAll();
+  await settle();
+  expect([first.state, second.state]).toEqual(['told', 'told']);
+  const third = watch(store.withTx((tx) => addKey(tx, 'alone'), 'soon'));
+  timers.splice(0)[0]!();
+  await settle();
+  flushAll();
+  await settle();
+  expect(third.state).toBe('told');
+  const last = watch(store.withTx((tx) => addKey(tx, 'closing'), 'soon'));
+  const closed = store.close();
+  await settle();
+  flushAll();
+  await closed;
+  expect(last.state).toBe('told');
+  expect(await keysAfterClose()).toEqual(['alone', 'closing', 'comes', 'waits']);
+});
 
 test('transactions that wait together run in their order and share one flush', async () => {
   const store = held();
