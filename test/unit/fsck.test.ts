@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compactForm } from '#protocol/attestation';
 import { createClock } from '#protocol/clock';
 import { EXIT_FAILED, EXIT_MISUSED, EXIT_OK } from '#protocol/command-line';
+import type { Hex } from '#protocol/hash';
 import { runFsck } from '../../gateway/cli/fsck.ts';
 import { DAMAGES, type DamageCode } from '../../gateway/fsck/damage.ts';
 import { livedDatabase } from '../fixtures/lived-database.ts';
@@ -44,6 +46,20 @@ async function fsck(
 
 const HASH = `'0x${'ab'.repeat(32)}'`;
 const one = (table: string, condition = 'true') => `rowid = (select rowid from ${table} where ${condition} limit 1)`;
+
+test('attestations as they were stored before, signature and statement in one text, are as good', async () => {
+  const { code, lines } = await fsck((sqlite) => {
+    const rows = sqlite.prepare('select request_id, statement_json, compact from attestations').all() as {
+      request_id: string;
+      statement_json: string;
+      compact: Hex;
+    }[];
+    expect(rows.length).toBeGreaterThan(1);
+    const change = sqlite.prepare('update attestations set compact = ? where request_id = ?');
+    for (const row of rows) change.run(compactForm(row.statement_json, row.compact), row.request_id);
+  });
+  expect([code, lines.filter((line) => line.includes('_wrong'))]).toEqual([EXIT_OK, []]);
+});
 
 /** One change by hand each, and the line that it must bring. */
 const HARMS: readonly (readonly [DamageCode, string])[] = [

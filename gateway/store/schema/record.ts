@@ -58,7 +58,7 @@ export function recordTables(c: Columns, { requests }: Pick<WorkTables, 'request
       contentHash: c.text('content_hash').notNull(),
       /** Canonical JSON of the statement; null once its retention is over, for it holds token ids. */
       statementJson: c.text('statement_json'),
-      /** The signed compact form; null until signed and after retention. */
+      /** The signature over it (rows of earlier versions: the whole compact form); null until signed and after retention. */
       compact: c.text('compact'),
       receiptJson: c.text('receipt_json'),
       retainUntilMs: c.int('retain_until_ms').notNull(),

@@ -24,6 +24,8 @@ export interface BenchOptions {
   readonly seconds: number;
   readonly concurrencies: readonly number[];
   readonly kinds: readonly Cell['kind'][];
+  /** Answers that each row gives before its first cell: code that was seldom run is not compiled yet, and measures the compiler. */
+  readonly warmAnswers: number;
   /** Names of rows to run; all where empty. */
   readonly rows: readonly string[];
   /** Where the sibling is installed and stays. */
@@ -37,6 +39,8 @@ export interface BenchResult {
   readonly cells: readonly Cell[];
   /** Rows that could not run, and why. */
   readonly absent: readonly string[];
+  /** Answers before the first cell, by row. */
+  readonly warmed: ReadonlyMap<string, number>;
 }
 
 /** One thing to put under load. */
@@ -61,6 +65,12 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
       ({ name }) => options.rows.length === 0 || options.rows.includes(name),
     );
     const cells: Cell[] = [];
+    const warmed = new Map<string, number>();
+    for (const row of rows) {
+      for (const kind of options.kinds) {
+        warmed.set(row.name, (warmed.get(row.name) ?? 0) + (await warmUp(row, kind, options)));
+      }
+    }
     for (const kind of options.kinds) {
       for (const concurrency of options.concurrencies) {
         for (const row of rows) {
@@ -72,11 +82,31 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
         }
       }
     }
-    return { cells, absent };
+    return { cells, absent, warmed };
   } finally {
     for (const child of children.reverse()) await child.stop();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Most parts of a warm-up: a row that gives no answers would otherwise never have enough of them. */
+const WARM_PARTS_MAX = 60;
+
+/** Has a row answer, its share of `warmAnswers` for each kind, by as many connections as the largest cell has. */
+async function warmUp(row: Row, kind: Cell['kind'], options: BenchOptions): Promise<number> {
+  const wanted = Math.ceil(options.warmAnswers / options.kinds.length);
+  const concurrency = Math.max(...options.concurrencies);
+  let answered = 0;
+  for (let part = 0; part < WARM_PARTS_MAX && answered < wanted && row.pid !== null; part++) {
+    const load = { ...loadFor(row, kind), warmupSeconds: 0, concurrency, seconds: 2, keepsSamples: false };
+    const generator = startSource('load-main.ts', [JSON.stringify(load)]);
+    await lineOf(generator);
+    await lineOf(generator);
+    answered += (JSON.parse(await lineOf(generator)) as LoadResult).count;
+    await generator.stop();
+  }
+  if (answered > 0) options.progress(`${row.name} ${kind}: warmed up by ${answered} answers`);
+  return answered;
 }
 
 /** Starts the mock providers: members first, then the referee. @returns their URLs */

@@ -1,4 +1,4 @@
-/** `npm run bench:gateway -- [--seconds 2] [--c 1,32] [--kinds plain,stream] [--rows a,b] [--out file.json] [--cpu-prof folder]` */
+/** `npm run bench:gateway -- [--seconds 2] [--warm 0] [--c 1,32] [--kinds plain,stream] [--rows a,b] [--out file.json] [--cpu-prof folder]` */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,6 +11,7 @@ import { provenance } from './provenance.ts';
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '2' },
+    warm: { type: 'string', default: '0' },
     c: { type: 'string', default: '1,32' },
     kinds: { type: 'string', default: 'plain,stream' },
     rows: { type: 'string', default: '' },
@@ -21,8 +22,9 @@ const { values } = parseArgs({
 });
 const listOf = (text: string) => text.split(',').filter((item) => item !== '');
 const profileFolder = values['cpu-prof'];
-const { cells, absent } = await runBench({
+const { cells, absent, warmed } = await runBench({
   seconds: Number(values.seconds),
+  warmAnswers: Number(values.warm),
   concurrencies: listOf(values.c).map(Number),
   kinds: listOf(values.kinds) as Cell['kind'][],
   rows: listOf(values.rows),
@@ -30,7 +32,7 @@ const { cells, absent } = await runBench({
   nodeArgs: profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${path.resolve(profileFolder)}`] : [],
   progress: (line) => console.log(line),
 });
-const result = { ...provenance(), seconds: Number(values.seconds), absent, cells };
+const result = { ...provenance(), seconds: Number(values.seconds), warmAnswers: Number(values.warm), absent, cells };
 if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);
 console.log(`\n${result.date}, commit ${result.commit}, ${result.machine}\n`);
 console.log(tableOf(cells));
@@ -44,7 +46,9 @@ function summaryIn(folder: string): string {
     .sort()
     .at(-1);
   const ours = cells.filter(({ row }) => row === 'single' || row === 'quorum n=3');
-  const requests = ours.reduce((sum, { total }) => sum + total, 0);
+  const names = ['single', 'quorum n=3'];
+  const before = names.reduce((sum, name) => sum + (warmed.get(name) ?? 0), 0);
+  const requests = ours.reduce((sum, { total }) => sum + total, before);
   if (!file || requests === 0) return 'no profile of the gateway was written';
   return profileText(JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as CpuProfile, requests);
 }
