@@ -4,7 +4,7 @@ import type { SignedHead } from './attest/signed-head.ts';
 import { forgetReceipts } from './store/attestations-repo.ts';
 import type { Handle, Tx } from './store/handle.ts';
 import { logRoot } from './store/log-proofs.ts';
-import { appendLog, latestCheckpoint, logSize } from './store/log-repo.ts';
+import { appendLog, latestNote, logSize } from './store/log-repo.ts';
 import { endHold, recordedHead, storedOrigin, storeOrigin } from './store/standing.ts';
 
 /** What a checkpoint that was shown says about a database. */
@@ -25,7 +25,7 @@ export async function readAgainst(handle: Handle, published: SignedHead): Promis
 
 /** The name that the database signs its log under, as far as it knows. */
 export async function originOf(handle: Handle): Promise<string | null> {
-  const note = (await latestCheckpoint(handle))?.note ?? null;
+  const note = (await latestNote(handle))?.note ?? null;
   return (await storedOrigin(handle)) ?? (note === null ? null : note.slice(0, note.indexOf('\n')));
 }
 

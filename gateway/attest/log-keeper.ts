@@ -11,6 +11,7 @@ import {
   type CheckpointRow,
   type LogLeaf,
   latestCheckpoint,
+  latestNote,
   logSize,
   recordCheckpoint,
   setCheckpointNote,
@@ -74,8 +75,8 @@ export class LogKeeper {
 
   /** Takes what was signed before, and signs nothing: for a database that waits to be restored. */
   async startHeld(): Promise<void> {
-    const latest = await this.#deps.store.read(latestCheckpoint);
-    if (latest?.note) this.#latest = { size: latest.size, root: latest.root, note: latest.note };
+    const latest = await this.#deps.store.read(latestNote);
+    if (latest) this.#latest = { size: latest.size, root: latest.root, note: latest.note };
   }
 
   /** Appends inside the caller's transaction. @returns the entry's index */

@@ -1,5 +1,5 @@
 /** The append-only log and its Merkle tree, node by node, so that no proof rehashes everything (SPEC.md §9, RFC 6962). */
-import { and, asc, desc, eq, getTableColumns, gte, isNull, lt } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, gte, isNotNull, isNull, lt } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import { fromHex, toHex } from '#protocol/hash';
@@ -145,6 +145,14 @@ export async function latestCheckpoint(handle: Handle): Promise<CheckpointRow | 
   const { checkpoints } = handle.tables;
   const [row] = await handle.db.select().from(checkpoints).orderBy(desc(checkpoints.size)).limit(1);
   return row === undefined ? null : (row as CheckpointRow);
+}
+
+/** The largest checkpoint whose note is stored: that of the newest may be on its way, or have been when a copy was made. */
+export async function latestNote(handle: Handle): Promise<(CheckpointRow & { readonly note: string }) | null> {
+  const { checkpoints } = handle.tables;
+  const signed = handle.db.select().from(checkpoints).where(isNotNull(checkpoints.note));
+  const [row] = await signed.orderBy(desc(checkpoints.size)).limit(1);
+  return row === undefined ? null : (row as CheckpointRow & { note: string });
 }
 
 /** Adds the leaf and every subtree that it completes: one for each trailing 1 of its index. */
