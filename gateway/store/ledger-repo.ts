@@ -1,5 +1,5 @@
 /** Enters transfers into the books; the only code that changes a balance (SPEC.md §Money, "Transfers"). */
-import { and, asc, eq, getTableColumns, gt, gte, like, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, gt, gte, lt, ne, sql } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
 import type { Address } from '#protocol/hash';
 import type { AccountId } from '../ledger/accounts.ts';
@@ -169,7 +169,9 @@ export async function jackpotsOf(
     .where(
       and(
         eq(postings.account, earningsAccount(provider)),
-        like(transfers.id, `${JACKPOT_PREFIX}%`),
+        // As a range, which the key of transfers is in order of; no index has the postings of an account.
+        gte(transfers.id, JACKPOT_PREFIX),
+        lt(transfers.id, `${JACKPOT_PREFIX}~`),
         gte(transfers.createdAtMs, sinceMs),
       ),
     );
