@@ -205,6 +205,12 @@ describe('an order with a planted error', () => {
       const apart = outputIds.filter((id, at) => id !== order.body.outputIds[at]).length;
       expect(apart).toBe(isPlanted ? 1 : 0);
     }
+    // Orders of the answer's own age would stand out among those of audits.
+    const isOld = ({ order }: (typeof kinds)[number]) => {
+      const [wave] = served.get(order.body.ticket.requestHash as never)!.waves;
+      return order.body.ticket.checkpoint === wave!.members[0]!.ticket.checkpoint;
+    };
+    expect([planted.some(isOld), ordinary.some(isOld)]).toEqual([false, false]);
     // Nobody sees two orders about one answer: the two would differ where the error is.
     const seen = orders.map(({ to, body }) => `${to} ${body.ticket.requestHash}`);
     expect(new Set(seen).size).toBe(seen.length);
