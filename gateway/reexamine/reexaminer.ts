@@ -75,13 +75,18 @@ export class Reexaminer {
 
   /** Begins what is due and not begun; called after rulings, on a timer and at a start. */
   async runDue(): Promise<void> {
-    const { store, clock, background } = this.#deps.pipeline();
+    const { store, clock, background, stopping } = this.#deps.pipeline();
     const rows = await store.read((handle) => waitingItems(handle, clock.nowMs(), RUNNING_MAX + this.#running.size));
     for (const row of rows) {
       const key = `${row.requestId}/${row.choice}`;
       if (this.#running.has(key) || this.#running.size >= RUNNING_MAX) continue;
       this.#running.add(key);
-      background(this.#run(row).finally(() => this.#running.delete(key)));
+      background(
+        this.#run(row)
+          .finally(() => this.#running.delete(key))
+          // The next of the queue has waited for this place.
+          .then(() => (stopping.aborted ? undefined : this.runDue())),
+      );
     }
   }
 
@@ -104,8 +109,6 @@ export class Reexaminer {
       await this.#putOff(deps, row);
       if (!(error instanceof ProtocolError && error.code === 'reserve_empty')) throw error;
     }
-    // The next of the queue has waited for this place.
-    if (!deps.stopping.aborted) deps.background(Promise.resolve().then(() => this.runDue()));
   }
 
   async #taskOf(deps: PipelineDeps, row: ReexaminedRow): Promise<AuditTask> {
