@@ -37,8 +37,8 @@ import { requestById } from '../store/requests-repo.ts';
 import { keepAnswers } from './keep-answers.ts';
 import { endIfDone, ITEM_OUTCOMES } from './open.ts';
 
-/** From a try that found nobody to the next. */
-const AGAIN_MS = 60_000;
+/** From a try that found nobody to the next: clients wait for their money, and after a start providers are there within seconds. */
+const AGAIN_MS = 5_000;
 /** At one time: they wait behind what clients wait for. */
 const RUNNING_MAX = 4;
 /** Of an accusation by a re-examination. */
