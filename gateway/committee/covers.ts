@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { Rng } from '#protocol/env';
-import { SEATS_MAX, safeParse } from '#protocol/schema';
+import { SEATS_MAX, safeParse, TOKENS_MAX } from '#protocol/schema';
 import { slopes } from './least-squares.ts';
 
 /** What one member of a real wave has met, by round; milliseconds from its order, then from the permission before. */
@@ -18,6 +18,17 @@ export interface CommitteeTrace {
   readonly othersMs: readonly number[];
   /** How many members of its committee it stands for. */
   readonly weight: number;
+  /** Of the order, which its provider knows: how fast a machine is shows only beside what it had to read. */
+  readonly promptTokens: number;
+}
+
+/** What a lone member has done and met so far. */
+export interface LoneMember {
+  readonly promptTokens: number;
+  /** Up to the present round. */
+  readonly ownMs: readonly number[];
+  /** What was drawn for the rounds before. */
+  readonly othersMs: readonly number[];
 }
 
 /** Traces of one kind of order that are kept, newest last. */
@@ -31,7 +42,12 @@ const ROUNDS_MAX = 64;
 
 const zTimes = z.array(z.number().min(0).max(1e9)).min(1).max(ROUNDS_MAX);
 const zTrace = z
-  .strictObject({ ownMs: zTimes, othersMs: zTimes, weight: z.number().min(1).max(SEATS_MAX) })
+  .strictObject({
+    ownMs: zTimes,
+    othersMs: zTimes,
+    weight: z.number().min(1).max(SEATS_MAX),
+    promptTokens: z.int().min(0).max(TOKENS_MAX),
+  })
   .refine(({ ownMs, othersMs }) => ownMs.length === othersMs.length);
 const zStored = z.record(z.string().max(128), z.array(zTrace).max(TRACES_MAX));
 
@@ -40,6 +56,7 @@ interface Known {
   readonly trace: CommitteeTrace;
   readonly own: readonly number[];
   readonly others: readonly number[];
+  readonly prompt: number;
 }
 
 /** Slopes of what comes in a round on its past, with the number of traces that they were found by. */
@@ -82,10 +99,9 @@ export class Covers {
    * When the others of a committee would have been there, for who sits alone. Drawn anew in each round, from the committees whose
    * past was most like this one's, and corrected for what their past was not: a machine that is slow now has slow others now, and a
    * committee that waited for one waits for it again.
-   * @param ownMs of this member, up to the present round @param othersMs what was drawn for the rounds before
    * @returns milliseconds, or null where too little is known
    */
-  draw(name: string, ownMs: readonly number[], othersMs: readonly number[], rng: Rng): number | null {
+  draw(name: string, { promptTokens, ownMs, othersMs }: LoneMember, rng: Rng): number | null {
     const kind = this.#kinds.get(name);
     if (kind === undefined || kind.known.length < TRACES_MIN) return null;
     const round = ownMs.length - 1;
@@ -93,9 +109,13 @@ export class Covers {
     const longest = kind.known.reduce((most, { own }) => Math.max(most, own.length), 0);
     const place = Math.min(round, longest - 1);
     const shift = round - place;
-    const [own, others] = [ownMs.slice(shift).map(logOf), othersMs.slice(shift).map(logOf)];
-    const drawn = pick(nearest(kind.known, own, others, place), rng);
-    const [mine, theirs] = [pastOf(own, others, place), pastOf(drawn.own, drawn.others, place)];
+    const past = {
+      own: ownMs.slice(shift).map(logOf),
+      others: othersMs.slice(shift).map(logOf),
+      prompt: promptLog(promptTokens),
+    };
+    const drawn = pick(nearest(kind.known, past, place), rng);
+    const [mine, theirs] = [pastOf(past, place), pastOf(drawn, place)];
     const slope = slopeOf(kind, place);
     const correction = mine.reduce((sum, value, i) => sum + slope[i]! * (value - theirs[i]!), 0);
     const bounded = Math.min(CORRECTION_MAX, Math.max(-CORRECTION_MAX, correction));
@@ -134,14 +154,20 @@ const REFIT_AFTER = 64;
 
 const logOf = (ms: number): number => Math.log(ms + 1);
 
-function knownOf({ ownMs, othersMs, weight }: CommitteeTrace): Known {
-  const trace = { ownMs: ownMs.slice(0, ROUNDS_MAX), othersMs: othersMs.slice(0, ROUNDS_MAX), weight };
-  return { trace, own: trace.ownMs.map(logOf), others: trace.othersMs.map(logOf) };
+/** So many prompt tokens are about as much work as starting and a first chunk. */
+const PROMPT_BASE = 128;
+const promptLog = (tokens: number): number => Math.log(tokens + PROMPT_BASE);
+
+function knownOf({ ownMs, othersMs, weight, promptTokens }: CommitteeTrace): Known {
+  const trace = { ownMs: ownMs.slice(0, ROUNDS_MAX), othersMs: othersMs.slice(0, ROUNDS_MAX), weight, promptTokens };
+  return { trace, own: trace.ownMs.map(logOf), others: trace.othersMs.map(logOf), prompt: promptLog(promptTokens) };
 }
 
-/** Own times up to a round and the others' before it. */
-function pastOf(own: readonly number[], others: readonly number[], round: number): number[] {
-  const past: number[] = [];
+type Past = Pick<Known, 'own' | 'others' | 'prompt'>;
+
+/** The prompt, own times up to a round and the others' before it. */
+function pastOf({ own, others, prompt }: Past, round: number): number[] {
+  const past: number[] = [prompt];
   for (let at = Math.max(0, round + 1 - COMPARED); at <= round; at++) {
     past.push(own[at]!);
     if (at < round) past.push(others[at]!);
@@ -154,7 +180,7 @@ function slopeOf({ known, fitted, recorded }: Kind, place: number): readonly num
   if (before !== undefined && recorded - before.recorded < REFIT_AFTER) return before.slope;
   const fit = known.filter(({ own }) => own.length > place);
   const slope = slopes(
-    fit.map(({ own, others }) => pastOf(own, others, place)),
+    fit.map((one) => pastOf(one, place)),
     fit.map(({ others }) => others[place]!),
     fit.map(({ trace }) => trace.weight),
   );
@@ -163,11 +189,11 @@ function slopeOf({ known, fitted, recorded }: Kind, place: number): readonly num
 }
 
 /** Those whose past is most like one, by the sum of squares, until they stand for `NEAREST` members. */
-function nearest(known: readonly Known[], own: readonly number[], others: readonly number[], place: number): Known[] {
+function nearest(known: readonly Known[], { own, others, prompt }: Past, place: number): Known[] {
   const best: { apart: number; one: Known }[] = [];
   for (const one of known) {
     if (one.own.length <= place) continue;
-    let apart = 0;
+    let apart = (one.prompt - prompt) ** 2;
     for (let at = Math.max(0, place + 1 - COMPARED); at <= place; at++) {
       apart += (one.own[at]! - own[at]!) ** 2;
       if (at < place) apart += (one.others[at]! - others[at]!) ** 2;

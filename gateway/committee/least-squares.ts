@@ -2,6 +2,8 @@
 
 /** What keeps collinear features solvable: a millionth of their own variance. */
 const RIDGE = 1e-6;
+/** Above what is taken for no pivot at all. */
+const ALIKE = 1e-9;
 
 /**
  * Slopes of y on the features, all centred.
@@ -29,7 +31,8 @@ export function slopes(
   }
   for (let i = 0; i < width; i++) {
     for (let j = 0; j < i; j++) matrix[i]![j] = matrix[j]![i]!;
-    matrix[i]![i]! += RIDGE * matrix[i]![i]! + Number.MIN_VALUE;
+    // A feature that never differs determines nothing, and its slope is 0.
+    matrix[i]![i]! += RIDGE * matrix[i]![i]! + ALIKE;
   }
   return solve(matrix) ?? new Array<number>(width).fill(0);
 }

@@ -36,6 +36,7 @@ interface Held {
 export class HoldTimes {
   readonly #deps: HoldDeps;
   readonly #kind: string;
+  readonly #promptTokens: number;
   readonly #held = new Map<SealedMember, Held>();
   /** Of this round, for a member that has no others. */
   #drawn: number | null = null;
@@ -43,6 +44,7 @@ export class HoldTimes {
   constructor(deps: HoldDeps, plan: AttemptPlan) {
     this.#deps = deps;
     this.#kind = coverKind(plan);
+    this.#promptTokens = plan.promptIds.length;
   }
 
   /** Its order leaves now. */
@@ -62,7 +64,11 @@ export class HoldTimes {
     const held = this.#held.get(member)!;
     if (cover === undefined || cover.maxMs === 0 || held.sealedMs === null) return;
     const ownMs = [...held.ownMs, held.sealedMs - held.sinceMs];
-    const othersMs = cover.covers.draw(this.#kind, ownMs, held.othersMs, rng);
+    const othersMs = cover.covers.draw(
+      this.#kind,
+      { promptTokens: this.#promptTokens, ownMs, othersMs: held.othersMs },
+      rng,
+    );
     if (othersMs === null) return;
     this.#drawn = othersMs;
     const waitMs = held.sinceMs + othersMs - clock.nowMs();
@@ -94,10 +100,11 @@ export class HoldTimes {
     const { cover, rng } = this.#deps;
     if (met.length < 2 || cover === undefined) return;
     const kept = met.map((held) => ({ held, at: rng.bytes(4).join() })).sort((a, b) => (a.at < b.at ? -1 : 1));
+    const promptTokens = this.#promptTokens;
     const weight = met.length / Math.min(met.length, TRACES_OF_ONE);
     cover.covers.record(
       this.#kind,
-      kept.slice(0, TRACES_OF_ONE).map(({ held: { ownMs, othersMs } }) => ({ ownMs, othersMs, weight })),
+      kept.slice(0, TRACES_OF_ONE).map(({ held: { ownMs, othersMs } }) => ({ ownMs, othersMs, weight, promptTokens })),
     );
   }
 }

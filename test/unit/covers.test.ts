@@ -9,7 +9,7 @@ import { SeededRng } from '../simulation/seeded-rng.ts';
 const doubled = (count: number): CommitteeTrace[] =>
   Array.from({ length: count }, (_, i) => {
     const ownMs = [100 + 10 * i, 300 + 20 * i];
-    return { ownMs, othersMs: ownMs.map((ms) => 2 * ms), weight: 1 };
+    return { ownMs, othersMs: ownMs.map((ms) => 2 * ms), weight: 1, promptTokens: 64 };
   });
 
 describe('covers', () => {
@@ -17,11 +17,14 @@ describe('covers', () => {
     const covers = new Covers();
     const rng = new SeededRng('covers');
     covers.record('a', doubled(TRACES_MIN - 1));
-    expect([covers.isKnown('a'), covers.draw('a', [200], [], rng)]).toEqual([false, null]);
+    expect([covers.isKnown('a'), covers.draw('a', { promptTokens: 64, ownMs: [200], othersMs: [] }, rng)]).toEqual([
+      false,
+      null,
+    ]);
     covers.record('a', doubled(1));
     expect([covers.isKnown('a'), covers.isKnown('b')]).toEqual([true, false]);
-    expect(covers.draw('a', [200], [], rng)).not.toBeNull();
-    expect(covers.draw('b', [200], [], rng)).toBeNull();
+    expect(covers.draw('a', { promptTokens: 64, ownMs: [200], othersMs: [] }, rng)).not.toBeNull();
+    expect(covers.draw('b', { promptTokens: 64, ownMs: [200], othersMs: [] }, rng)).toBeNull();
   });
 
   test('follow what the member does itself', () => {
@@ -30,11 +33,39 @@ describe('covers', () => {
     fc.assert(
       fc.property(fc.integer({ min: 150, max: 1900 }), fc.string(), (own, seed) => {
         const rng = new SeededRng(seed);
-        expect(Math.abs(covers.draw('a', [own], [], rng)! - 2 * own)).toBeLessThan(0.05 * own);
+        expect(
+          Math.abs(covers.draw('a', { promptTokens: 64, ownMs: [own], othersMs: [] }, rng)! - 2 * own),
+        ).toBeLessThan(0.05 * own);
         const second = 300 + 2 * (own - 100);
-        expect(Math.abs(covers.draw('a', [own, second], [2 * own], rng)! - 2 * second)).toBeLessThan(0.05 * second);
+        expect(
+          Math.abs(
+            covers.draw('a', { promptTokens: 64, ownMs: [own, second], othersMs: [2 * own] }, rng)! - 2 * second,
+          ),
+        ).toBeLessThan(0.05 * second);
       }),
     );
+  });
+
+  test('follow the prompt too: the same own time after twice the prompt is a faster machine, beside whom others take longer', () => {
+    const covers = new Covers();
+    const rng = new SeededRng('prompts');
+    // Machines of four paces, prompts of any length; the others of each committee are all of the middle pace.
+    covers.record(
+      'a',
+      Array.from({ length: 2000 }, (_, i) => {
+        const promptTokens = 20 + ((i * 37) % 400);
+        const work = promptTokens + 128;
+        return { ownMs: [work * (1 + (i % 4) / 2)], othersMs: [work * 2], weight: 1, promptTokens };
+      }),
+    );
+    const meanOf = (promptTokens: number) => {
+      const drawn = Array.from(
+        { length: 60 },
+        () => covers.draw('a', { promptTokens, ownMs: [500], othersMs: [] }, rng)!,
+      );
+      return drawn.reduce((sum, ms) => sum + ms, 0) / drawn.length;
+    };
+    expect(meanOf(350) / meanOf(110)).toBeCloseTo(478 / 238, 0);
   });
 
   test('go on where a committee was shorter, and never come before the order', () => {
@@ -43,12 +74,8 @@ describe('covers', () => {
     const rng = new SeededRng('long');
     for (let rounds = 1; rounds < 9; rounds++) {
       const ownMs = Array.from({ length: rounds }, () => 500);
-      const drawn = covers.draw(
-        'a',
-        ownMs,
-        Array.from({ length: rounds - 1 }, () => 1000),
-        rng,
-      )!;
+      const othersMs = Array.from({ length: rounds - 1 }, () => 1000);
+      const drawn = covers.draw('a', { promptTokens: 64, ownMs, othersMs }, rng)!;
       expect(drawn).toBeGreaterThanOrEqual(0);
       expect(drawn).toBeLessThan(10_000);
     }
@@ -60,7 +87,9 @@ describe('covers', () => {
     const restored = new Covers();
     restored.load(covers.saved());
     expect(covers.unsaved).toBe(0);
-    const [one, other] = [covers, restored].map((each) => each.draw('a', [20_000], [], new SeededRng('same')));
+    const [one, other] = [covers, restored].map((each) =>
+      each.draw('a', { promptTokens: 64, ownMs: [20_000], othersMs: [] }, new SeededRng('same')),
+    );
     expect(one).toBe(other);
     // The first are gone.
     expect(covers.saved()).not.toContain('"ownMs":[100,');
