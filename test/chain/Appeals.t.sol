@@ -69,6 +69,25 @@ contract AppealsTest is CaseSteps {
         rulings.ruleAppeal(caseId, Outcome.Upheld, _none, voices);
     }
 
+    /// Whoever appeals for another one has back what he put up, whether he was right or the larger set is silent.
+    function test_appeal_byAThird_getsItsBondBack() public {
+        for (uint256 i = 0; i < 2; ++i) {
+            bytes32 caseId = _openCase(i);
+            _rule(caseId, Outcome.Upheld, _none);
+            vm.prank(_client());
+            rulings.appeal(caseId);
+            if (i == 0) {
+                _ruleAppeal(caseId, Outcome.Rejected, _none);
+            } else {
+                _later(3 days);
+                rulings.finalize(caseId, _none);
+            }
+            _assertEq(rulings.bonds(_client()), (i + 1) * 2 * BOND);
+        }
+        _assertEq(rulings.bonds(_provider(0)), BOND);
+        _assertEq(rulings.bonds(stranger), BOND);
+    }
+
     /// A rejection stands where the larger set is silent: who appealed it held the share for nothing, and so did who accused.
     function test_finalize_silentAppealOfARejection_givesBothBondsToTheAccused() public {
         bytes32 caseId = _openCase(0);

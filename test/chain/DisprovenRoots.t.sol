@@ -79,6 +79,8 @@ contract DisprovenRootsTest is SettlementBase {
         _refused(mine, first, first, [_provider(1), _provider(0), _provider(0)], NotDisproved.selector);
         _refused(mine, third, third, [_provider(1), _provider(2), _provider(2)], NotDisproved.selector);
         _refused(mine, third, first, [_provider(1), _provider(2), _provider(0)], NotDisproved.selector);
+        // The payee's own leaf beside the one before it.
+        _refused(mine, first, second, [_provider(1), _provider(0), _provider(1)], NotDisproved.selector);
         // Neighbours on one side of the payee.
         _refused(_before(2, 100), first, second, [_provider(2), _provider(0), _provider(1)], NotDisproved.selector);
         _refused(_before(0, 300), second, third, [_provider(0), _provider(1), _provider(2)], NotDisproved.selector);

