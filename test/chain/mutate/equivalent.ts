@@ -63,7 +63,8 @@ const EQUIVALENT: readonly Equivalent[] = [
     file: 'settlement/Earnings.sol',
     before: 'left.leafIndex != right.leafIndex || lower != upper',
     after,
-    reason: 'A first leaf above the payee, or a last one below it, shows that there is none, whatever stands beside it.',
+    reason:
+      'A first leaf above the payee, or a last one below it, shows that there is none, whatever stands beside it.',
   })),
   {
     file: 'settlement/Earnings.sol',
