@@ -8,7 +8,7 @@ import { MODEL, ROOT, rssMib } from '../../contract/program.ts';
 import type { Hold } from '../../fixtures/light-member.ts';
 import { type Cell, figuresOf } from './cells.ts';
 import { type Child, cpuNs, lineOf, startNode, startSource, urlOf } from './child.ts';
-import type { Load, LoadResult } from './load-main.ts';
+import type { Load, LoadResult } from './load.ts';
 import { installPortkey, startPortkey } from './portkey.ts';
 
 const API_KEY = 'sk-assay-bench-key';
@@ -109,12 +109,23 @@ async function warmUp(row: Row, kind: Cell['kind'], options: BenchOptions): Prom
   return answered;
 }
 
+/** How long the machines of mock providers take, and what they claim to be. */
+export interface MockPace {
+  /** For a chunk or a score, of the first member, in milliseconds; each further one takes a fifth longer. */
+  readonly meanMs: number;
+  readonly seed: string;
+  /** One that the model is calibrated for, where what they score has to count. */
+  readonly numericClass: string;
+}
+
 /** Starts the mock providers: members first, then the referee. @returns their URLs */
-export async function startMocks(children: Child[]): Promise<string[]> {
-  const { modelDigest } = await readModel(folderReader(MODEL));
-  const mocks = [...MEMBERS.map((name) => [name, 'member']), ['referee', 'referee']].map(([name, role]) =>
-    startSource('mock-main.ts', [name!, role!, modelDigest, MODEL_ID]),
-  );
+export async function startMocks(children: Child[], pace: MockPace | null = null): Promise<string[]> {
+  const { modelDigest, textFiles } = await readModel(folderReader(MODEL));
+  const { vocab_size: vocabSize } = textFiles.config as { vocab_size: number };
+  const mocks = [...MEMBERS.map((name) => [name, 'member']), ['referee', 'referee']].map(([name, role], at) => {
+    const own = pace === null ? null : { ...pace, meanMs: pace.meanMs * (1 + at / 5) };
+    return startSource('mock-main.ts', [name!, role!, modelDigest, MODEL_ID, String(vocabSize), JSON.stringify(own)]);
+  });
   children.push(...mocks);
   return Promise.all(mocks.map(urlOf));
 }
@@ -237,7 +248,8 @@ function loadFor({ url, headers, fields }: Pick<Row, 'url' | 'headers' | 'fields
   };
 }
 
-async function takeHolds(mocks: readonly string[]): Promise<Hold[]> {
+/** What the mocks have noted since the last call. */
+export async function takeHolds(mocks: readonly string[]): Promise<Hold[]> {
   const lists = await Promise.all(
     mocks.map(async (url) => (await (await fetch(`${url}/bench/holds`)).json()) as Hold[]),
   );

@@ -1,6 +1,6 @@
 /** From samples and what the mocks noted to the figures of one cell. Pure. */
 import type { Hold } from '../../fixtures/light-member.ts';
-import type { Sample } from './load-main.ts';
+import type { Sample } from './load.ts';
 
 /** Figures of one row at one concurrency; times in milliseconds, null where they cannot be had. */
 export interface Cell {
@@ -33,46 +33,77 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }
 
+/** One answer with what its members noted; nanoseconds. */
+export interface Joined {
+  readonly total: number;
+  /** Until the first text. */
+  readonly first: number;
+  /** What the slowest member held it for, over all rounds. */
+  readonly slowest: number;
+  /** From the last seal to the permission, over all rounds: the gateway's own work, and the cover of who sits alone. */
+  readonly waits: number;
+  /** From the slowest member's first chunk, sealed and opened, to the first text. */
+  readonly seal: number;
+  readonly opening: number;
+}
+
 /** Joins samples with the members' notes by key; samples that no member noted are left out. */
-export function figuresOf(samples: readonly Sample[], holds: readonly Hold[]) {
+export function joinedOf(samples: readonly Sample[], holds: readonly Hold[]): Joined[] {
   const perKey = new Map<string, Hold[]>();
   for (const hold of holds) {
     const known = perKey.get(hold.key);
     if (known) known.push(hold);
     else perKey.set(hold.key, [hold]);
   }
-  const joined = samples.flatMap(([key, sent, first, done]) => {
+  return samples.flatMap(([key, sent, first, done]) => {
     const members = perKey.get(key);
     if (!members) return [];
-    const slowest = slowestNs(members);
     const sealedAt = Math.max(...members.map(({ sealedAtNs }) => sealedAtNs));
     const openedAt = Math.max(...members.map(({ openedAtNs }) => openedAtNs));
     return [
-      { total: done - sent, slowest, added: done - sent - slowest, seal: first - sealedAt, opening: first - openedAt },
+      {
+        total: done - sent,
+        first: first - sent,
+        slowest: overRounds(members, 'holdsNs', Math.max),
+        waits: overRounds(members, 'waitsNs', Math.min),
+        seal: first - sealedAt,
+        opening: first - openedAt,
+      },
     ];
   });
-  const ms = (pick: (entry: (typeof joined)[number]) => number, q: number) => quantile(joined.map(pick), q) / 1e6;
+}
+
+export function figuresOf(samples: readonly Sample[], holds: readonly Hold[]) {
+  const joined = joinedOf(samples, holds);
+  const ms = (pick: (entry: Joined) => number, q: number) => quantile(joined.map(pick), q) / 1e6;
   return {
     joined: joined.length,
     p50Ms: ms(({ total }) => total, 0.5),
     p99Ms: ms(({ total }) => total, 0.99),
     memberP50Ms: ms(({ slowest }) => slowest, 0.5),
-    addedP50Ms: ms(({ added }) => added, 0.5),
-    addedP99Ms: ms(({ added }) => added, 0.99),
+    addedP50Ms: ms(({ total, slowest }) => total - slowest, 0.5),
+    addedP99Ms: ms(({ total, slowest }) => total - slowest, 0.99),
     firstAfterSealP50Ms: ms(({ seal }) => seal, 0.5),
     firstAfterOpeningP50Ms: ms(({ opening }) => opening, 0.5),
   };
 }
 
-/** Rounds run one after another and each waits for its slowest member. */
-function slowestNs(members: readonly Hold[]): number {
-  const steps = Math.max(...members.map(({ holdsNs }) => holdsNs.length));
+/** Rounds run one after another, and each waits for its slowest member, who waits the least. */
+function overRounds(
+  members: readonly Hold[],
+  times: 'holdsNs' | 'waitsNs',
+  ofRound: (...values: number[]) => number,
+): number {
+  const steps = Math.max(...members.map((hold) => hold[times].length));
   let sum = 0;
-  for (let step = 0; step < steps; step++) sum += Math.max(...members.map(({ holdsNs }) => holdsNs[step] ?? 0));
+  for (let step = 0; step < steps; step++) sum += ofRound(...members.flatMap((hold) => hold[times][step] ?? []));
   return sum;
 }
 
-const COLUMNS: readonly (readonly [string, (cell: Cell) => string])[] = [
+/** Title and text of each column of a table. */
+export type Columns<T> = readonly (readonly [string, (cell: T) => string])[];
+
+const COLUMNS: Columns<Cell> = [
   ['row', ({ row }) => row],
   ['kind', ({ kind }) => kind],
   ['c', ({ concurrency }) => String(concurrency)],
@@ -91,8 +122,13 @@ const COLUMNS: readonly (readonly [string, (cell: Cell) => string])[] = [
 
 /** A Markdown table. */
 export function tableOf(cells: readonly Cell[]): string {
-  const rows = [COLUMNS.map(([name]) => name), ...cells.map((cell) => COLUMNS.map(([, text]) => text(cell)))];
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return markdownOf(COLUMNS, cells);
+}
+
+/** A Markdown table of any cells. */
+export function markdownOf<T>(columns: Columns<T>, cells: readonly T[]): string {
+  const rows = [columns.map(([name]) => name), ...cells.map((cell) => columns.map(([, text]) => text(cell)))];
+  const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) => `| ${row.map((text, column) => text.padEnd(widths[column]!)).join(' | ')} |`);
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
   return [lines[0]!, rule, ...lines.slice(1)].join('\n');

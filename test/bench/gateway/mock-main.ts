@@ -1,14 +1,19 @@
 /**
  * One mock provider process, for every row of the gateway's benchmark: it answers OpenAI's chat completions for the rows without
- * verification, and Assay's own protocol for ours. Arguments: name, role, model digest. Ends when its standard input closes.
+ * verification, and Assay's own protocol for ours. Arguments: name, role, model digest, model, size of its vocabulary, `MockPace` as
+ * JSON. Ends when its standard input closes.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Hash, sha256, utf8 } from '#protocol/hash';
 import { nativeSigner } from '#protocol/signer-native';
-import { LightMember } from '../../fixtures/light-member.ts';
+import { type Hold, LightMember } from '../../fixtures/light-member.ts';
+import { SeededRng } from '../../simulation/seeded-rng.ts';
+import type { MockPace } from './bench.ts';
 
-const [name = '', role = 'member', digest = '', modelId = ''] = process.argv.slice(2);
+const [name = '', role = 'member', digest = '', modelId = '', vocabSize = '0', paceJson = 'null'] =
+  process.argv.slice(2);
+const pace = JSON.parse(paceJson) as MockPace | null;
 /** Ordinary words of the vocabulary: neither special nor ending an answer. */
 const TOKENS = Array.from({ length: 32 }, (_, i) => 300 + i);
 /** One answer of 16 words, and the frames of a stream of 64, as an OpenAI-compatible server sends them. */
@@ -16,7 +21,7 @@ const PLAIN = completion('word '.repeat(16));
 const FRAMES = [...Array.from({ length: 64 }, () => frame({ content: 'word ' }, null)), frame({}, 'length')];
 
 /** When requests of OpenAI's protocol came in and were answered, by the `user` member that the load generator numbers. */
-let openaiHolds: { key: string; holdsNs: number[]; sealedAtNs: number; openedAtNs: number }[] = [];
+let openaiHolds: Hold[] = [];
 const nowNs = () => Number(process.hrtime.bigint());
 const member = new LightMember({
   signer: nativeSigner(sha256(utf8(`bench member ${name}`))),
@@ -24,6 +29,8 @@ const member = new LightMember({
   role: role === 'referee' ? 'referee' : 'member',
   model: { id: modelId, digest: digest as Hash },
   tokens: TOKENS,
+  vocabSize: Number(vocabSize),
+  ...(pace === null ? {} : { numericClass: pace.numericClass, paceMs: pacer(pace) }),
   nowNs,
 });
 
@@ -42,6 +49,12 @@ server.listen(0, '127.0.0.1', () => {
 });
 process.stdin.on('end', () => process.exit(0));
 process.stdin.resume();
+
+/** At least half of the mean, and as much again on average, with a long tail: what a machine takes that others use too. */
+function pacer({ meanMs, seed }: MockPace): () => number {
+  const rng = new SeededRng(`${seed}/${name}`);
+  return () => meanMs * (0.5 - 0.5 * Math.log(1 - rng.unit()));
+}
 
 function answerOpenai(request: IncomingMessage, response: ServerResponse): void {
   const arrivedNs = nowNs();
@@ -63,7 +76,7 @@ function answerOpenai(request: IncomingMessage, response: ServerResponse): void 
     const endNs = nowNs();
     const key = /"user":"([^"]*)"/.exec(body)?.[1] ?? '';
     const chunkNs = firstNs || endNs;
-    openaiHolds.push({ key, holdsNs: [endNs - arrivedNs], sealedAtNs: chunkNs, openedAtNs: chunkNs });
+    openaiHolds.push({ key, holdsNs: [endNs - arrivedNs], waitsNs: [], sealedAtNs: chunkNs, openedAtNs: chunkNs });
   });
 }
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadOf, startGateway, startMocks } from './bench.ts';
 import { type Child, lineOf, startSource } from './child.ts';
-import type { LoadResult } from './load-main.ts';
+import type { LoadResult } from './load.ts';
 import { provenance } from './provenance.ts';
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, out: { type: 'string' } } });
