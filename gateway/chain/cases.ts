@@ -12,8 +12,8 @@ import {
   type CaseRow,
   caseCount,
   caseIdOf,
+  type DueDispute,
   disputesForCases,
-  hasCaseOfRequest,
   insertCase,
   liveCases,
   moveCase,
@@ -26,6 +26,7 @@ import { accountOfKey, stakeRow } from '../store/chain-state-repo.ts';
 import { type DisputeRow, disputeById } from '../store/disputes-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
 import { jobById, jobsOfRequest } from '../store/jobs-repo.ts';
+import { owedNano } from '../store/owed.ts';
 import { requestById } from '../store/requests-repo.ts';
 import type { attestedRight } from './attested-right.ts';
 import type { Contracts } from './calls.ts';
@@ -45,6 +46,10 @@ import { baseOf } from './units.ts';
 
 /** What the contract takes of those who were right. */
 const RIGHT_MAX = 15;
+/** Cases before the referees at one time: each of them reads the list, of at most 1,000, and judges all of it. */
+const LIVE_MAX = 500;
+/** An opening that is refused for so long stays refused: longer than the pot of a convicted account can be reached (C3). */
+const OPENING_MAX_MS = 14 * 86_400_000;
 const NOBODY: Address = `0x${'00'.repeat(20)}`;
 
 export interface CaseDeps {
@@ -63,37 +68,52 @@ export interface CaseDeps {
  * @returns false where the sending key has less of the token than the bond
  */
 export async function openCases(deps: CaseDeps, blockNumber: number): Promise<boolean> {
-  const { store, client, clock, contracts, token } = deps;
+  const { store, client } = deps;
   const due = await store.read((handle) => disputesForCases(handle, JUDGED_FAULTS));
-  for (const { disputeId, account, bundleJson } of due) {
+  for (const one of due) {
     // Where referees are idle each case costs its bond: one at a time is enough to see whether they are back.
     if (await store.read(refereesAreIdle)) return true;
-    // Whoever has no stake left loses nothing, and the bond would be bound for days.
-    const stake = await store.read((handle) => stakeRow(handle, account));
-    if (stake === null || stake.convicted === 1 || BigInt(stake.activeBase) + BigInt(stake.queuedBase) === 0n) continue;
+    const live = await store.read(liveCases);
+    if (live.length >= LIVE_MAX) return true;
     const bond = await client.caseBond();
-    if ((await client.tokenBalance(client.sender)) < bond) return false;
-    const { operator } = await client.account(account, blockNumber);
-    const bundleHash = toHex(sha256(utf8(canonicalJson(servedBundle(bundleJson)))));
-    await store.withTx(async (tx) => {
-      const row = (await disputeById(tx, disputeId))!;
-      const accusation = { account, disputeId: disputeId as Hash, bundleHash, fault: row.fault as JudgedFault };
-      const opened = await caseCount(tx);
-      const division = await divisionOf(tx, deps, row, [account, operator]);
-      await insertCase(tx, {
-        ...{ disputeId, account, bundleHash, caseId: caseName(contracts.Rulings, accusation) },
-        ...{ client: division.client, refundBase: division.refund.toString() },
-        ...{ rightJson: JSON.stringify(division.right), state: 'entered', outcome: null },
-        ...{ setVersion: null, deadlineSeconds: null, enteredAtMs: clock.nowMs() },
-      });
-      await enqueueIntent(tx, approveBonds(contracts, token, bond, opened), clock.nowMs());
-      await enqueueIntent(tx, openCase(contracts, accusation), clock.nowMs());
-    });
+    // Those that are on their way have not paid theirs yet.
+    const entered = live.filter(({ state }) => state === 'entered').length;
+    if ((await client.tokenBalance(client.sender)) < bond * BigInt(entered + 1)) return false;
+    const { operator } = await client.account(one.account, blockNumber);
+    await store.withTx((tx) => enterCase(tx, deps, one, operator, bond));
   }
   return true;
 }
 
-/** A client whose account is an address is refunded what it paid, once; those who were right share as in the ledger (spec-money.md 11.8). */
+/** Enters a case and its opening; one by which nobody is helped has its end with that. */
+async function enterCase(
+  tx: Tx,
+  deps: CaseDeps,
+  { disputeId, account, bundleJson, isAftermath }: DueDispute,
+  operator: Address,
+  bond: bigint,
+): Promise<void> {
+  const { clock, contracts, token } = deps;
+  const row = (await disputeById(tx, disputeId))!;
+  const bundleHash = toHex(sha256(utf8(canonicalJson(servedBundle(bundleJson)))));
+  const accusation = { account, disputeId: disputeId as Hash, bundleHash, fault: row.fault as JudgedFault };
+  const opened = await caseCount(tx);
+  const division = await divisionOf(tx, deps, row, [account, operator]);
+  // A conviction answers for what it led to, and a convicted account has lost everything: more is taken for a refund alone.
+  const isForRefund = isAftermath || (await stakeRow(tx, account))?.convicted === 1;
+  const isVain = isForRefund && division.refund === 0n;
+  await insertCase(tx, {
+    ...{ disputeId, account, bundleHash, caseId: caseName(contracts.Rulings, accusation) },
+    ...{ client: division.client, refundBase: division.refund.toString() },
+    ...{ rightJson: JSON.stringify(division.right), state: isVain ? 'failed' : 'entered', outcome: null },
+    ...{ setVersion: null, deadlineSeconds: null, enteredAtMs: clock.nowMs() },
+  });
+  if (isVain) return;
+  await enqueueIntent(tx, approveBonds(contracts, token, bond, opened), clock.nowMs());
+  await enqueueIntent(tx, openCase(contracts, accusation), clock.nowMs());
+}
+
+/** A client whose account is an address is refunded what the ledger owes it, once; those who were right share as in the ledger (spec-money.md 11.8). */
 async function divisionOf(
   tx: Tx,
   { attested, decimals }: Pick<CaseDeps, 'attested' | 'decimals'>,
@@ -106,9 +126,8 @@ async function divisionOf(
   const payer = parsed.success ? parsed.data : NOBODY;
   // Referees go by what was attested: what it does not show they would not sign.
   const shown = await attested(tx, dispute);
-  const isOwed =
-    parsed.success && shown !== null && !accused.includes(payer) && !(await hasCaseOfRequest(tx, requestId));
-  const refund = isOwed ? baseOf(request!.chargedNano - request!.refundedNano, decimals) : 0n;
+  const isOwed = parsed.success && shown !== null && !accused.includes(payer);
+  const refund = isOwed ? baseOf(await owedNano(tx, request!), decimals) : 0n;
   const right = new Set<Address>();
   for (const provider of rightOf(await jobsOfRequest(tx, requestId), await jobById(tx, jobId))) {
     if (shown?.has(provider) !== true) continue;
@@ -142,12 +161,15 @@ async function note({ store }: CaseDeps, row: CaseRow, now: CaseState): Promise<
   await store.withTx((tx) => moveCase(tx, row.disputeId, change));
 }
 
-/** An opening that was refused before it was sent waits again; one that was reverted in a block is over. */
+/** An opening that was refused before it was sent waits again, while there is stake; one that was reverted in a block is over. */
 async function retryOpening({ store, clock }: CaseDeps, row: CaseRow): Promise<void> {
   await store.withTx(async (tx) => {
     const intent = await intentByKey(tx, openIntent(row.disputeId));
     if (intent?.state !== 'failed') return;
-    if (intent.nonce !== null) return moveCase(tx, row.disputeId, { state: 'failed' });
+    const stake = await stakeRow(tx, row.account as Address);
+    const isGone = stake === null || (stake.activeBase === '0' && stake.queuedBase === '0');
+    const isLate = clock.nowMs() - row.enteredAtMs >= OPENING_MAX_MS;
+    if (intent.nonce !== null || isGone || isLate) return moveCase(tx, row.disputeId, { state: 'failed' });
     if (!mayRetry(intent, clock.nowMs())) return;
     const again = { key: intent.intentKey, to: intent.toAddress as Address, data: intent.callData as Hex };
     await enqueueIntent(tx, again, clock.nowMs());

@@ -1,7 +1,8 @@
 /** Attestations: stored unsigned with the settlement, signed once that is durable, kept as long as the client was told. */
-import { and, asc, eq, getTableColumns, isNotNull, isNull, lte } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, isNotNull, isNull, lte, notInArray } from 'drizzle-orm';
 import { compactForm } from '#protocol/attestation';
 import type { Hash, Hex } from '#protocol/hash';
+import { inLiveCases, waitingForConviction } from './case-evidence.ts';
 import type { Handle, Tx } from './handle.ts';
 import { given, inserting, reading, writing } from './statement.ts';
 
@@ -113,11 +114,18 @@ export async function forgetReceipts(tx: Tx): Promise<void> {
   await tx.db.update(attestations).set({ receiptJson: null }).where(isNotNull(attestations.receiptJson));
 }
 
-/** Forgets statements, which hold token ids, whose retention is over; hash and log index stay. */
+/** Forgets statements, which hold token ids, whose retention is over; hash and log index stay. Without it a division before referees follows from nothing. */
 export async function forgetExpiredAttestations(tx: Tx, nowMs: number): Promise<void> {
   const { attestations } = tx.tables;
   await tx.db
     .update(attestations)
     .set({ statementJson: null, compact: null, receiptJson: null })
-    .where(and(lte(attestations.retainUntilMs, nowMs), isNotNull(attestations.statementJson)));
+    .where(
+      and(
+        lte(attestations.retainUntilMs, nowMs),
+        isNotNull(attestations.statementJson),
+        notInArray(attestations.requestId, inLiveCases(tx).requestIds),
+        notInArray(attestations.requestId, waitingForConviction(tx, nowMs).requestIds),
+      ),
+    );
 }

@@ -1,5 +1,5 @@
 /** Cases before a chain's referees: which disputes, where they stand, and what has been signed about them (spec-chain.md C7, C9.8). */
-import { and, asc, count, desc, eq, inArray, isNotNull, isNull, or } from 'drizzle-orm';
+import { and, asc, count, desc, eq, inArray, isNotNull, isNull, ne, or } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/sqlite-core';
 import type { Address, Hash } from '#protocol/hash';
 import type { Handle, Tx } from './handle.ts';
@@ -26,17 +26,30 @@ export interface CaseView {
   readonly voices: readonly { readonly instance: number; readonly referee: string; readonly outcome: string }[];
 }
 
-/** Final upheld disputes of some faults, with their evidence, about keys with an account, that are in no case; oldest first. */
+/** A dispute that a case would be about. */
+export interface DueDispute {
+  readonly disputeId: string;
+  readonly account: Address;
+  readonly bundleJson: string;
+  /** Whether the slash of a conviction before it answers for it: then it is about its client's money alone. */
+  readonly isAftermath: boolean;
+}
+
+/** Final upheld disputes of some faults, with their evidence, about keys whose account has stake, that are in no case; oldest first. */
 export async function disputesForCases(
   handle: Handle,
   faults: readonly Handle['tables']['disputes']['$inferSelect']['fault'][],
-): Promise<readonly { disputeId: string; account: Address; bundleJson: string }[]> {
-  const { disputes, chainCases, chainKeys, reexamined } = handle.tables;
+): Promise<readonly DueDispute[]> {
+  const { disputes, chainCases, chainKeys, chainStakes, reexamined } = handle.tables;
   const conviction = alias(disputes, 'conviction');
   const rows = await handle.db
-    .select({ disputeId: disputes.disputeId, account: chainKeys.account, bundleJson: disputes.bundleJson })
+    .select({
+      ...{ disputeId: disputes.disputeId, account: chainKeys.account, bundleJson: disputes.bundleJson },
+      convictedIn: conviction.disputeId,
+    })
     .from(disputes)
     .innerJoin(chainKeys, and(eq(chainKeys.signingKey, disputes.provider), eq(chainKeys.retired, 0)))
+    .innerJoin(chainStakes, eq(chainStakes.account, chainKeys.account))
     .leftJoin(chainCases, eq(chainCases.disputeId, disputes.disputeId))
     .leftJoin(reexamined, eq(reexamined.accusedIn, disputes.disputeId))
     .leftJoin(conviction, eq(conviction.disputeId, reexamined.disputeId))
@@ -47,13 +60,17 @@ export async function disputesForCases(
         eq(disputes.state, 'settled'),
         isNotNull(disputes.bundleJson),
         isNull(chainCases.disputeId),
+        // Whoever has no stake left loses nothing, and the bond would be bound for days.
+        or(ne(chainStakes.activeBase, '0'), ne(chainStakes.queuedBase, '0')),
         // What the ledger pays back the chain must not: it is known once the conviction behind it has been settled here.
         or(isNull(conviction.disputeId), eq(conviction.state, 'settled')),
       ),
     )
     .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId))
     .limit(DUE_MAX);
-  return rows.map((row) => ({ ...row, account: row.account as Address, bundleJson: row.bundleJson! }));
+  return rows.map(({ disputeId, account, bundleJson, convictedIn }) => {
+    return { disputeId, account: account as Address, bundleJson: bundleJson!, isAftermath: convictedIn !== null };
+  });
 }
 
 export async function insertCase(tx: Tx, row: CaseRow): Promise<void> {
@@ -65,14 +82,21 @@ export async function caseCount(handle: Handle): Promise<number> {
   return Number(row?.rows ?? 0);
 }
 
-/** Whether another dispute of the request is in a case already: its client is refunded once. */
-export async function hasCaseOfRequest(handle: Handle, requestId: string): Promise<boolean> {
+/** Whether a case refunds the client of the request, or may still do so: one that ended without that does not. */
+export async function refundsInCase(handle: Handle, requestId: string): Promise<boolean> {
   const { disputes, chainCases } = handle.tables;
   const rows = await handle.db
     .select({ disputeId: disputes.disputeId })
     .from(disputes)
     .innerJoin(chainCases, eq(chainCases.disputeId, disputes.disputeId))
-    .where(eq(disputes.requestId, requestId));
+    .where(
+      and(
+        eq(disputes.requestId, requestId),
+        ne(chainCases.refundBase, '0'),
+        or(inArray(chainCases.state, [...LIVE_CASES]), eq(chainCases.outcome, 'upheld')),
+      ),
+    )
+    .limit(1);
   return rows.length > 0;
 }
 

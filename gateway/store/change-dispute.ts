@@ -7,18 +7,12 @@ import { freeze, freezeId, freezeNano, frozenPayOf, settleDispute } from '../led
 import { isProviderFault } from '../ledger/penalties.ts';
 import { isForfeiting } from '../ledger/retained.ts';
 import type { DisputeMove, DisputeRow } from './disputes-repo.ts';
-import {
-  appendDisputeMove,
-  disputeAbout,
-  disputeIn,
-  disputesOfRequest,
-  insertDispute,
-  updateDispute,
-} from './disputes-repo.ts';
+import { appendDisputeMove, disputeAbout, disputeIn, insertDispute, updateDispute } from './disputes-repo.ts';
 import type { Tx } from './handle.ts';
 import { enterRestitutions, harmedBy } from './harmed.ts';
 import { jobById, updateJob } from './jobs-repo.ts';
 import { applyTransfer, bondOf, transferById } from './ledger-repo.ts';
+import { owedNano } from './owed.ts';
 import { requestById, updateRequest } from './requests-repo.ts';
 import { retainedNano } from './retained-pay.ts';
 
@@ -150,7 +144,6 @@ export async function settleRuledDispute(
     return { outcome: 'too_early' };
   const past = await harmedBy(tx, row);
   if (past === 'not_known') return { outcome: 'too_early' };
-  const withheldNano = await withheldFromClientNano(tx, row.requestId);
   const settlement = settleDispute({
     disputeId,
     provider: row.provider,
@@ -160,7 +153,7 @@ export async function settleRuledDispute(
     frozenPayNano: frozenPayOf((await transferById(tx, freezeId(disputeId)))!),
     withheldClientNano: row.withheldClientNano,
     withheldReserveNano: row.withheldReserveNano,
-    refundableNano: request.chargedNano - request.refundedNano - withheldNano,
+    refundableNano: await owedNano(tx, request),
     recoverableNano: request.recoverableNano - request.recoveredNano,
     right: ending.right,
     judges: ending.judges,
@@ -177,14 +170,6 @@ export async function settleRuledDispute(
   await appendDisputeMove(tx, disputeId, ending.move);
   if (row.ruling !== 'upheld') await creditWithheld(tx, row);
   return { outcome: 'settled', settlement };
-}
-
-/** What open disputes of the request withhold of the client's money: it may yet go either way. */
-async function withheldFromClientNano(tx: Tx, requestId: string): Promise<bigint> {
-  const disputes = await disputesOfRequest(tx, requestId);
-  return disputes
-    .filter((dispute) => dispute.state !== 'settled')
-    .reduce((sum, dispute) => sum + dispute.withheldClientNano, 0n);
 }
 
 async function creditWithheld(tx: Tx, dispute: DisputeRow): Promise<void> {

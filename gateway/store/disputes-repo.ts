@@ -15,8 +15,8 @@ import {
   sql,
 } from 'drizzle-orm';
 import { ProtocolError } from '#protocol/errors';
+import { inLiveCases, waitingForConviction } from './case-evidence.ts';
 import type { Handle, Tx } from './handle.ts';
-import { LIVE_CASES } from './schema/words.ts';
 import { given, reading } from './statement.ts';
 
 /** Bundles hold tokens: not too many at one time. */
@@ -183,13 +183,9 @@ export async function disputeMoves(handle: Handle, disputeId: string): Promise<r
   return handle.db.select().from(moves).where(eq(moves.disputeId, disputeId)).orderBy(asc(moves.moveIndex));
 }
 
-/** Forgets bundles, which hold token ids, of settled disputes whose retention is over; referees of a chain read those of their cases until the end. */
+/** Forgets bundles, which hold token ids, of settled disputes whose retention is over; referees of a chain read those of their cases until the end, however long these wait. */
 export async function forgetExpiredBundles(tx: Tx, nowMs: number): Promise<void> {
-  const { disputes, chainCases } = tx.tables;
-  const judged = tx.db
-    .select({ disputeId: chainCases.disputeId })
-    .from(chainCases)
-    .where(inArray(chainCases.state, [...LIVE_CASES]));
+  const { disputes } = tx.tables;
   await tx.db
     .update(disputes)
     .set({ bundleJson: null })
@@ -198,7 +194,8 @@ export async function forgetExpiredBundles(tx: Tx, nowMs: number): Promise<void>
         eq(disputes.state, 'settled'),
         lte(disputes.retainUntilMs, nowMs),
         isNotNull(disputes.bundleJson),
-        notInArray(disputes.disputeId, judged),
+        notInArray(disputes.disputeId, inLiveCases(tx).disputeIds),
+        notInArray(disputes.disputeId, waitingForConviction(tx, nowMs).disputeIds),
       ),
     );
 }

@@ -2,9 +2,10 @@
 import { stakeAccount } from '../ledger/accounts.ts';
 import type { DisputeMoney, Restitution } from '../ledger/dispute-money.ts';
 import type { Harmed } from '../ledger/restitution.ts';
-import { type DisputeRow, disputesOfRequest } from './disputes-repo.ts';
+import type { DisputeRow } from './disputes-repo.ts';
 import type { Tx } from './handle.ts';
 import { balanceNano } from './ledger-repo.ts';
+import { owedNano } from './owed.ts';
 import { listProviders } from './providers-repo.ts';
 import { itemsOf, reexaminationOf, updateItem } from './reexamine-repo.ts';
 import { requestById, updateRequest } from './requests-repo.ts';
@@ -31,13 +32,10 @@ export async function harmedBy(
 
 async function harmedIn(tx: Tx, requestId: string): Promise<Harmed> {
   const request = (await requestById(tx, requestId))!;
-  const withheldNano = (await disputesOfRequest(tx, requestId))
-    .filter(({ state }) => state !== 'settled')
-    .reduce((sum, dispute) => sum + dispute.withheldClientNano, 0n);
   return {
     requestId,
     clientOwner: request.account,
-    owedNano: request.chargedNano - request.refundedNano - withheldNano,
+    owedNano: await owedNano(tx, request),
     recoverableNano: request.recoverableNano - request.recoveredNano,
   };
 }

@@ -1,76 +1,44 @@
 /** Which disputes go before a chain's referees, and what the gateway enters as their case goes on (spec-chain.md C9.8). */
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { canonicalJson } from '#protocol/canonical';
-import { type Address, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
+import type { Address, Hash } from '#protocol/hash';
 import { approveBonds, caseName, endCase, openCase, ruleCase } from '../../gateway/chain/case-calls.ts';
 import { type CaseDeps, followCases, openCases } from '../../gateway/chain/cases.ts';
-import type { CaseState } from '../../gateway/chain/chain-client.ts';
-import { DEFAULT_SPLIT } from '../../gateway/ledger/dispute-money.ts';
-import { caseByDispute, insertCase, moveCase, putVoice, rightIn } from '../../gateway/store/chain-cases-repo.ts';
+import { insertCase, moveCase, putVoice, rightIn } from '../../gateway/store/chain-cases-repo.ts';
 import { giveNonce, intentByKey, moveIntent } from '../../gateway/store/chain-outbox-repo.ts';
-import { addKey, putStake } from '../../gateway/store/chain-state-repo.ts';
-import { openDispute, ruleDispute, settleRuledDispute } from '../../gateway/store/change-dispute.ts';
+import { putStake } from '../../gateway/store/chain-state-repo.ts';
+import { openDispute } from '../../gateway/store/change-dispute.ts';
 import { disputeById, forgetExpiredBundles } from '../../gateway/store/disputes-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
-import { HandClock } from '../fixtures/hand-clock.ts';
-import { addresses, contract } from './chain-world.ts';
-import { fundedStore, hashOf, tempFolder } from './store-fixture.ts';
-import { answer, everybody, JOBS, revealed } from './store-life-fixture.ts';
-
-const accountOf = (byte: string): Address => `0x${byte.repeat(20)}`;
-const [LIAR, OPERATOR, SENDER] = [accountOf('cc'), accountOf('0f'), accountOf('5e')];
-const BAD = JOBS[2]!.jobId;
-const TOKEN = contract(8);
-const NOBODY = accountOf('00');
-const SERVED = { accused: { url: '' }, fault: 'wrong_output' };
-const BUNDLE_HASH = toHex(sha256(utf8(canonicalJson(SERVED))));
+import type { HandClock } from '../fixtures/hand-clock.ts';
+import {
+  accuse,
+  addressOf,
+  BAD,
+  BUNDLE_HASH,
+  caseRow,
+  caseState,
+  LIAR,
+  move,
+  NOBODY,
+  type Said,
+  settle,
+  stakeOf,
+  startCaseWorld,
+  TOKEN,
+  uphold,
+} from './case-fixture.ts';
+import { addresses } from './chain-world.ts';
+import { hashOf } from './store-fixture.ts';
+import { answer, everybody } from './store-life-fixture.ts';
 
 let cleaners: (() => void)[] = [];
 let store: Store;
 let deps: CaseDeps;
 let clock: HandClock;
-/** What the chain says. */
-let chain: { balance: bigint; case: CaseState; reverts: boolean; nowSeconds: number; attested: Set<string> | null };
+let chain: Said;
 
 beforeEach(async () => {
-  const folder = tempFolder((clean) => cleaners.push(clean));
-  store = await fundedStore(join(folder, 'assay.db'));
-  await revealed(store);
-  clock = new HandClock();
-  chain = {
-    balance: 5n,
-    case: caseState('none'),
-    reverts: false,
-    nowSeconds: 1_000,
-    attested: new Set(['0xaa', '0xbb']),
-  };
-  deps = {
-    store,
-    client: {
-      sender: SENDER,
-      head: async () => ({
-        number: 9,
-        hash: hashOf('head'),
-        parentHash: hashOf('parent'),
-        atSeconds: chain.nowSeconds,
-      }),
-      estimate: async () => (chain.reverts ? { reverts: 'reverted' } : { gas: 1n }),
-      account: async () => ({ operator: OPERATOR, isOpen: true, active: 1n, queued: 0n, logOriginHash: hashOf('log') }),
-      case: async () => chain.case,
-      caseBond: async () => 5n,
-      tokenBalance: async () => chain.balance,
-    },
-    ...{ clock, contracts: addresses, token: TOKEN, decimals: 9 },
-    attested: async () => chain.attested,
-  };
-  await store.withTx(async (tx) => {
-    // Two of those who were right have accounts, one of them the liar's operator's; and the liar has.
-    await addKey(tx, LIAR, '0xcc' as Address);
-    await addKey(tx, accountOf('bb'), '0xbb' as Address);
-    await addKey(tx, OPERATOR, '0xaa' as Address);
-    await putStake(tx, stake(100n));
-  });
+  ({ store, deps, clock, chain } = await startCaseWorld((clean) => cleaners.push(clean)));
 });
 afterEach(async () => {
   await store.close();
@@ -78,34 +46,13 @@ afterEach(async () => {
   cleaners = [];
 });
 
-const stake = (active: bigint, convicted = 0) => {
-  const amounts = { activeBase: String(active), queuedBase: '0', slashedBase: '0', activeNano: active };
-  return { account: LIAR, ...amounts, convicted };
-};
-
-function caseState(state: CaseState['state'], change: Partial<CaseState> = {}): CaseState {
-  return { state, outcome: 'none', deadline: 5_000, version: 1, opener: SENDER, ...change };
-}
-
-const move = (kind: string, atMs: number) => ({ kind, moveJson: '{}', signature: null, atMs });
-
 /** A dispute that was upheld, and is final. */
 async function upheld(name = 'd', until: 'ruled' | 'settled' = 'settled'): Promise<Hash> {
   const disputeId = hashOf(name);
-  const bundleJson = JSON.stringify({ ...SERVED, accused: { url: 'http://10.0.0.1' } });
-  await store.withTx((tx) =>
-    openDispute(tx, {
-      ...{ disputeId, requestId: 'r1', jobId: BAD, provider: '0xcc', fault: 'wrong_output', bundleJson },
-      ...{ retainUntilMs: 9_000, move: move('opened', 1_500) },
-    }),
-  );
+  await accuse(store, disputeId, { requestId: 'r1', jobId: BAD });
   await answer(store, 'r1', 'agreed', everybody('counted').set(BAD, 'rejected'));
-  await store.withTx((tx) =>
-    ruleDispute(tx, disputeId, { ruling: 'upheld', appealUntilMs: 3_000, move: move('ruled', 2_500) }),
-  );
-  if (until === 'ruled') return disputeId;
-  const ending = { right: [], judges: [], split: DEFAULT_SPLIT, move: move('settled', 3_000) };
-  await store.withTx((tx) => settleRuledDispute(tx, disputeId, ending));
+  await uphold(store, disputeId);
+  if (until === 'settled') await settle(store, disputeId);
   return disputeId;
 }
 
@@ -116,20 +63,20 @@ const accusation = (disputeId: Hash) => ({
   fault: 'wrong_output' as const,
 });
 const intent = (key: string) => store.read((handle) => intentByKey(handle, key));
-const row = async (disputeId: Hash) => (await store.read((handle) => caseByDispute(handle, disputeId)))!;
+const row = (disputeId: Hash) => caseRow(store, disputeId);
 
 test('a dispute goes there once it is final, with its evidence, whom it harmed and who was right, under one approval', async () => {
   const disputeId = await upheld();
   // On a chain the ledger holds no stake that it could have refunded out of.
-  const unpaid = { account: accountOf('ee'), refundedNano: 0n };
+  const unpaid = { account: addressOf('ee'), refundedNano: 0n };
   await store.withTx((tx) => tx.db.update(tx.tables.requests).set(unpaid));
   expect(await openCases(deps, 9)).toBe(true);
   const opened = await row(disputeId);
   const caseId = caseName(addresses.Rulings, accusation(disputeId));
   expect(opened).toMatchObject({ caseId, account: LIAR, bundleHash: BUNDLE_HASH, state: 'entered' });
   // Neither the accused nor its operator.
-  expect(rightIn(opened)).toEqual([accountOf('bb')]);
-  expect([opened.client, BigInt(opened.refundBase) > 0n]).toEqual([accountOf('ee'), true]);
+  expect(rightIn(opened)).toEqual([addressOf('bb')]);
+  expect([opened.client, BigInt(opened.refundBase) > 0n]).toEqual([addressOf('ee'), true]);
   for (const call of [openCase(addresses, accusation(disputeId)), approveBonds(addresses, TOKEN, 5n, 0)]) {
     expect(await intent(call.key)).toMatchObject({ state: 'queued', callData: call.data, toAddress: call.to });
   }
@@ -138,7 +85,7 @@ test('a dispute goes there once it is final, with its evidence, whom it harmed a
 
 test('where the request was never answered nobody is refunded, and who is not attested was not right', async () => {
   const disputeId = await upheld();
-  await store.withTx((tx) => tx.db.update(tx.tables.requests).set({ account: accountOf('ee'), refundedNano: 0n }));
+  await store.withTx((tx) => tx.db.update(tx.tables.requests).set({ account: addressOf('ee'), refundedNano: 0n }));
   chain.attested = null;
   await openCases(deps, 9);
   const opened = await row(disputeId);
@@ -173,13 +120,10 @@ test('one that is not final, or about who has nothing left, is let be; one witho
   const disputeId = await upheld('d', 'ruled');
   await openCases(deps, 9);
   expect(await row(disputeId)).toBeNull();
-  const ending = { right: [], judges: [], split: DEFAULT_SPLIT, move: move('settled', 3_000) };
-  await store.withTx((tx) => settleRuledDispute(tx, disputeId, ending));
-  for (const gone of [stake(0n), stake(100n, 1)]) {
-    await store.withTx((tx) => putStake(tx, gone));
-    expect(await openCases(deps, 9)).toBe(true);
-  }
-  await store.withTx((tx) => putStake(tx, stake(100n)));
+  await settle(store, disputeId);
+  await store.withTx((tx) => putStake(tx, stakeOf(0n)));
+  expect(await openCases(deps, 9)).toBe(true);
+  await store.withTx((tx) => putStake(tx, stakeOf(100n)));
   chain.balance = 4n;
   expect(await openCases(deps, 9)).toBe(false);
   expect(await row(disputeId)).toBeNull();
@@ -211,14 +155,14 @@ test('voices go to the contract as soon as it would take them, those of one outc
   const disputeId = await upheld();
   await openCases(deps, 9);
   const { caseId } = await row(disputeId);
-  const division = { client: NOBODY, refund: 0n, right: [accountOf('bb')] };
+  const division = { client: NOBODY, refund: 0n, right: [addressOf('bb')] };
   const say = (instance: 0 | 1, referee: Address, outcome: 'upheld' | 'rejected', signature: string) =>
     store.withTx((tx) => putVoice(tx, { caseId, instance, referee, outcome, signature, atMs: 0 }));
   chain.case = caseState('opened');
-  await say(0, accountOf('03'), 'upheld', '0x03');
-  await say(0, accountOf('01'), 'upheld', '0x01');
-  await say(0, accountOf('02'), 'rejected', '0x02');
-  await say(1, accountOf('04'), 'upheld', '0x04');
+  await say(0, addressOf('03'), 'upheld', '0x03');
+  await say(0, addressOf('01'), 'upheld', '0x01');
+  await say(0, addressOf('02'), 'rejected', '0x02');
+  await say(1, addressOf('04'), 'upheld', '0x04');
   chain.reverts = true;
   await followCases(deps, 9);
   expect(await intent(`case:rule:${caseId}:0`)).toBeNull();
@@ -228,7 +172,7 @@ test('voices go to the contract as soon as it would take them, those of one outc
   const rule = ruleCase(addresses, caseId as Hash, 0, 'upheld', division, ['0x01', '0x03']);
   expect(await intent(rule.key)).toMatchObject({ callData: rule.data });
   // Once entered, its bytes stay, whoever speaks later.
-  await say(0, accountOf('02'), 'upheld', '0x02');
+  await say(0, addressOf('02'), 'upheld', '0x02');
   await followCases(deps, 9);
   expect(await intent(rule.key)).toMatchObject({ callData: rule.data });
 
