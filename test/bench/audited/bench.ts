@@ -23,8 +23,8 @@ const WARM_SECONDS = 1;
 /** From one block to the next, for connections and what is left of the block before. */
 const SETTLE_SECONDS = 0.1;
 const AUDITS_WAIT_MS = 5_000;
-/** Long enough for an audit, which is two messages and 8 to 10 ms of its auditor. */
-const PAUSE_MS = 20;
+/** Long enough for an audit to end on a machine that has time: two messages, 8 to 10 ms of its auditor, some of the gateway. */
+const PAUSE_MS = 40;
 
 export interface AuditedOptions {
   /** Measured seconds of a block. */
