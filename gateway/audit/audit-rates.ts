@@ -65,7 +65,8 @@ export class EquilibriumRates implements AuditRates {
 
   async standingOf(provider: Address, modelDigest: Hash, priceNano: bigint): Promise<AuditStanding> {
     const { store, registry, evidence } = this.#deps;
-    const [freeNano, { frozenNano }] = await store.read(
+    // Without waiting for the disk, once for every provider of the network: what promises the rate is written after all of this, and durable with it.
+    const [freeNano, { frozenNano }] = await store.peek(
       async (handle) => [await countedStakeNano(handle, provider), await bondOf(handle, provider)] as const,
     );
     const { retainedNano: retained, recentNano } = await this.#payOf(provider);
@@ -96,7 +97,7 @@ export class EquilibriumRates implements AuditRates {
     const atMs = clock.nowMs();
     const known = this.#pay.get(provider);
     if (known !== undefined && atMs - known.atMs < KNOWN_MS) return known;
-    const pay = await store.read(async (handle) => ({
+    const pay = await store.peek(async (handle) => ({
       atMs,
       retainedNano: await retainedNano(handle, provider, atMs),
       recentNano: await lonePayNano(handle, provider, atMs - limits.audits.delayMs),
