@@ -18,7 +18,7 @@ const { values } = parseArgs({
 });
 const begunAt = performance.now();
 const origin = provenance();
-const loadBefore = loadavg();
+const loadBefore = loadavg()[0]!;
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
 const loaded = { concurrency: Number(values.c), rounds: Number(values['loaded-rounds']) };
 const progress = (line: string) => console.log(line);
@@ -34,7 +34,7 @@ const differences = rows
     return of.map((what) => differenceOf(row, named(COVERED, row), what));
   });
 const minutes = (performance.now() - begunAt) / 60_000;
-const load = { before: loadBefore, after: loadavg() };
+const load = { before: loadBefore, after: loadavg()[0]! };
 const result = { ...origin, rounds, seconds, loaded, pace: PACE, minutes, load, security, cells, differences };
 if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);
 console.log(`\n${result.date}, commit ${result.commit}, ${result.machine}, ${minutes.toFixed(1)} minutes\n`);
