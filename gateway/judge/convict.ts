@@ -61,7 +61,7 @@ export function convict(
   tolerances: Tolerances | null,
 ): Conviction | null {
   if (tolerances === null) return null;
-  const off = compared.filter((item) => evidenceDistance(item, accused.sampling.temperature) > tolerances.gross).length;
+  const off = compared.filter((item) => evidenceDistance(item, accused.sampling) > tolerances.gross).length;
   if (off > 0 && off >= Math.min(OFF_POSITIONS_MIN, accused.tokens.length)) {
     return { fault: 'wrong_output', reason: 'evidence_far_off', count: off };
   }
@@ -72,9 +72,12 @@ export function convict(
   return null;
 }
 
+/** What a share depends on. */
+type Support = Pick<Sampling, 'temperature' | 'topK' | 'topP'>;
+
 /** Distance of two evidences of one position, in logits: the larger one of what they list and of what they leave out. */
-export function evidenceDistance(pair: Pick<ComparedPosition, 'own' | 'scored'>, temperature: number): number {
-  return Math.max(listedDistance(pair), shareDistance(pair, temperature));
+export function evidenceDistance(pair: Pick<ComparedPosition, 'own' | 'scored'>, sampling: Support): number {
+  return Math.max(listedDistance(pair), shareDistance(pair, sampling));
 }
 
 /** Median difference of logits that both list, taken to the claimed token's, so that a constant shift says nothing. */
@@ -94,15 +97,21 @@ function listedDistance({ own, scored }: Pick<ComparedPosition, 'own' | 'scored'
 }
 
 /**
- * How much likelier the accused says its token was than the judge can see, in logits: log odds times T. Under top-p
+ * How much likelier the accused says its token was than the judge can see, in logits: log odds, or log share, times T. Under top-p
  * evidence may claim that nothing but the token was kept and list nothing that could be compared; its mass then says
  * how likely the token was. 0 where the accused lists too little to know.
  */
-function shareDistance({ own, scored }: Pick<ComparedPosition, 'own' | 'scored'>, temperature: number): number {
+function shareDistance(
+  { own, scored }: Pick<ComparedPosition, 'own' | 'scored'>,
+  { temperature, topK, topP }: Support,
+): number {
   if (temperature === 0 || own.keptCount !== own.top.length || own.massQ32 === 0) return 0;
   const mine = shareOf(own, own.top.length, temperature);
   // At least the lightest kept logit for every token that the judge kept and did not list: an upper bound of the share.
   const theirs = shareOf(scored, scored.keptCount, temperature);
+  // Of what top-k kept the token may have been the accused's last and just not the judge's: sums of the k largest weights are
+  // within a tie of each other, and so are shares, but not odds.
+  if (topK > 0 && topP < 1) return temperature * (logShare(mine) - logShare(theirs));
   return temperature * (logOdds(mine) - logOdds(theirs));
 }
 
@@ -116,6 +125,10 @@ function shareOf(evidence: TokenEvidence, keptCount: number, temperature: number
 
 /** Closest that a share is read to 0 or 1: masses carry 2^-32, of which this is 430, so that rounding says nothing. */
 const SHARE_EDGE = 1e-7;
+
+function logShare(share: number): number {
+  return Math.log(Math.max(SHARE_EDGE, share));
+}
 
 function logOdds(share: number): number {
   const inside = Math.min(1 - SHARE_EDGE, Math.max(SHARE_EDGE, share));

@@ -126,7 +126,7 @@ function multiplied(terms: readonly TokenTerm[], one: Bet, { blockTokens, blockM
 function openedFactor({ opened = [], claimed, bounds }: ScoredResponse, one: Bet): number {
   const expected = areaBound(bounds) / MARGIN_CLIP;
   const gains = opened.slice(0, OPENED_MAX).map((pair) => {
-    const distance = evidenceDistance(pair, claimed.sampling.temperature);
+    const distance = evidenceDistance(pair, claimed.sampling);
     const observed = Number.isFinite(distance) ? Math.min(1, Math.max(0, distance) / MARGIN_CLIP) : 0;
     return gainOf({ observed, expected, nearest: 0 }, one, 1);
   });

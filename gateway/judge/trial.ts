@@ -86,14 +86,14 @@ export function judgeTrial(
   if (member === null || referee === null || parts.length === 0) return 'unsure';
   const votes = parts.map(({ tokens, scored }) => judgeScore({ ...order, tokens }, scored, member)?.vote ?? 'abstain');
   const isLie = parts.some(({ answer }, at) => votes[at] !== 'abstain' && votes[at] !== answer);
-  if (isLie || parts.some((part) => isFarOff(part, order.sampling.temperature, referee.gross))) return 'wrong';
+  if (isLie || parts.some((part) => isFarOff(part, order.sampling, referee.gross))) return 'wrong';
   return votes.includes('abstain') ? 'unsure' : 'right';
 }
 
 /** The rule by which one response convicts a member (7.6 (a)): at three positions or more, at all of fewer. */
-function isFarOff({ reference, scored, tokens }: JudgedPart, temperature: number, gross: number): boolean {
+function isFarOff({ reference, scored, tokens }: JudgedPart, sampling: Sampling, gross: number): boolean {
   const off = scored.filter(
-    (own, at) => reference[at] !== undefined && evidenceDistance({ own, scored: reference[at] }, temperature) > gross,
+    (own, at) => reference[at] !== undefined && evidenceDistance({ own, scored: reference[at] }, sampling) > gross,
   ).length;
   return off > 0 && off >= Math.min(OFF_POSITIONS_MIN, tokens.length);
 }

@@ -43,7 +43,7 @@ test('what a sampler makes contradicts nothing, and is nowhere from itself, also
       const accused = { tokens: [id], sampling, seed, vocabSize: logits.length };
       expect(selfContradiction(accused, [{ position: 0, own: evidence }])).toBeNull();
       const shifted = raised(evidence, logit * LOGIT_SCALE);
-      expect(evidenceDistance({ own: evidence, scored: shifted }, sampling.temperature)).toBeCloseTo(0, 6);
+      expect(evidenceDistance({ own: evidence, scored: shifted }, sampling)).toBeCloseTo(0, 6);
     },
   );
   fc.assert(property, { seed: 31, numRuns: 400 });

@@ -90,8 +90,11 @@ describe('convict', () => {
     expect((await trial(shift(await write(machine('fp32', 'a', 'cheap'), order(sampled({})))))).found).not.toBeNull();
   });
 
-  it('convicts evidence under top-p that lists nothing but the token', async () => {
-    const sampling = sampled({ topP: 0.9 });
+  it.each([
+    ['top-p', 0],
+    ['top-p within top-k', 40],
+  ])('convicts evidence under %s that lists nothing but the token', async (_, topK) => {
+    const sampling = sampled({ topP: 0.9, topK });
     const cheap = await write(machine('fp32', 'a', 'cheap'), order(sampling));
     const alone = (chosen: number): TokenEvidence => ({
       chosen,
@@ -146,9 +149,9 @@ describe('evidenceDistance', () => {
       massQ32: MASS_Q32_ONE,
       top: Array.from({ length: 8 }, (_, i) => [from + i, -i * LOGIT_SCALE] as const),
     });
-    expect(evidenceDistance({ own: list(0), scored: { ...list(50), chosen: 0, chosenLogit: 0 } }, 1)).toBe(
+    expect(evidenceDistance({ own: list(0), scored: { ...list(50), chosen: 0, chosenLogit: 0 } }, sampled({}))).toBe(
       Number.POSITIVE_INFINITY,
     );
-    expect(evidenceDistance({ own: list(0), scored: list(0) }, 1)).toBe(0);
+    expect(evidenceDistance({ own: list(0), scored: list(0) }, sampled({}))).toBe(0);
   });
 });
