@@ -25,7 +25,8 @@ import { requestById } from '../store/requests-repo.ts';
 import { AuditJournal } from './audit-journal.ts';
 import { openWork, sealWork } from './audit-work.ts';
 import { auditDrawOf, auditorsOf } from './auditors.ts';
-import { AUDIT_REASON, type AuditFound, type AuditTask, performAudit } from './perform-audit.ts';
+import { DueWork } from './due-work.ts';
+import { AUDIT_REASON, type AuditFound, type AuditTask, tryAudit } from './perform-audit.ts';
 
 /** From a try that found nobody to the next. */
 const AGAIN_MS = 60_000;
@@ -42,12 +43,22 @@ export interface AuditDeskDeps {
 
 export class AuditDesk {
   readonly #deps: AuditDeskDeps;
-  readonly #running = new Set<string>();
+  readonly #work: DueWork<AuditRow>;
   /** What generators opened for audits that wait; a restart forgets it, and the audit goes without. */
   readonly #opened = new Map<string, Promise<OpenedEvidence | null>>();
 
   constructor(deps: AuditDeskDeps) {
     this.#deps = deps;
+    this.#work = new DueWork({
+      runningMax: RUNNING_MAX,
+      keyOf,
+      due: (limit) => {
+        const { store, clock } = deps.pipeline();
+        return store.read((handle) => dueAudits(handle, clock.nowMs(), limit));
+      },
+      run: (row) => this.#run(row),
+      background: (work) => deps.pipeline().background(work),
+    });
   }
 
   /** Writes down which choices of an answer are audited, in the transaction that settles it. */
@@ -97,28 +108,16 @@ export class AuditDesk {
   }
 
   /** Begins what is due and not begun; called after answers, on a timer and at a start. */
-  async runDue(): Promise<void> {
-    const { store, clock, background } = this.#deps.pipeline();
-    const rows = await store.read((handle) => dueAudits(handle, clock.nowMs(), RUNNING_MAX + this.#running.size));
-    for (const row of rows) {
-      const key = keyOf(row);
-      if (this.#running.has(key) || this.#running.size >= RUNNING_MAX) continue;
-      this.#running.add(key);
-      background(this.#run(row).finally(() => this.#running.delete(key)));
-    }
+  runDue(): Promise<void> {
+    return this.#work.begin();
   }
 
   async #run(row: AuditRow): Promise<void> {
     const deps = this.#deps.pipeline();
     try {
       const task = await this.#taskOf(deps, row);
-      const found = await performAudit(deps, task).catch(async (error: unknown) => {
-        // What was ordered is paid for what it brought; after a stop the next start does that.
-        if (!deps.stopping.aborted) await task.journal.payFor(null, [], 'witness');
-        throw error;
-      });
+      const found = await tryAudit(deps, task);
       if (found !== null) return await this.#finish(deps, row, task, found);
-      await task.journal.payFor(null, [], 'witness');
       await this.#putOff(deps, row, task);
     } catch (error) {
       if (deps.stopping.aborted) return;

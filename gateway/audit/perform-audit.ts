@@ -60,6 +60,16 @@ export function performAudit(deps: PipelineDeps, task: AuditTask): Promise<Audit
   return task.kind === 'score' ? byScore(deps, task) : byRegeneration(deps, task);
 }
 
+/** The same; what was ordered is paid for where it brought nothing, but for a stop: then the next start does that. */
+export async function tryAudit(deps: PipelineDeps, task: AuditTask): Promise<AuditFound | null> {
+  const found = await performAudit(deps, task).catch(async (error: unknown) => {
+    if (!deps.stopping.aborted) await task.journal.payFor(null, [], 'witness');
+    throw error;
+  });
+  if (found === null) await task.journal.payFor(null, [], 'witness');
+  return found;
+}
+
 async function byScore(deps: PipelineDeps, task: AuditTask): Promise<AuditFound | null> {
   const { member, auditors, confirming } = task;
   const plan = latePlan(deps, task.plan);

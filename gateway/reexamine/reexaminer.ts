@@ -11,7 +11,8 @@ import type { LogEntry } from '#protocol/log';
 import { policyJsonSchema, policyOfJson } from '#protocol/policy';
 import { type AuditedAnswer, openWork } from '../audit/audit-work.ts';
 import { auditorsOf } from '../audit/auditors.ts';
-import { type AuditFound, type AuditTask, performAudit } from '../audit/perform-audit.ts';
+import { DueWork } from '../audit/due-work.ts';
+import { type AuditFound, type AuditTask, tryAudit } from '../audit/perform-audit.ts';
 import type { SecretBox } from '../committee/epochs.ts';
 import { disputeIdOf } from '../dispute/bundle.ts';
 import { tellVerified } from '../events/client-events.ts';
@@ -61,10 +62,22 @@ const SEEN: Readonly<Record<AuditOutcome, SeenOutcome>> = {
 
 export class Reexaminer {
   readonly #deps: ReexaminerDeps;
-  readonly #running = new Set<string>();
+  readonly #work: DueWork<ReexaminedRow>;
 
   constructor(deps: ReexaminerDeps) {
     this.#deps = deps;
+    this.#work = new DueWork({
+      runningMax: RUNNING_MAX,
+      keyOf: ({ requestId, choice }) => `${requestId}/${choice}`,
+      due: (limit) => {
+        const { store, clock } = deps.pipeline();
+        return store.read((handle) => waitingItems(handle, clock.nowMs(), limit));
+      },
+      run: (row) => this.#run(row),
+      background: (work) => deps.pipeline().background(work),
+      // The next of the queue has waited for this place.
+      onFree: () => (deps.pipeline().stopping.aborted ? undefined : this.runDue()),
+    });
   }
 
   /** Keeps what an answer may be looked at again by, in the transaction that settles it. */
@@ -74,35 +87,17 @@ export class Reexaminer {
   }
 
   /** Begins what is due and not begun; called after rulings, on a timer and at a start. */
-  async runDue(): Promise<void> {
-    const { store, clock, background, stopping } = this.#deps.pipeline();
-    const rows = await store.read((handle) => waitingItems(handle, clock.nowMs(), RUNNING_MAX + this.#running.size));
-    for (const row of rows) {
-      const key = `${row.requestId}/${row.choice}`;
-      if (this.#running.has(key) || this.#running.size >= RUNNING_MAX) continue;
-      this.#running.add(key);
-      background(
-        this.#run(row)
-          .finally(() => this.#running.delete(key))
-          // The next of the queue has waited for this place.
-          .then(() => (stopping.aborted ? undefined : this.runDue())),
-      );
-    }
+  runDue(): Promise<void> {
+    return this.#work.begin();
   }
 
   async #run(row: ReexaminedRow): Promise<void> {
     const deps = this.#deps.pipeline();
     try {
       const task = await this.#taskOf(deps, row);
-      const found = await performAudit(deps, task).catch(async (error: unknown) => {
-        // What was ordered is paid for what it brought; after a stop the next start does that.
-        if (!deps.stopping.aborted) await task.journal.payFor(null, [], 'witness');
-        throw error;
-      });
-      if (found === null) {
-        await task.journal.payFor(null, [], 'witness');
-        await this.#putOff(deps, row);
-      } else await this.#finish(deps, row, task, found);
+      const found = await tryAudit(deps, task);
+      if (found === null) await this.#putOff(deps, row);
+      else await this.#finish(deps, row, task, found);
     } catch (error) {
       if (deps.stopping.aborted) return;
       // A reserve that pays for nothing now is asked again, as is whoever could not be had.

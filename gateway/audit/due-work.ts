@@ -1,0 +1,38 @@
+/** Durable work that comes due: each piece once at a time, and so many together. */
+
+/** What a queue is made of. */
+export interface DueWorkParts<Row> {
+  /** Pieces at one time. */
+  readonly runningMax: number;
+  readonly keyOf: (row: Row) => string;
+  /** The oldest that are due, begun ones among them. */
+  readonly due: (limit: number) => Promise<readonly Row[]>;
+  readonly run: (row: Row) => Promise<void>;
+  readonly background: (work: Promise<void>) => void;
+  /** Called when a piece has ended and its place is free. */
+  readonly onFree?: () => Promise<void> | void;
+}
+
+export class DueWork<Row> {
+  readonly #parts: DueWorkParts<Row>;
+  readonly #running = new Set<string>();
+
+  constructor(parts: DueWorkParts<Row>) {
+    this.#parts = parts;
+  }
+
+  /** Begins what is due and not begun. */
+  async begin(): Promise<void> {
+    const { runningMax, keyOf, due, run, background, onFree } = this.#parts;
+    for (const row of await due(runningMax + this.#running.size)) {
+      const key = keyOf(row);
+      if (this.#running.has(key) || this.#running.size >= runningMax) continue;
+      this.#running.add(key);
+      background(
+        run(row)
+          .finally(() => this.#running.delete(key))
+          .then(() => onFree?.()),
+      );
+    }
+  }
+}
