@@ -1,18 +1,15 @@
 /** Rounds under a seed of their own: who sends what an accomplice had written is found, who draws for itself is not (spec-judge.md §7.15). */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { pairOf } from '#protocol/calibration';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { ScoredEntry } from '#protocol/log';
-import { recoverNative } from '#protocol/signer-native';
 import { BETS } from '#protocol/wealth';
-import { type CountedEvidence, countedProblem, zCountedEvidence } from '../../gateway/evidence/counted.ts';
 import { COPY_PROBABILITY_MAX, copyFactor } from '../../gateway/judge/copying.ts';
 import type { Fetch } from '../../gateway/round/provider-client.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
+import { keptOf } from '../fixtures/kept-evidence.ts';
 import { signerOf, type ToyNetwork } from '../fixtures/toy-network.ts';
 import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
-import { toyCalibration, toyMachine } from '../simulation/toy-machine.ts';
+import { toyMachine } from '../simulation/toy-machine.ts';
 
 const open = toyNetworks();
 const COPIED = BETS.findIndex(({ test: name }) => name === 'copied');
@@ -116,14 +113,7 @@ describe('a round under another seed', () => {
 
 /** What is kept of a round gives its entry again; the peer's words must be the peer's, and of another order. */
 async function checkKept(network: ToyNetwork, scored: readonly ScoredEntry[]): Promise<void> {
-  const rows = await network.store.read((handle) => handle.db.select().from(handle.tables.scoredResponses));
-  const court = { domain: LOCAL_DOMAIN, recover: recoverNative };
-  for (const { responseId, evidenceJson } of rows) {
-    const entry = scored.find(({ responseHash }) => responseHash === responseId)!;
-    const kept = zCountedEvidence.parse(JSON.parse(evidenceJson!));
-    const boundsOf = (generator: string, scorer: string) =>
-      pairOf(toyCalibration(entry.calibration)!, generator, scorer);
-    const problem = (changed: CountedEvidence) => countedProblem(changed, entry, boundsOf, court);
+  for (const { kept, problem } of await keptOf(network, scored)) {
     expect(problem(kept)).toBeNull();
     if (kept.peer === undefined) continue;
     const changed = (peer: Partial<typeof kept.peer>) => problem({ ...kept, peer: { ...kept.peer!, ...peer } });

@@ -2,21 +2,18 @@
 import { expect, test } from 'vitest';
 import { parseAttestation } from '#protocol/attestation';
 import { AuditDraw } from '#protocol/audit';
-import { pairOf } from '#protocol/calibration';
 import { choicesOf } from '#protocol/choices';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { TokenEvidence } from '#protocol/evidence';
 import type { LogEntry, ScoredEntry } from '#protocol/log';
-import { recoverNative } from '#protocol/signer-native';
 import { BETS } from '#protocol/wealth';
-import { type CountedEvidence, countedProblem, zCountedEvidence } from '../../gateway/evidence/counted.ts';
 import { isOpenedBy, positionsBy } from '../../gateway/evidence/opened.ts';
 import type { Fetch } from '../../gateway/round/provider-client.ts';
 import { listEvidenceAccounts } from '../../gateway/store/evidence-repo.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
+import { keptOf } from '../fixtures/kept-evidence.ts';
 import { signerOf, type ToyNetwork } from '../fixtures/toy-network.ts';
 import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
-import { toyCalibration, toyMachine } from '../simulation/toy-machine.ts';
+import { toyMachine } from '../simulation/toy-machine.ts';
 
 const open = toyNetworks();
 const CHEAT = 'p0';
@@ -102,15 +99,8 @@ test.each([
 
 /** What is kept of a response gives its entry again, and only what was sealed counts as opened. */
 async function checkKept(network: ToyNetwork, scored: readonly ScoredEntry[]): Promise<void> {
-  const rows = await network.store.read((handle) => handle.db.select().from(handle.tables.scoredResponses));
-  const court = { domain: LOCAL_DOMAIN, recover: recoverNative };
   let opened = 0;
-  for (const { responseId, evidenceJson } of rows) {
-    const entry = scored.find(({ responseHash }) => responseHash === responseId)!;
-    const kept = zCountedEvidence.parse(JSON.parse(evidenceJson!));
-    const boundsOf = (generator: string, scorer: string) =>
-      pairOf(toyCalibration(entry.calibration)!, generator, scorer);
-    const problem = (changed: CountedEvidence) => countedProblem(changed, entry, boundsOf, court);
+  for (const { kept, problem } of await keptOf(network, scored)) {
     expect(problem(kept)).toBeNull();
     if (kept.opened === undefined) continue;
     opened++;

@@ -3,10 +3,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GREEDY } from '#protocol/sampling';
 import {
   generateAll,
-  type Order,
   ordersHash,
   readTexts,
   scoreAll,
@@ -15,6 +13,7 @@ import {
 } from '../../provider/calibrate/corpus.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { createToyEngine } from '../../provider/engine/toy.ts';
+import { all, orders } from './calibrate-fixture.ts';
 import { machine, promptOf } from './judge-fixture.ts';
 
 let folder: string;
@@ -22,20 +21,6 @@ beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'assay-corpus-'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const SAMPLED = { ...GREEDY, temperature: 1 };
-const orders: readonly Order[] = Array.from({ length: 600 }, (_, at) => ({
-  promptIds: promptOf(`question ${at % 7}`),
-  sampling: at % 3 === 0 ? GREEDY : SAMPLED,
-  seed: BigInt(at),
-  maxTokens: 6,
-}));
-
-async function all<T>(parts: AsyncIterable<T[]>): Promise<T[]> {
-  const items: T[] = [];
-  for await (const part of parts) items.push(...part);
-  return items;
-}
 
 async function* each<T>(parts: AsyncIterable<T>): AsyncGenerator<T[]> {
   for await (const part of parts) yield [part];

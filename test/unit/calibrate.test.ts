@@ -4,10 +4,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCalibration, TIE_MAX } from '#protocol/calibration';
 import { measurePair, positionDifference } from '#protocol/measure-pair';
-import { GREEDY } from '#protocol/sampling';
 import { tolerancesOf } from '../../gateway/judge/classes.ts';
 import { folderReader, readCalibrations } from '../../gateway/model-reader.ts';
-import { generateAll, type Order, tokensOf } from '../../provider/calibrate/corpus.ts';
+import { generateAll, tokensOf } from '../../provider/calibrate/corpus.ts';
 import { parseEngineChoice } from '../../provider/calibrate/engine-choice.ts';
 import {
   chatFrame,
@@ -21,6 +20,7 @@ import {
 import { runCalibrate } from '../../provider/cli/calibrate.ts';
 import type { CommandIo } from '../../provider/cli/command-io.ts';
 import { readModelFolder } from '../../provider/engine/model-folder.ts';
+import { all, orders } from './calibrate-fixture.ts';
 import { machine, promptOf } from './judge-fixture.ts';
 
 let folder: string;
@@ -28,20 +28,6 @@ beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'assay-calibrate-'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const SAMPLED = { ...GREEDY, temperature: 1 };
-const orders: readonly Order[] = Array.from({ length: 600 }, (_, at) => ({
-  promptIds: promptOf(`question ${at % 7}`),
-  sampling: at % 3 === 0 ? GREEDY : SAMPLED,
-  seed: BigInt(at),
-  maxTokens: 6,
-}));
-
-async function all<T>(parts: AsyncIterable<T[]>): Promise<T[]> {
-  const items: T[] = [];
-  for await (const part of parts) items.push(...part);
-  return items;
-}
 
 describe('orders of a calibration', () => {
   it('ask in the form of the model: what a user says stands between what every prompt has', async () => {
