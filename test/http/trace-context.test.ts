@@ -40,7 +40,9 @@ test("a client's context reaches every provider unchanged, and the log names its
   expect((await ask({ traceparent: HEADER })).traceId).toBe(HEADER.split('-')[1]);
   const orders = seen.filter(({ path }) => path === '/v1/jobs');
   expect(orders).toHaveLength(3);
-  expect(new Set(seen.map(({ traceparent }) => traceparent))).toEqual(new Set([HEADER]));
+  // What was committed may be opened after the answer, by a draw of the gateway's own: no step of the client's request.
+  const steps = seen.filter(({ path }) => !path.endsWith('/evidence'));
+  expect(new Set(steps.map(({ traceparent }) => traceparent))).toEqual(new Set([HEADER]));
 });
 
 test('no context, or a malformed one, is none: nothing is passed on or logged', async () => {
