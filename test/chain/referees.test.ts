@@ -1,87 +1,23 @@
 /** A liar before a real contract's referees: the gateway opens the case, they judge the evidence again and sign, it ends the case. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { chainDigests, rightHash } from '#protocol/chain-messages';
-import { createClock } from '#protocol/clock';
-import { LOCAL_DOMAIN } from '#protocol/eip712';
 import type { Address, Hash } from '#protocol/hash';
-import { portableSigner, type Signer } from '#protocol/signer';
+import type { Signer } from '#protocol/signer';
 import { recoverNative } from '#protocol/signer-native';
 import { type Bench, judgeCases } from '../../gateway/cli/referee.ts';
 import type { CaseView } from '../../gateway/store/chain-cases-repo.ts';
-import { accountOf, bondsOf, creditOf } from '../../provider/chain/account.ts';
-import { cheatOf } from '../fixtures/cheats.ts';
+import { bondsOf, creditOf } from '../../provider/chain/account.ts';
 import { signerOf } from '../fixtures/toy-network.ts';
-import { TOY_MODEL, toyCalibration, toyMachine } from '../simulation/toy-machine.ts';
 import { DEMO } from './chain-fixture.ts';
-import { type ChainGateway, soon, startChainGateway } from './chain-gateway.ts';
+import { soon } from './chain-gateway.ts';
+import { APPEAL, type Court, DAY, LIAR, REFEREES, startCourt } from './court.ts';
 
-const [REFEREES, APPEAL] = [
-  [21, 22, 23],
-  [31, 32, 33, 34, 35],
-].map((bytes) => bytes.map((byte) => portableSigner(new Uint8Array(32).fill(byte)))) as [Signer[], Signer[]];
-const LIAR = signerOf('p0').address;
-const QUORUM = { verification: { mode: 'quorum', n: 5, agree: 4 } };
-const DAY = 86_400;
-
-let gateway: ChainGateway;
-const lines: string[] = [];
+let court: Court;
 
 beforeAll(async () => {
-  const members = (set: readonly Signer[]) => set.map(({ address }) => address);
-  const honest = toyMachine();
-  const tools = {
-    other: toyMachine({ salt: 'small' }),
-    signer: signerOf('p0'),
-    domain: LOCAL_DOMAIN,
-    forger: signerOf('f'),
-  };
-  const liar = cheatOf('smaller_model').engine!(honest, tools);
-  gateway = await startChainGateway(
-    5,
-    { first: members(REFEREES), appeal: members(APPEAL) },
-    { engines: { p0: liar } },
-  );
+  court = await startCourt();
 }, 300_000);
-afterAll(() => gateway?.stop());
-
-async function caseOf(disputeId: string): Promise<CaseView | null> {
-  const reply = await gateway.toy.call(`/v1/disputes/${disputeId}`);
-  return ((await reply.json()) as { case: CaseView | null }).case;
-}
-
-/** Asks until the newest dispute is another one than before. @returns its id */
-async function newDispute(before: readonly string[]): Promise<Hash> {
-  const { toy } = gateway;
-  for (let tries = 0; tries < 8; tries++) {
-    await toy.ask(`tell me more (${tries}, after ${before.length})`, QUORUM);
-    const { data } = (await (await toy.call('/v1/disputes')).json()) as { data: { id: Hash; provider: string }[] };
-    const fresh = data.find(({ id, provider }) => provider === LIAR && !before.includes(id));
-    if (fresh !== undefined) return fresh.id;
-  }
-  throw new Error('the liar was not caught');
-}
-
-async function benchOf(signer: Signer): Promise<Bench> {
-  const { net, toy } = gateway;
-  const { domain } = net.network;
-  return {
-    gateway: 'http://gateway',
-    gatewayAddress: signerOf('gateway').address,
-    chain: (await net.party(0n)).chain,
-    signer,
-    courtOf: () => ({ domain, recover: recoverNative, text: TOY_MODEL.text, calibrationOf: toyCalibration }),
-    isDryRun: false,
-    io: {
-      fetch: (url, init) => toy.call(url.slice('http://gateway'.length), init),
-      clock: createClock({ now: () => Date.now(), after: () => () => undefined }),
-      rng: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
-      print: (line) => void lines.push(line),
-      fail: (line) => void lines.push(line),
-    },
-  };
-}
-
-const stakeOfLiar = async () => (await accountOf((await gateway.net.party(0n)).chain, LIAR))?.active;
+afterAll(() => court?.gateway.stop());
 
 /** A voice as a referee that believes nobody's evidence would give it. */
 async function voice(one: CaseView, signer: Signer, instance: 0 | 1, outcome: 'upheld' | 'rejected') {
@@ -90,17 +26,16 @@ async function voice(one: CaseView, signer: Signer, instance: 0 | 1, outcome: 'u
     ...{ caseId: one.id as Hash, instance, outcome: outcome === 'upheld' ? 1 : 2, client: client as Address },
     ...{ refund: BigInt(refund), rightHash: rightHash(right as Address[]) },
   };
-  const signature = signer.sign(chainDigests.ruling(gateway.net.network.domain, ruling));
-  return gateway.post(`/v1/cases/${one.dispute_id}/voices`, { instance, outcome, signature });
+  const signature = signer.sign(chainDigests.ruling(court.gateway.net.network.domain, ruling));
+  return court.gateway.post(`/v1/cases/${one.dispute_id}/voices`, { instance, outcome, signature });
 }
-
-let first: Hash;
 
 it('a final ruling of the gateway becomes a case; two of three referees judge the same, and a fifth of the stake goes after the time to appeal', {
   timeout: 300_000,
 }, async () => {
+  const { gateway, caseOf, newDispute, stakeOfLiar, benchOf, lines } = court;
   const { net, toy, account } = gateway;
-  first = await newDispute([]);
+  const first = await newDispute();
   await soon(async () => expect(await caseOf(first)).toMatchObject({ state: 'opened', account: LIAR }));
   const opened = (await caseOf(first))!;
   expect(opened.division.right).toHaveLength(4);
@@ -146,8 +81,9 @@ it('a final ruling of the gateway becomes a case; two of three referees judge th
 });
 
 it('an appeal is followed to the larger set, whose word gives the stake back', { timeout: 300_000 }, async () => {
+  const { gateway, caseOf, newDispute, stakeOfLiar, benchOf } = court;
   const { net } = gateway;
-  const second = await newDispute([first]);
+  const second = await newDispute();
   await soon(async () => expect(await caseOf(second)).toMatchObject({ state: 'opened' }));
   const opened = (await caseOf(second))!;
   for (const referee of REFEREES.slice(0, 2)) expect(await judgeCases(await benchOf(referee))).toBe(0);
@@ -164,7 +100,7 @@ it('an appeal is followed to the larger set, whose word gives the stake back', {
 
 /** A referee at a gateway that proposes another division. */
 async function proposing(signer: Signer, change: Partial<CaseView['division']>): Promise<Bench> {
-  const bench = await benchOf(signer);
+  const bench = await court.benchOf(signer);
   const fetch: typeof bench.io.fetch = async (url, init) => {
     const reply = await bench.io.fetch(url, init);
     if (!url.endsWith('/v1/cases')) return reply;
@@ -176,5 +112,5 @@ async function proposing(signer: Signer, change: Partial<CaseView['division']>):
 
 /** A referee that has neither the model nor its calibration. */
 function noCourt(): ReturnType<Bench['courtOf']> {
-  return { domain: gateway.net.network.domain, recover: recoverNative, text: null, calibrationOf: () => null };
+  return { domain: court.gateway.net.network.domain, recover: recoverNative, text: null, calibrationOf: () => null };
 }
