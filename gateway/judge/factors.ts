@@ -2,8 +2,9 @@
 import { MARGIN_CLIP, type TokenEvidence } from '#protocol/evidence';
 import { BETS, type Bet, FACTOR_SCALE, quantiseFactor } from '#protocol/wealth';
 import { areaBound, type DifferenceBounds, type TokenTerm, tokenTerm } from './compensator.ts';
-import { type ComparedPosition, evidenceDistance } from './convict.ts';
+import type { ComparedPosition } from './convict.ts';
 import { type CopyTest, copyFactor } from './copying.ts';
+import { evidenceDistance, sharedDistance } from './evidence-distance.ts';
 import { judgeScore, type ScoredTranscript } from './score.ts';
 import { seedlessDrift, seedlessTerm } from './seedless.ts';
 
@@ -121,13 +122,14 @@ function multiplied(terms: readonly TokenTerm[], one: Bet, { blockTokens, blockM
 
 /**
  * Committed evidence against the scorer's. For an honest provider the distance of §7.6 is at most the position's range, whose
- * clipped mean the calibration bounds. Lists that share too little to compare count as 0 here: §7.6 convicts of them.
+ * clipped mean the calibration bounds. Lists that share too little to compare count as 0 here: what is proven of
+ * them is about tokens below the border of a support too, which no calibration measures.
  */
 function openedFactor({ opened = [], claimed, bounds }: ScoredResponse, one: Bet): number {
   const expected = areaBound(bounds) / MARGIN_CLIP;
   const gains = opened.slice(0, OPENED_MAX).map((pair) => {
-    const distance = evidenceDistance(pair, claimed.sampling);
-    const observed = Number.isFinite(distance) ? Math.min(1, Math.max(0, distance) / MARGIN_CLIP) : 0;
+    const distance = sharedDistance(pair) === null ? 0 : evidenceDistance(pair, claimed);
+    const observed = Math.min(1, Math.max(0, distance) / MARGIN_CLIP);
     return gainOf({ observed, expected, nearest: 0 }, one, 1);
   });
   return 1 + gains.reduce((sum, gain) => sum + gain, 0) / OPENED_MAX;

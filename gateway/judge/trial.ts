@@ -3,7 +3,8 @@ import { LOGIT_SCALE, MARGIN_CLIP, type ShortEvidence, type TokenEvidence } from
 import { trialShape } from '#protocol/jackpot';
 import type { Sampling } from '#protocol/sampling';
 import type { Tolerances } from './classes.ts';
-import { evidenceDistance, OFF_POSITIONS_MIN } from './convict.ts';
+import { OFF_POSITIONS_MIN } from './convict.ts';
+import { type DistanceOrder, evidenceDistance } from './evidence-distance.ts';
 import { judgeScore } from './score.ts';
 
 /** A token is replaced only where every other one lost by this many logits: twice the clip, so that no machine may accept any. */
@@ -86,14 +87,15 @@ export function judgeTrial(
   if (member === null || referee === null || parts.length === 0) return 'unsure';
   const votes = parts.map(({ tokens, scored }) => judgeScore({ ...order, tokens }, scored, member)?.vote ?? 'abstain');
   const isLie = parts.some(({ answer }, at) => votes[at] !== 'abstain' && votes[at] !== answer);
-  if (isLie || parts.some((part) => isFarOff(part, order.sampling, referee.gross))) return 'wrong';
+  if (isLie || parts.some((part) => isFarOff(part, order, referee.gross))) return 'wrong';
   return votes.includes('abstain') ? 'unsure' : 'right';
 }
 
 /** The rule by which one response convicts a member (7.6 (a)): at three positions or more, at all of fewer. */
-function isFarOff({ reference, scored, tokens }: JudgedPart, sampling: Sampling, gross: number): boolean {
-  const off = scored.filter(
-    (own, at) => reference[at] !== undefined && evidenceDistance({ own, scored: reference[at] }, sampling) > gross,
-  ).length;
+function isFarOff({ reference, scored, tokens }: JudgedPart, order: DistanceOrder, gross: number): boolean {
+  const off = scored.filter((own, position) => {
+    const known = reference[position];
+    return known !== undefined && evidenceDistance({ position, own, scored: known }, order) > gross;
+  }).length;
   return off > 0 && off >= Math.min(OFF_POSITIONS_MIN, tokens.length);
 }

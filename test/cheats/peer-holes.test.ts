@@ -174,7 +174,7 @@ test('TOPLOC, an error becomes a placeholder proof: evidence that says nothing c
     const own = { ...scored[position]!, chosen: token, chosenLogit: 0, top: top.map((id) => [id, 0] as const) };
     return { position, own, scored: scored[position]! };
   });
-  expect(convict({ tokens, sampling: GREEDY }, compared, [], tolerances)).toMatchObject({ reason: 'evidence_far_off' });
+  expect(convict({ ...greedy, tokens }, compared, [], tolerances)).toMatchObject({ reason: 'evidence_far_off' });
   expect(tokenEvidenceSchema.safeParse({ ...scored[0]!, top: [] }).success).toBe(false);
   expect(scored[0]!.chosenLogit / LOGIT_SCALE).not.toBe(0);
 });

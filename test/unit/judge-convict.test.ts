@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { LOGIT_SCALE, MASS_Q32_ONE, type TokenEvidence } from '#protocol/evidence';
+import { LOGIT_Q16_MIN, LOGIT_SCALE, MASS_Q32_ONE, type TokenEvidence } from '#protocol/evidence';
 import { gumbelNoise } from '#protocol/philox';
 import type { Sampling } from '#protocol/sampling';
 import { tolerancesOf } from '../../gateway/judge/classes.ts';
-import { convict, evidenceDistance, selfContradiction } from '../../gateway/judge/convict.ts';
+import { convict, selfContradiction } from '../../gateway/judge/convict.ts';
+import { evidenceDistance, sharedDistance } from '../../gateway/judge/evidence-distance.ts';
 import { judgeScore } from '../../gateway/judge/score.ts';
 import { CALIBRATION, classOf, machine, promptOf, sampled, score, type Written, write } from './judge-fixture.ts';
 
@@ -140,18 +141,84 @@ describe('convict', () => {
 });
 
 describe('evidenceDistance', () => {
-  it('is without end where two lists share nothing', () => {
-    const list = (from: number): TokenEvidence => ({
-      chosen: from,
-      chosenLogit: 0,
-      keptCount: 128,
-      lastKeptLogit: -(2 ** 31),
-      massQ32: MASS_Q32_ONE,
-      top: Array.from({ length: 8 }, (_, i) => [from + i, -i * LOGIT_SCALE] as const),
-    });
-    expect(evidenceDistance({ own: list(0), scored: { ...list(50), chosen: 0, chosenLogit: 0 } }, sampled({}))).toBe(
-      Number.POSITIVE_INFINITY,
+  /** A list of eight from `from` on, each a logit behind the one before. */
+  const list = (from: number, change: Partial<TokenEvidence> = {}): TokenEvidence => ({
+    chosen: from,
+    chosenLogit: 0,
+    keptCount: VOCABULARY,
+    lastKeptLogit: LOGIT_Q16_MIN,
+    massQ32: MASS_Q32_ONE,
+    top: Array.from({ length: 8 }, (_, i) => [from + i, -i * LOGIT_SCALE] as const),
+    ...change,
+  });
+  const GREEDY_ORDER = { sampling: sampled({ temperature: 0 }), seed: 5n };
+  const between = (own: TokenEvidence, scored: TokenEvidence, sampling = GREEDY_ORDER.sampling) =>
+    evidenceDistance({ position: 0, own, scored }, { ...GREEDY_ORDER, sampling });
+
+  it('is what ranks prove where two lists share nothing', () => {
+    // The accused has what it does not list at -7 or below, the judge the best of that 7 or 20 above the claimed token.
+    expect(between(list(0), list(50, { chosen: 0, chosenLogit: -7 * LOGIT_SCALE }))).toBe(14);
+    expect(between(list(0), list(50, { chosen: 0, chosenLogit: -20 * LOGIT_SCALE }))).toBe(27);
+    expect(between(list(0), list(0))).toBe(0);
+  });
+
+  it('is the margin of the claimed token at least: a list that shares nothing hides no cheap token', async () => {
+    const cheap = await write(machine('fp32', 'a', 'cheap'), order(sampled({})));
+    const judge = await score(machine('fp32', 'b'), cheap);
+    const { sampling, seed, tokens } = cheap;
+    let hidden = 0;
+    for (const [position, scored] of judge.entries()) {
+      const own = elsewhere(scored, { sampling, seed, position });
+      const pair = { position, own, scored };
+      expect(selfContradiction({ tokens, sampling, seed, vocabSize: VOCABULARY }, [pair])).toBeNull();
+      expect(sharedDistance(pair)).toBeNull();
+      const [id, logit] = scored.top[0]!;
+      const scoreOf = (token: number, value: number) => value / LOGIT_SCALE + gumbelNoise(seed, position, token);
+      const behind = scoreOf(id, logit) - scoreOf(scored.chosen, scored.chosenLogit);
+      expect(evidenceDistance(pair, cheap)).toBeGreaterThanOrEqual(behind - 1e-4);
+      if (behind > FP32.gross) hidden++;
+    }
+    expect(hidden).toBeGreaterThan(3);
+    const compared = judge.map((scored, position) => ({
+      position,
+      own: elsewhere(scored, { sampling, seed, position }),
+      scored,
+    }));
+    expect(convict(cheap, compared, [], FP32)).toMatchObject({ reason: 'evidence_far_off' });
+  });
+
+  it('compares what was kept last: a border at the claimed token does not excuse that better ones are not listed', () => {
+    const sampling = sampled({ topK: 40 });
+    const ranked = Array.from({ length: VOCABULARY - 1 }, (_, i) => i + 1).sort(
+      (a, b) => gumbelNoise(5n, 0, b) - gumbelNoise(5n, 0, a),
     );
-    expect(evidenceDistance({ own: list(0), scored: list(0) }, sampled({}))).toBe(0);
+    const at = (ids: readonly number[], logit: number) => ids.map((id) => [id, logit * LOGIT_SCALE] as const);
+    // The worst noise in a list that claims that forty tokens are hardly behind; the judge has the best noise there, and lower logits.
+    const own = list(0, {
+      keptCount: 40,
+      lastKeptLogit: -LOGIT_SCALE / 2,
+      top: [[0, 0], ...at(ranked.slice(-7), -1 / 4)],
+    });
+    const scored = { ...own, lastKeptLogit: -9 * LOGIT_SCALE, top: at(ranked.slice(0, 8), -3) };
+    expect(sharedDistance({ own, scored })).toBeNull();
+    expect(between(own, scored, sampling)).toBe(8.5);
+    // Who has kept more of them may have a lower last one.
+    expect(between(own, { ...scored, keptCount: 41 }, sampling)).toBe(0);
+    expect(between(own, { ...scored, keptCount: 39 }, sampling)).toBe(8.5);
   });
 });
+
+/** Evidence for the same token that names seven others, which the judge does not list, as close behind as it can without a contradiction. */
+function elsewhere(
+  scored: TokenEvidence,
+  { sampling, seed, position }: { sampling: Sampling; seed: bigint; position: number },
+) {
+  const noise = (id: number) => sampling.temperature * gumbelNoise(seed, position, id);
+  const named = new Set(scored.top.map(([id]) => id)).add(scored.chosen);
+  const others = Array.from({ length: VOCABULARY }, (_, id) => id).filter((id) => !named.has(id));
+  const best = scored.chosenLogit / LOGIT_SCALE + noise(scored.chosen);
+  const top = others.slice(0, 7).map((id, at): [number, number] => {
+    return [id, Math.floor((best - noise(id)) * LOGIT_SCALE) - 8 * (at + 1)];
+  });
+  return { ...scored, top: [[scored.chosen, scored.chosenLogit] as const, ...top] };
+}

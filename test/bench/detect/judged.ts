@@ -65,6 +65,6 @@ function convictionOf(text: ScoredText, pair: PairCalibration, vocabSize: number
     return { position, own: text.evidence[position]!, scored: text.scored[position]! };
   });
   const contradiction = selfContradiction({ tokens, sampling, seed, vocabSize }, opened);
-  const conviction = contradiction ?? convict({ tokens, sampling }, opened, [judgement, judgement], pair);
+  const conviction = contradiction ?? convict({ tokens, sampling, seed }, opened, [judgement, judgement], pair);
   return conviction?.reason ?? null;
 }
