@@ -5,7 +5,6 @@ import { zLogEntry } from '#protocol/log';
 import type { LogKeeper } from '../attest/log-keeper.ts';
 import { tellClient } from '../events/client-events.ts';
 import type { DisputeSettlement, Ruling } from '../ledger/dispute-money.ts';
-import { isProviderFault, PENALTY_BPS } from '../ledger/penalties.ts';
 import {
   closeReexamination,
   endIfDone,
@@ -13,6 +12,7 @@ import {
   openReexamination,
   type ReexamineLimits,
 } from '../reexamine/open.ts';
+import { isConviction, succeedConviction } from '../reexamine/succeed.ts';
 import type { Issuer } from '../round/plan.ts';
 import { attestationOf, overturnAttestation, reinstateAttestation } from '../store/attestations-repo.ts';
 import type { DisputeRow } from '../store/disputes-repo.ts';
@@ -38,11 +38,11 @@ export async function followRuling(
   await tellClient(tx, requestId, { type: 'dispute.ruled', facts: { dispute_id: disputeId, fault, ruling } }, atMs);
   await followAnswer(tx, deps, bundle, ruling, atMs);
   const item = await itemAccusedIn(tx, disputeId);
-  // Who was convicted already is not convicted again by what that led to.
-  if (item !== null) return updateItem(tx, item, { outcome: ITEM_OUTCOMES[ruling] });
-  const isConviction = ruling === 'upheld' && isProviderFault(fault) && PENALTY_BPS[fault] > 0n;
-  if (isConviction) await openReexamination(tx, disputeId, deps.reexamine, atMs);
-  else await closeReexamination(tx, disputeId, atMs);
+  if (item !== null) await updateItem(tx, item, { outcome: ITEM_OUTCOMES[ruling] });
+  if (!isConviction({ ruling, fault })) await closeReexamination(tx, disputeId, atMs);
+  // Who was convicted already is not convicted again by what that led to, unless the conviction has fallen.
+  else if (item === null) await openReexamination(tx, disputeId, deps.reexamine, atMs);
+  await succeedConviction(tx, disputeId, deps.reexamine, atMs);
 }
 
 /** The money has moved: clients are told, and a conviction that waited for this one may be next. */

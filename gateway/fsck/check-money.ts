@@ -10,6 +10,7 @@ import {
   withheldAccount,
 } from '../ledger/accounts.ts';
 import { checkBooks } from '../ledger/check-books.ts';
+import { FREEZINGS, freezeId } from '../ledger/freezing.ts';
 import type { WholeDatabase } from '../store/whole-database.ts';
 import { type Damage, damage } from './damage.ts';
 
@@ -84,7 +85,7 @@ function checkEarned({ rows, transfers }: Money): Damage[] {
   for (const { disputeId, requestId } of returned) {
     requestOf.set(`dispute:${disputeId}`, requestId);
     // Pay that was frozen beside the stake and came back is no pay of this request.
-    requestOf.set(`freeze:${disputeId}`, requestId);
+    for (const kind of FREEZINGS) requestOf.set(freezeId(disputeId, kind), requestId);
   }
   const paid = new Map<string, bigint>();
   for (const [transferId, requestId] of requestOf) {
@@ -125,8 +126,9 @@ function checkDispute({ balances, transfers }: Money, dispute: Dispute): Damage[
   if (withheld !== withheldDue) {
     found.push(damage('withheld_wrong', disputeId, `holds ${withheld}, not ${withheldDue} nano`));
   }
-  const put = transfers.get(`freeze:${disputeId}`);
-  if (!put || (put.get(frozenAccount(disputeId)) ?? 0n) !== frozenNano) {
+  const puts = FREEZINGS.map((kind) => transfers.get(freezeId(disputeId, kind)));
+  const putNano = puts.reduce((sum, put) => sum + (put?.get(frozenAccount(disputeId)) ?? 0n), 0n);
+  if (puts[0] === undefined || putNano !== frozenNano) {
     found.push(damage('dispute_money_wrong', disputeId, `${frozenNano} nano were not frozen by a transfer`));
   }
   if (transfers.has(`dispute:${disputeId}`) !== isSettled) {

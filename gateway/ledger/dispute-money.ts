@@ -1,17 +1,15 @@
-/** Freezing and settling disputed stake (SPEC.md §Money, "Disputes"). */
+/** Settling disputed stake (SPEC.md §Money, "Disputes"); what freezes it: freezing.ts. */
 import {
   BURN,
   clientAccount,
   earningsAccount,
   frozenAccount,
-  parseAccount,
   RESERVE,
   stakeAccount,
   withheldAccount,
 } from './accounts.ts';
 import { least } from './least.ts';
-import type { ProviderFault } from './penalties.ts';
-import { BPS, penaltyNano } from './penalties.ts';
+import { BPS } from './penalties.ts';
 import { type FreeStake, type Harmed, shareOut, takeInTurn } from './restitution.ts';
 import type { Leg, Transfer } from './transfer.ts';
 import { makeTransfer } from './transfer.ts';
@@ -84,35 +82,6 @@ export interface DisputeSettlement {
   readonly burntNano: bigint;
   /** One for each of `harmed`, in its order. */
   readonly restitutions: readonly Restitution[];
-}
-
-/**
- * How much of a stake a dispute freezes: the fault's penalty on the whole bond, at most what no other dispute holds.
- * @param freeNano balance of the stake account
- * @param frozenNano what open disputes hold of the same stake
- */
-export function freezeNano(fault: ProviderFault, freeNano: bigint, frozenNano: bigint): bigint {
-  return least(penaltyNano(fault, freeNano + frozenNano), freeNano);
-}
-
-/** Moves stake and retained pay into the dispute, where no other dispute and no withdrawal reaches them. */
-export function freeze(disputeId: string, provider: string, amountNano: bigint, payNano = 0n): Transfer {
-  return makeTransfer({ id: freezeId(disputeId), reason: 'freeze', disputeId }, [
-    { from: stakeAccount(provider), to: frozenAccount(disputeId), amountNano },
-    { from: earningsAccount(provider), to: frozenAccount(disputeId), amountNano: payNano },
-  ]);
-}
-
-/** The transfer that froze for a dispute. */
-export function freezeId(disputeId: string): string {
-  return `freeze:${disputeId}`;
-}
-
-/** How much of what was frozen was pay. */
-export function frozenPayOf({ postings }: Pick<Transfer, 'postings'>): bigint {
-  return postings.reduce((sum, { account, amountNano }) => {
-    return parseAccount(account).kind === 'earnings' ? sum - amountNano : sum;
-  }, 0n);
 }
 
 /**

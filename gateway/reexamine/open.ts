@@ -1,10 +1,8 @@
 /** A conviction opens the past of the account, and one that falls on appeal closes it (SPEC.md §8.3). */
-
-import { freezeId, frozenPayOf } from '../ledger/dispute-money.ts';
 import type { DisputeRow } from '../store/disputes-repo.ts';
 import { disputeById } from '../store/disputes-repo.ts';
+import { frozenPayNano } from '../store/freezings.ts';
 import type { Tx } from '../store/handle.ts';
-import { transferById } from '../store/ledger-repo.ts';
 import { listProviders } from '../store/providers-repo.ts';
 import {
   dropWaiting,
@@ -58,8 +56,7 @@ export async function openReexamination(
   const kept = await unexaminedAnswers(tx, { operator, fromMs, nowMs }, CANDIDATES_MAX);
   const candidates = kept.map((row) => ({ ...row, isAlone: row.mode !== 'witnessed' }));
   // On a chain no stake is frozen here, only pay, by chance of when a root was posted: there the number of answers is the only bound.
-  const freezing = await transferById(tx, freezeId(disputeId));
-  const stakeNano = dispute.frozenNano - (freezing === null ? 0n : frozenPayOf(freezing));
+  const stakeNano = dispute.frozenNano - (await frozenPayNano(tx, disputeId));
   const costMaxNano = stakeNano === 0n ? null : stakeNano / COST_SHARE;
   const chosen = chooseWithin(candidates, { answersMax: ANSWERS_MAX, costMaxNano });
   if (chosen.length === 0) return;

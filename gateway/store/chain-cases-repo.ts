@@ -1,7 +1,8 @@
 /** Cases before a chain's referees: which disputes, where they stand, and what has been signed about them (spec-chain.md C7, C9.8). */
-import { and, asc, count, desc, eq, inArray, isNotNull, isNull, ne, or } from 'drizzle-orm';
+import { and, asc, count, desc, eq, inArray, isNotNull, isNull, ne, or, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/sqlite-core';
 import type { Address, Hash } from '#protocol/hash';
+import { freezeId } from '../ledger/freezing.ts';
 import type { Handle, Tx } from './handle.ts';
 import { LIVE_CASES } from './schema/words.ts';
 
@@ -40,12 +41,12 @@ export async function disputesForCases(
   handle: Handle,
   faults: readonly Handle['tables']['disputes']['$inferSelect']['fault'][],
 ): Promise<readonly DueDispute[]> {
-  const { disputes, chainCases, chainKeys, chainStakes, reexamined } = handle.tables;
+  const { disputes, chainCases, chainKeys, chainStakes, reexamined, transfers } = handle.tables;
   const conviction = alias(disputes, 'conviction');
   const rows = await handle.db
     .select({
       ...{ disputeId: disputes.disputeId, account: chainKeys.account, bundleJson: disputes.bundleJson },
-      convictedIn: conviction.disputeId,
+      ...{ convictedIn: conviction.disputeId, succession: transfers.id },
     })
     .from(disputes)
     .innerJoin(chainKeys, and(eq(chainKeys.signingKey, disputes.provider), eq(chainKeys.retired, 0)))
@@ -53,6 +54,7 @@ export async function disputesForCases(
     .leftJoin(chainCases, eq(chainCases.disputeId, disputes.disputeId))
     .leftJoin(reexamined, eq(reexamined.accusedIn, disputes.disputeId))
     .leftJoin(conviction, eq(conviction.disputeId, reexamined.disputeId))
+    .leftJoin(transfers, eq(transfers.id, sql`${freezeId('', 'succession')} || ${disputes.disputeId}`))
     .where(
       and(
         inArray(disputes.fault, [...faults]),
@@ -68,8 +70,10 @@ export async function disputesForCases(
     )
     .orderBy(asc(disputes.openedAtMs), asc(disputes.disputeId))
     .limit(DUE_MAX);
-  return rows.map(({ disputeId, account, bundleJson, convictedIn }) => {
-    return { disputeId, account: account as Address, bundleJson: bundleJson!, isAftermath: convictedIn !== null };
+  return rows.map(({ disputeId, account, bundleJson, convictedIn, succession }) => {
+    // What has taken the place of a conviction that fell is one itself.
+    const isAftermath = convictedIn !== null && succession === null;
+    return { disputeId, account: account as Address, bundleJson: bundleJson!, isAftermath };
   });
 }
 

@@ -3,18 +3,16 @@ import { ProtocolError } from '#protocol/errors';
 import type { Hash } from '#protocol/hash';
 import type { Fault } from '#protocol/verdict';
 import type { DisputeSettlement, Ruling, SlashSplit } from '../ledger/dispute-money.ts';
-import { freeze, freezeId, freezeNano, frozenPayOf, settleDispute } from '../ledger/dispute-money.ts';
-import { isProviderFault } from '../ledger/penalties.ts';
-import { isForfeiting } from '../ledger/retained.ts';
+import { settleDispute } from '../ledger/dispute-money.ts';
 import type { DisputeMove, DisputeRow } from './disputes-repo.ts';
 import { appendDisputeMove, disputeAbout, disputeIn, insertDispute, updateDispute } from './disputes-repo.ts';
+import { enterFreezing, frozenPayNano, NOTHING, penaltyNow } from './freezings.ts';
 import type { Tx } from './handle.ts';
 import { enterRestitutions, harmedBy } from './harmed.ts';
 import { jobById, updateJob } from './jobs-repo.ts';
-import { applyTransfer, bondOf, transferById } from './ledger-repo.ts';
+import { applyTransfer } from './ledger-repo.ts';
 import { owedNano } from './owed.ts';
 import { requestById, updateRequest } from './requests-repo.ts';
-import { retainedNano } from './retained-pay.ts';
 
 export interface NewDispute {
   readonly disputeId: Hash;
@@ -45,12 +43,8 @@ export async function openDispute(tx: Tx, dispute: NewDispute): Promise<Opening>
   const known = await disputeAbout(tx, dispute);
   if (known !== null) return { outcome: 'known', disputeId: known.disputeId };
   const { move, freezes = true, ...row } = dispute;
-  const bond = await bondOf(tx, dispute.provider);
-  const { fault, provider } = dispute;
-  const isFrozen = freezes && isProviderFault(fault);
-  const stakeNano = isFrozen ? freezeNano(fault, bond.freeNano, bond.frozenNano) : 0n;
-  const payNano = isFrozen && isForfeiting(fault) ? await retainedNano(tx, provider, move.atMs) : 0n;
-  const frozenNano = stakeNano + payNano;
+  const penalty = freezes ? await penaltyNow(tx, dispute, move.atMs) : NOTHING;
+  const frozenNano = penalty.stakeNano + penalty.payNano;
   await insertDispute(tx, {
     ...row,
     state: 'opened',
@@ -63,7 +57,7 @@ export async function openDispute(tx: Tx, dispute: NewDispute): Promise<Opening>
     appealUntilMs: null,
     settledAtMs: null,
   });
-  await applyTransfer(tx, freeze(dispute.disputeId, provider, stakeNano, payNano), move.atMs);
+  await enterFreezing(tx, dispute, penalty, 'opening', move.atMs);
   await appendDisputeMove(tx, dispute.disputeId, move);
   return { outcome: 'opened', frozenNano };
 }
@@ -150,7 +144,7 @@ export async function settleRuledDispute(
     ruling: row.ruling!,
     clientOwner: request.account,
     frozenNano: row.frozenNano,
-    frozenPayNano: frozenPayOf((await transferById(tx, freezeId(disputeId)))!),
+    frozenPayNano: await frozenPayNano(tx, disputeId),
     withheldClientNano: row.withheldClientNano,
     withheldReserveNano: row.withheldReserveNano,
     refundableNano: await owedNano(tx, request),

@@ -142,11 +142,13 @@ export async function itemAccusedIn(handle: Handle, disputeId: string): Promise<
   return row ?? null;
 }
 
-export async function isWaiting(handle: Handle, key: ItemKey): Promise<boolean> {
+/** Whether it is still to be looked at because of this conviction: where that has fallen, another may want it looked at. */
+export async function isWaiting(handle: Handle, item: ItemKey & Pick<ReexaminedRow, 'disputeId'>): Promise<boolean> {
+  const { reexamined: items } = handle.tables;
   const rows = await handle.db
-    .select({ choice: handle.tables.reexamined.choice })
-    .from(handle.tables.reexamined)
-    .where(and(rowOf(handle, key), isNull(handle.tables.reexamined.logIndex)));
+    .select({ choice: items.choice })
+    .from(items)
+    .where(and(rowOf(handle, item), eq(items.disputeId, item.disputeId), isNull(items.logIndex)));
   return rows.length > 0;
 }
 

@@ -5,113 +5,24 @@ import { type LogCopy, zLogCopy } from '#protocol/log-copy';
 import { recoverNative } from '#protocol/signer-native';
 import { type VerifyItem, verifyResponse } from '#protocol/verify';
 import { copyLog } from '../../gateway/cli/audit-proof.ts';
-import type { Engine } from '../../provider/engine/engine.ts';
 import { MortalStore } from '../fixtures/mortal-store.ts';
-import { API_KEY, booksOf, stakeOf } from '../fixtures/network.ts';
+import { stakeOf } from '../fixtures/network.ts';
+import {
+  AUDITED,
+  convict,
+  expectMadeGood,
+  type Given,
+  of,
+  rowsOf,
+  stage,
+  statusOf,
+  turncoat,
+} from '../fixtures/reexamine-stage.ts';
 import { signerOf, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
 import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
-import { toyMachine } from '../simulation/toy-machine.ts';
 
 const open = toyNetworks();
-const ASKED = { temperature: 1, logit_bias: { 0: -100 }, max_tokens: 16 };
 const STAKE_NANO = 1_000_000_000_000n;
-/** Nobody is audited but who asks for it. */
-const NEVER = { ratePpm: 1, regeneratePpm: 0, delayMs: 0, withinMs: 3_600_000 };
-/** More questions than any test needs until the draw has seated whom it wants. */
-const ASKED_MAX = 150;
-
-/** Lies while it is told to. */
-function turncoat(): { engine: Engine; lies: (isLying: boolean) => void } {
-  const [honest, liar] = [toyMachine(), toyMachine({ salt: 'liar' })];
-  let current = honest;
-  return {
-    engine: {
-      info: honest.info,
-      text: honest.text,
-      generate: (request) => current.generate(request),
-      score: (request) => current.score(request),
-      close: async () => undefined,
-    },
-    lies: (isLying) => {
-      current = isLying ? liar : honest;
-    },
-  };
-}
-
-interface Given {
-  readonly requestId: string;
-  readonly saved: string;
-}
-
-interface Stage {
-  readonly network: ToyNetwork;
-  /** Asks until one of these has answered so many times; what they answered. */
-  answers(providers: readonly string[], count: number, fields?: object): Promise<Given[]>;
-}
-
-async function stage(options: ToyOptions): Promise<Stage> {
-  const network = await open({ members: 5, ...options, limits: { audits: NEVER, ...options.limits } });
-  let asked = 0;
-  return {
-    network,
-    async answers(providers, count, fields = {}) {
-      const own: Given[] = [];
-      while (own.length < count) {
-        if (asked++ > ASKED_MAX) throw new Error('the draw never seats it');
-        const how = { ...ASKED, seed: asked, verification: 'single', ...fields };
-        const { saved } = await network.ask(`question ${asked}`, how);
-        const { id: requestId } = (JSON.parse(saved) as { assay: { id: string } }).assay;
-        if (providers.includes(await servedBy(network, requestId))) own.push({ requestId, saved });
-      }
-      return own;
-    },
-  };
-}
-
-async function servedBy({ store }: ToyNetwork, requestId: string): Promise<string> {
-  const rows = await store.read((handle) => handle.db.select().from(handle.tables.keptAnswers));
-  return rows.find((row) => row.requestId === requestId)!.provider;
-}
-
-const rowsOf = ({ store }: ToyNetwork) =>
-  store.read(async ({ db, tables }) => ({
-    requests: await db.select().from(tables.requests),
-    disputes: await db.select().from(tables.disputes),
-    reexamined: await db.select().from(tables.reexamined),
-    reexaminations: await db.select().from(tables.reexaminations),
-    events: await db.select().from(tables.clientEvents),
-  }));
-
-async function statusOf(network: ToyNetwork, requestId: string): Promise<string> {
-  const headers = { authorization: `Bearer ${API_KEY}` };
-  const response = await network.call(`/v1/attestations/${requestId}`, { headers });
-  return ((await response.json()) as { status: string }).status;
-}
-
-const of = <T extends LogEntry['type']>(entries: readonly LogEntry[], type: T) =>
-  entries.filter((entry): entry is Extract<LogEntry, { type: T }> => entry.type === type);
-
-const AUDITED = { verification: { mode: 'audited', audit_rate: 1 } };
-
-/** Convicts by an audit of one more answer. */
-async function convict({ network, answers }: Stage, providers: readonly string[]): Promise<string> {
-  const [{ requestId } = { requestId: '' }] = await answers(providers, 1, AUDITED);
-  await network.gateway.settled();
-  return requestId;
-}
-
-/** Every cheated answer has fallen and was paid back once, nothing else has or was. */
-async function expectMadeGood({ network }: Stage, cheated: readonly string[]): Promise<void> {
-  const { requests, reexamined, reexaminations } = await rowsOf(network);
-  for (const { requestId, chargedNano, refundedNano } of requests) {
-    expect([requestId, refundedNano]).toEqual([requestId, cheated.includes(requestId) ? chargedNano : 0n]);
-  }
-  expect(reexamined.filter(({ outcome }) => outcome === null)).toEqual([]);
-  expect(reexaminations.every(({ endedAtMs }) => endedAtMs !== null)).toBe(true);
-  const fallen = of(await entriesOf(network), 'overturned').map(({ requestId }) => requestId);
-  expect(fallen.sort()).toEqual([...cheated].sort());
-  expect(await booksOf(network.store)).toEqual([]);
-}
 
 const logOf = async ({ call }: ToyNetwork): Promise<LogCopy> => zLogCopy.parse(await copyLog('', (path) => call(path)));
 
@@ -123,7 +34,7 @@ function standing(saved: string, log: LogCopy): VerifyItem | undefined {
 describe('a provider that is convicted of one answer', () => {
   test('loses all that it had cheated on: they fall in the log, their clients are paid back first, and the honest ones stand', async () => {
     const coat = turncoat();
-    const world = await stage({ engines: { p0: coat.engine } });
+    const world = await stage(open, { engines: { p0: coat.engine } });
     const { network, answers } = world;
     const provider = signerOf('p0').address;
     const honest = await answers([provider], 2);
@@ -152,7 +63,7 @@ describe('a provider that is convicted of one answer', () => {
 
   test('answers for what it served under another key', async () => {
     const coat = turncoat();
-    const world = await stage({ members: 4, engines: { p0: coat.engine } });
+    const world = await stage(open, { members: 4, engines: { p0: coat.engine } });
     const { network, answers } = world;
     const url = network.addMember('p0-again', coat.engine, 'operator-p0');
     const others = ['extra0', 'extra1'].map((name) => network.addMember(name));
@@ -180,7 +91,7 @@ describe('a provider that is convicted of one answer', () => {
         mortal = new MortalStore(store);
         return mortal;
       };
-      const world = await stage({ members: 4, engines: { p0: coat.engine }, through });
+      const world = await stage(open, { members: 4, engines: { p0: coat.engine }, through });
       const { network, answers } = world;
       const provider = signerOf('p0').address;
       coat.lies(true);

@@ -2,35 +2,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FAULTS } from '#protocol/verdict';
-import type { DisputeMoney } from '../../gateway/ledger/dispute-money.ts';
-import {
-  BURN_MIN_BPS,
-  DEFAULT_SPLIT,
-  freeze,
-  freezeNano,
-  RULINGS,
-  settleDispute,
-} from '../../gateway/ledger/dispute-money.ts';
+import { BURN_MIN_BPS, RULINGS, settleDispute } from '../../gateway/ledger/dispute-money.ts';
+import { freeze, freezeNano } from '../../gateway/ledger/freezing.ts';
 import { isProviderFault, PENALTY_BPS, penaltyNano } from '../../gateway/ledger/penalties.ts';
-import type { Transfer } from '../../gateway/ledger/transfer.ts';
-
-const on = (transfer: Transfer, account: string): bigint =>
-  transfer.postings.find((posting) => posting.account === account)?.amountNano ?? 0n;
-const dispute = (change: Partial<DisputeMoney> = {}): DisputeMoney => ({
-  disputeId: 'd',
-  provider: 'loser',
-  ruling: 'upheld',
-  clientOwner: 'c',
-  frozenNano: 1_000n,
-  withheldClientNano: 0n,
-  withheldReserveNano: 0n,
-  refundableNano: 0n,
-  recoverableNano: 0n,
-  right: ['honest'],
-  judges: [],
-  split: DEFAULT_SPLIT,
-  ...change,
-});
+import { disputeMoney as dispute, movedOn as on } from './dispute-money.ts';
 
 test('the penalties are those of the specification', () => {
   expect(PENALTY_BPS).toEqual({

@@ -1,7 +1,7 @@
 /** Which answers are looked at again, in what order and how many; and how harmed clients share what there is (SPEC.md §8.3, §11.8). */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_SPLIT, type DisputeMoney, settleDispute } from '../../gateway/ledger/dispute-money.ts';
+import { settleDispute } from '../../gateway/ledger/dispute-money.ts';
 import { shareOut, takeInTurn } from '../../gateway/ledger/restitution.ts';
 import {
   type Candidate,
@@ -10,6 +10,10 @@ import {
   PASSES_CLEAR,
   windowFromMs,
 } from '../../gateway/reexamine/priority.ts';
+import { disputeMoney, movedOn } from './dispute-money.ts';
+
+/** Nobody is rewarded. */
+const UPHELD = disputeMoney({ right: [] });
 
 const candidate = (change: Partial<Candidate> = {}): Candidate => ({
   requestId: 'r',
@@ -151,8 +155,7 @@ describe('harmed clients', () => {
         { account: 'stake:other', freeNano: 1_000n },
       ],
     });
-    const on = (account: string) =>
-      end.transfer.postings.find((posting) => posting.account === account)?.amountNano ?? 0n;
+    const on = (account: string) => movedOn(end.transfer, account);
     // 1,000 of slash: 200 burnt, 300 to the client itself, 500 of 600 to the harmed; 60 and 40 come out of free stake.
     expect([on('burn'), on('client:c'), on('client:d'), on('reserve')]).toEqual([200n, 500n, 400n, 0n]);
     expect([on('frozen:d'), on('stake:loser'), on('stake:other')]).toEqual([-1_000n, -60n, -40n]);
@@ -206,18 +209,3 @@ describe('harmed clients', () => {
     );
   });
 });
-
-const UPHELD: DisputeMoney = {
-  disputeId: 'd',
-  provider: 'loser',
-  ruling: 'upheld',
-  clientOwner: 'c',
-  frozenNano: 1_000n,
-  withheldClientNano: 0n,
-  withheldReserveNano: 0n,
-  refundableNano: 0n,
-  recoverableNano: 0n,
-  right: [],
-  judges: [],
-  split: DEFAULT_SPLIT,
-};
