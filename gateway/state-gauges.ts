@@ -4,10 +4,12 @@ import type { ChainWorker } from './chain/chain-worker.ts';
 import { RESERVE } from './ledger/accounts.ts';
 import { openDisputeCounts } from './store/disputes-repo.ts';
 import { drawsLeft, latestEpoch } from './store/epochs-repo.ts';
+import { waitingDeliveries } from './store/events-repo.ts';
 import type { Handle, Store } from './store/handle.ts';
 import { balanceNano } from './store/ledger-repo.ts';
 import { logSize } from './store/log-repo.ts';
 import { listProviders } from './store/providers-repo.ts';
+import { waitingAnswers } from './store/reexamine-repo.ts';
 import { PROVIDER_STATUSES } from './store/schema/words.ts';
 
 type State = Awaited<ReturnType<typeof readState>>;
@@ -48,6 +50,16 @@ export function watchState(registry: Registry, store: Store): void {
     to.set(now.reserveTokens),
   );
   gauge({ name: 'assay_epoch_draws_left', help: 'Unused draw keys of the epoch.' }, (to, now) => to.set(now.drawsLeft));
+  gauge(
+    {
+      name: 'assay_reexaminations_waiting',
+      help: 'Answers of convicted operators that nobody has looked at again yet.',
+    },
+    (to, now) => to.set(now.answersWaiting),
+  );
+  gauge({ name: 'assay_webhooks_waiting', help: 'Events that webhooks have not taken yet.' }, (to, now) =>
+    to.set(now.webhooksWaiting),
+  );
   gauge({ name: 'assay_log_entries', help: 'Entries of the public log.' }, (to, now) => to.set(now.logEntries));
   new Gauge({
     name: 'assay_database_up',
@@ -102,6 +114,8 @@ async function readState(handle: Handle) {
     // A gauge is a double: whole nano of a large reserve would not fit, tokens to nine digits do.
     reserveTokens: Number(await balanceNano(handle, RESERVE)) / 1e9,
     disputes: await openDisputeCounts(handle),
+    answersWaiting: await waitingAnswers(handle),
+    webhooksWaiting: await waitingDeliveries(handle),
     drawsLeft: epoch === null ? 0 : await drawsLeft(handle, epoch),
     logEntries: await logSize(handle),
   };

@@ -138,6 +138,13 @@ export async function deliveryCounts(handle: Handle, keyId: string): Promise<Rec
   return { waiting: of('waiting'), delivered: of('delivered'), given_up: of('given_up') };
 }
 
+/** Deliveries of all keys that wait for their next try. */
+export async function waitingDeliveries(handle: Handle): Promise<number> {
+  const { webhookDeliveries: all } = handle.tables;
+  const [row] = await handle.db.select({ rows: count() }).from(all).where(eq(all.state, 'waiting'));
+  return Number(row?.rows ?? 0);
+}
+
 /** Forgets events that are a week old, but for those that are still to be delivered. */
 export async function forgetExpiredEvents(tx: Tx, nowMs: number): Promise<void> {
   const { clientEvents: events, webhookDeliveries: all } = tx.tables;

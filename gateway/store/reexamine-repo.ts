@@ -1,5 +1,5 @@
 /** Rows of answers that may be looked at again, of re-examinations and of what they saw (SPEC.md §8.3). */
-import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lte, notExists, or, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, gt, gte, inArray, isNotNull, isNull, lte, notExists, or, sql } from 'drizzle-orm';
 import type { Handle, Tx } from './handle.ts';
 
 export type KeptRow = Handle['tables']['keptAnswers']['$inferSelect'];
@@ -128,6 +128,13 @@ export async function waitingItems(handle: Handle, nowMs: number, limit: number)
     .where(and(isNull(items.logIndex), lte(items.dueAtMs, nowMs)))
     .orderBy(asc(items.rank), asc(items.requestId), asc(items.choice))
     .limit(limit);
+}
+
+/** Answers that nobody has looked at yet, due or not. */
+export async function waitingAnswers(handle: Handle): Promise<number> {
+  const { reexamined: items } = handle.tables;
+  const [row] = await handle.db.select({ rows: count() }).from(items).where(isNull(items.logIndex));
+  return Number(row?.rows ?? 0);
 }
 
 /** What one re-examination is about, in its order. */

@@ -5,7 +5,7 @@ import type { WebhookCall } from '../../gateway/events/webhook-call.ts';
 import { RETRIES_MS } from '../../gateway/events/webhook-sender.ts';
 import { API_KEY } from '../fixtures/network.ts';
 import type { ToyNetwork, ToyOptions } from '../fixtures/toy-network.ts';
-import { toyNetworks } from '../fixtures/toy-networks.ts';
+import { gaugeOf, toyNetworks } from '../fixtures/toy-networks.ts';
 import { toyMachine } from '../simulation/toy-machine.ts';
 
 const open = toyNetworks();
@@ -229,6 +229,7 @@ describe('a webhook', () => {
     expect(calls).toHaveLength(1);
     const [waiting] = await deliveries(network);
     expect(waiting).toMatchObject({ state: 'waiting', tries: 1, status: 500 });
+    expect(await gaugeOf(network, 'assay_webhooks_waiting')).toBe(1);
     // Not before its time.
     await tick(network);
     expect(calls).toHaveLength(1);
@@ -241,6 +242,7 @@ describe('a webhook', () => {
     expect(new Set(calls.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
     expect(new Set(calls.map(({ body }) => body)).size).toBe(1);
     expect(await deliveries(network)).toMatchObject([{ state: 'given_up', tries: RETRIES_MS.length + 1, status: 503 }]);
+    expect(await gaugeOf(network, 'assay_webhooks_waiting')).toBe(0);
   });
 
   test('that says that it is gone is not called again', async () => {

@@ -11,7 +11,7 @@ import type { Handler } from '../fixtures/cheats-wire.ts';
 import { stakeOf } from '../fixtures/network.ts';
 import { AUDITED, expectWhole, of, rowsOf, type Stage, stage, statusOf } from '../fixtures/reexamine-stage.ts';
 import { clock, signerOf, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
-import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
+import { entriesOf, gaugeOf, toyNetworks } from '../fixtures/toy-networks.ts';
 import { toyMachine } from '../simulation/toy-machine.ts';
 
 const open = toyNetworks();
@@ -186,9 +186,11 @@ test('what nobody has looked at when the conviction falls is left alone, until a
   const slip = await world.convictOfSlip();
   await network.gateway.settled();
   expect((await rowsOf(network)).reexamined).toMatchObject([{ requestId: lie!.requestId, logIndex: null }]);
+  expect(await gaugeOf(network, 'assay_reexaminations_waiting')).toBe(1);
   expect(await explain(world, slip.disputeId)).toBe('abandoned');
   isDeaf = false;
   expect((await rowsOf(network)).reexamined).toEqual([]);
+  expect(await gaugeOf(network, 'assay_reexaminations_waiting')).toBe(0);
   await timePasses(network);
   expect(await statusOf(network, lie!.requestId)).toBe('standing');
   expect(await stakeOf(network.store, ACCUSED.address)).toBe(STAKE_NANO);

@@ -4,7 +4,7 @@ import { createContext, Script } from 'node:vm';
 import { build } from 'esbuild';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { createVerifyingFetch } from '#protocol/verifying-fetch';
+import type { checkWebhook, createVerifyingFetch } from '#protocol/client';
 import { API_KEY } from '../fixtures/network.ts';
 import { type HttpNetwork, loadMinnows, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
 
@@ -29,12 +29,13 @@ const WEB = {
 let minnows: Minnows;
 let network: HttpNetwork;
 let create: typeof createVerifyingFetch;
+let check: typeof checkWebhook;
 
 beforeAll(async () => {
   minnows = await loadMinnows();
   network = await startHttpNetwork(minnows);
   const bundle = await build({
-    entryPoints: [fileURLToPath(new URL('../../contracts/protocol/verifying-fetch.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(new URL('../../contracts/protocol/client.ts', import.meta.url))],
     bundle: true,
     write: false,
     platform: 'browser',
@@ -47,6 +48,7 @@ beforeAll(async () => {
   const realm = createContext({ ...WEB });
   new Script(bundle.outputFiles[0]!.text).runInContext(realm);
   create = realm.assay.createVerifyingFetch;
+  check = realm.assay.checkWebhook;
 });
 
 afterAll(async () => {
@@ -85,4 +87,19 @@ test('a bundle of it fails closed where Node is not', async () => {
   const wrapped = expect.objectContaining({ cause: expect.objectContaining({ name: 'VerificationError' }) });
   await expect(tampered.chat.completions.create(question)).rejects.toEqual(wrapped);
   await expect(tampered.chat.completions.stream(question).finalChatCompletion()).rejects.toThrow();
+});
+
+test('a bundle of it checks webhooks where Node is not, by the published example', () => {
+  const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+  const body = '{"test": 2432232314}';
+  const headers = {
+    'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+    'webhook-timestamp': '1614265330',
+    'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+  };
+  const now = { nowMs: 1_614_265_330_000, seen: () => false };
+  expect(check(secret, headers, body, now)).toBe('ok');
+  expect(check(secret, headers, body.replace('2', '3'), now)).toBe('unsigned');
+  expect(check(secret, headers, body, { ...now, seen: () => true })).toBe('repeated');
+  expect(check(secret, headers, body, { ...now, nowMs: now.nowMs + 300_001 })).toBe('stale');
 });

@@ -90,7 +90,7 @@ describe('who imports whom', () => {
       seen.add(file);
       for (const name of byFile.get(file)?.imports ?? []) visit(name);
     };
-    for (const entry of ['verify', 'verifying-fetch']) visit(`contracts/protocol/${entry}.ts`);
+    for (const entry of ['verify', 'client']) visit(`contracts/protocol/${entry}.ts`);
     expect([...seen].filter((name) => name.startsWith('node:') || name === 'secp256k1')).toEqual([]);
     expect(seen.size).toBeGreaterThan(20);
   });
