@@ -5,6 +5,7 @@ import { zOverturnedEntry, zReexaminedEntry, zReinstatedEntry } from './aftermat
 import { AUDIT_KINDS, AUDIT_OUTCOMES } from './audit-words.ts';
 import { canonicalJson } from './canonical.ts';
 import type { Domain } from './eip712.ts';
+import { zExaminationEndEntry, zExaminationEntry, zExaminedEntry } from './examination.ts';
 import { type Address, concat, fromHex, type Hash, type Hex, sha256, toHex, u8, utf8 } from './hash.ts';
 import { leafHash } from './merkle.ts';
 import { zAddress, zHash, zNano, zText, zTimeMs, zU32 } from './schema.ts';
@@ -124,6 +125,9 @@ export const zLogEntry = z.discriminatedUnion('type', [
     atMs: zTimeMs,
   }),
   zScoredEntry,
+  zExaminationEntry,
+  zExaminedEntry,
+  zExaminationEndEntry,
   zReexaminedEntry,
   zOverturnedEntry,
   zReinstatedEntry,

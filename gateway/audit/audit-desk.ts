@@ -12,20 +12,18 @@ import { tellVerified } from '../events/client-events.ts';
 import type { OpenedEvidence } from '../evidence/opened.ts';
 import type { ModelEntry } from '../openai/answer.ts';
 import type { PipelineDeps, Running } from '../round/accept.ts';
-import { argue, openDisputeAbout } from '../round/accuse.ts';
+import { argue } from '../round/accuse.ts';
 import { askOpenings } from '../round/ask-openings.ts';
 import type { AttemptResult } from '../round/attempt.ts';
 import type { SealedMember } from '../round/member.ts';
-import { scorerStandings } from '../round/scorer-standing.ts';
-import { voteOf } from '../round/scoring.ts';
 import { type AuditRow, dueAudits, endAudit, insertAudit, isAuditOpen, putOffAudit } from '../store/audits-repo.ts';
 import type { Tx } from '../store/handle.ts';
-import { updateJob } from '../store/jobs-repo.ts';
 import { requestById } from '../store/requests-repo.ts';
 import { AuditJournal } from './audit-journal.ts';
 import { openWork, sealWork } from './audit-work.ts';
 import { auditDrawOf, auditorsOf } from './auditors.ts';
 import { DueWork } from './due-work.ts';
+import { enterFound } from './fresh-task.ts';
 import { AUDIT_REASON, type AuditFound, type AuditTask, tryAudit } from './perform-audit.ts';
 
 /** From a try that found nobody to the next. */
@@ -162,13 +160,7 @@ export class AuditDesk {
     for (const { accusation } of found.accused) accusation.member.standing = 'rejected';
     const entry = await store.withTx(async (tx) => {
       if (!(await isAuditOpen(tx, row))) return null;
-      await task.journal.payIn(tx, found.wave, found.scores, 'witness');
-      for (const { accusation, plan } of found.accused) {
-        await openDisputeAbout(tx, deps, { plan, scores: found.scores }, accusation, task.member);
-        await updateJob(tx, accusation.member.jobId, { standing: 'rejected' });
-      }
-      const standings = scorerStandings(found.transcripts, found.scores.map(voteOf), found.outcome !== 'unsure');
-      for (const [jobId, standing] of standings) await updateJob(tx, jobId, { standing });
+      await enterFound(tx, deps, task, found, true);
       const { auditor, outcome, evidenceHash, skipped } = found;
       const done = { ...entryOf(row, clock.nowMs(), outcome), auditor, evidenceHash, skipped: [...skipped] };
       await endAudit(tx, row, { outcome, logIndex: await log.append(tx, done) });

@@ -36,7 +36,7 @@ export async function tellClient(
 export function tellVerified(
   tx: Tx,
   { requestId, choice }: { readonly requestId: string; readonly choice: number },
-  by: 'audit' | 'reexamination',
+  by: 'audit' | 'reexamination' | 'examination',
   atMs: number,
 ): Promise<void> {
   return tellClient(tx, requestId, { type: 'answer.verified', facts: { choice, by } }, atMs);

@@ -20,6 +20,7 @@ import {
   listEvidenceAccounts,
   putEvidenceAccount,
 } from '../store/evidence-repo.ts';
+import { hasOpenExamination } from '../store/examinations-repo.ts';
 import type { Handle, Store, Tx } from '../store/handle.ts';
 import { logLeafAt } from '../store/log-repo.ts';
 import { hasOpenReexamination } from '../store/reexamine-repo.ts';
@@ -229,6 +230,7 @@ export class EvidenceDesk {
     const providers = this.#deps.registry.ofOperator(operator);
     if (await hasOpenAudits(handle, providers)) return 'evidence_outstanding';
     if (await hasOpenReexamination(handle, operator)) return 'evidence_outstanding';
+    if (await hasOpenExamination(handle, operator)) return 'evidence_outstanding';
     const accounts = await listEvidenceAccounts(handle);
     return accounts.some((one) => one.operator === operator && one.stage !== 'clear') ? 'evidence_against' : null;
   }

@@ -37,6 +37,7 @@ export const DAMAGES = {
   audit_wrong: 'an audit was promised by no answer, or is not what its entry in the log says',
   audit_money_wrong: 'what clients paid for audits, or what audits cost, is not what was promised and done',
   jackpot_wrong: 'a prize for a planted error was paid to nobody who found one, or was not paid',
+  examination_wrong: 'an examination, what it saw or what its provider paid for it is not what the log says',
   reexamined_wrong: 'what a conviction led to is not what disputes and log say',
   overturn_wrong: 'an answer stands or has fallen otherwise than the log says, or the log’s word is not ours',
   refund_wrong: 'what clients got back is not what disputes have paid them',

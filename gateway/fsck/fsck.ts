@@ -5,6 +5,7 @@ import { checkAttestations } from './check-attestations.ts';
 import { checkAudits } from './check-audits.ts';
 import { checkDisputes } from './check-disputes.ts';
 import { checkEvidence } from './check-evidence.ts';
+import { checkExaminations } from './check-examinations.ts';
 import { checkKeys } from './check-keys.ts';
 import { checkLog, type FsckKeys } from './check-log.ts';
 import { checkMoney } from './check-money.ts';
@@ -27,6 +28,7 @@ export function findDamage(report: FileReport, rows: WholeDatabase, keys: FsckKe
     ...checkDisputes(rows, log, keys),
     ...checkEvidence(rows, log),
     ...checkAudits(rows, log.entries),
+    ...checkExaminations(rows, log.entries),
     ...checkAftermath(rows, log, keys),
   ];
 }

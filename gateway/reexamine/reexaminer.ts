@@ -3,38 +3,20 @@
  * ends in one transaction each, so that none is done twice (SPEC.md §8.3).
  */
 import type { SeenOutcome } from '#protocol/aftermath';
-import { AuditDraw } from '#protocol/audit';
 import type { AuditKind, AuditOutcome } from '#protocol/audit-words';
 import { ProtocolError } from '#protocol/errors';
-import { type Address, type Hash, toHex, ZERO_HASH } from '#protocol/hash';
+import { type Address, type Hash, ZERO_HASH } from '#protocol/hash';
 import type { LogEntry } from '#protocol/log';
-import { policyJsonSchema, policyOfJson } from '#protocol/policy';
-import { type AuditedAnswer, openWork } from '../audit/audit-work.ts';
-import { auditorsOf } from '../audit/auditors.ts';
 import { DueWork } from '../audit/due-work.ts';
+import { enterFound, type FreshDeps, freshTask } from '../audit/fresh-task.ts';
 import { type AuditFound, type AuditTask, tryAudit } from '../audit/perform-audit.ts';
-import type { SecretBox } from '../committee/epochs.ts';
-import { disputeIdOf } from '../dispute/bundle.ts';
 import { tellVerified } from '../events/client-events.ts';
-import type { ModelEntry } from '../openai/answer.ts';
 import type { PipelineDeps, Running } from '../round/accept.ts';
-import { argue, openDisputeAbout } from '../round/accuse.ts';
+import { argue } from '../round/accuse.ts';
 import type { AttemptResult } from '../round/attempt.ts';
-import { LateJournal } from '../round/late-journal.ts';
-import { scorerStandings } from '../round/scorer-standing.ts';
-import { voteOf } from '../round/scoring.ts';
 import { disputeById } from '../store/disputes-repo.ts';
 import type { Tx } from '../store/handle.ts';
-import { updateJob } from '../store/jobs-repo.ts';
-import {
-  isWaiting,
-  keptAnswer,
-  type ReexaminedRow,
-  reexaminationOf,
-  updateItem,
-  waitingItems,
-} from '../store/reexamine-repo.ts';
-import { requestById } from '../store/requests-repo.ts';
+import { isWaiting, type ReexaminedRow, reexaminationOf, updateItem, waitingItems } from '../store/reexamine-repo.ts';
 import { keepAnswers } from './keep-answers.ts';
 import { endIfDone, ITEM_OUTCOMES } from './open.ts';
 
@@ -45,14 +27,6 @@ const RUNNING_MAX = 4;
 /** Of an accusation by a re-examination. */
 const REASON = 'rejected_by_reexamination';
 
-export interface ReexaminerDeps {
-  readonly box: SecretBox;
-  /** By its id. */
-  readonly modelOf: (id: string) => ModelEntry | null;
-  /** Of the present: under the signing key of now. */
-  readonly pipeline: () => PipelineDeps;
-}
-
 const SEEN: Readonly<Record<AuditOutcome, SeenOutcome>> = {
   held: 'held',
   rejected: 'rejected',
@@ -61,10 +35,10 @@ const SEEN: Readonly<Record<AuditOutcome, SeenOutcome>> = {
 };
 
 export class Reexaminer {
-  readonly #deps: ReexaminerDeps;
+  readonly #deps: FreshDeps;
   readonly #work: DueWork<ReexaminedRow>;
 
-  constructor(deps: ReexaminerDeps) {
+  constructor(deps: FreshDeps) {
     this.#deps = deps;
     this.#work = new DueWork({
       runningMax: RUNNING_MAX,
@@ -106,38 +80,10 @@ export class Reexaminer {
     }
   }
 
-  async #taskOf(deps: PipelineDeps, row: ReexaminedRow): Promise<AuditTask> {
-    const { store, clock, log, epochs, rng } = deps;
-    const { request, kept, deadlineMs } = await store.read(async (handle) => ({
-      request: (await requestById(handle, row.requestId))!,
-      kept: await keptAnswer(handle, row),
-      deadlineMs: (await reexaminationOf(handle, row.disputeId))!.deadlineMs,
-    }));
-    const model = this.#deps.modelOf(request.model);
-    if (model === null) throw new ProtocolError('model_not_found', 'The model of an answer is not served any more.');
-    const policy = policyOfJson(policyJsonSchema.parse(JSON.parse(request.policyJson)));
-    const answer = openWork(this.#deps.box, kept!.sealedWork, request, model, deps);
-    const { promptIds, maxTokens, sampling } = answer.plan;
-    const shape = { price: request, seats: 1, choices: 1, inputTokens: promptIds.length, maxTokens };
-    const { requestId, choice } = row;
-    const journalOf = () => new LateJournal({ store, clock, log, requestId, choice, shape });
-    const journal = journalOf();
-    const kind = kindFor(answer);
-    // Fresh randomness, unknown to everybody: the epoch's audit key may be public by now, and the convicted must not know who looks.
-    const { drawIndex, bodyHash } = request;
-    const draw = new AuditDraw(toHex(rng.bytes(32)), { drawIndex, choice, bodyHash: bodyHash as Hash });
-    const { snapshot } = await epochs.current();
-    const auditors = await auditorsOf(
-      deps,
-      journal,
-      { draw, snapshot, filter: policy.filter },
-      answer,
-      kind === 'score',
-    );
-    const rules = { maxTokens, stop: sampling.stop, text: model.text };
-    const canWait = clock.nowMs() < deadlineMs;
-    const how = { kind, rules, auditors, canWait, opened: null, reason: REASON };
-    return { ...answer, ...how, journal, confirming: journalOf() };
+  async #taskOf(deps: PipelineDeps, { requestId, choice, disputeId }: ReexaminedRow): Promise<AuditTask> {
+    const begun = await deps.store.read((handle) => reexaminationOf(handle, disputeId));
+    const { deadlineMs } = begun!;
+    return freshTask(this.#deps, deps, { requestId, choice, deadlineMs, reason: REASON });
   }
 
   /** Money, dispute, the log's entry and the row's end: all of it or nothing. */
@@ -146,17 +92,8 @@ export class Reexaminer {
     for (const { accusation } of found.accused) accusation.member.standing = 'rejected';
     const isDone = await store.withTx(async (tx) => {
       if (!(await isWaiting(tx, row))) return false;
-      await task.journal.payIn(tx, found.wave, found.scores, 'witness');
-      let accusedIn: Hash | null = null;
-      for (const { accusation, plan } of found.accused) {
-        const isOld = accusation.member === task.member;
-        // The conviction answers for the account's past; an auditor that answered wrongly now answers for itself.
-        await openDisputeAbout(tx, deps, { plan, scores: found.scores }, accusation, task.member, { freezes: !isOld });
-        if (isOld) accusedIn = disputeIdOf(accusation.member.jobId, accusation.fault);
-        await updateJob(tx, accusation.member.jobId, { standing: 'rejected' });
-      }
-      const standings = scorerStandings(found.transcripts, found.scores.map(voteOf), found.outcome !== 'unsure');
-      for (const [jobId, standing] of standings) await updateJob(tx, jobId, { standing });
+      // The conviction answers for the account's past.
+      const accusedIn = await enterFound(tx, deps, task, found, false);
       const { auditor, evidenceHash } = found;
       const seen = { kind: task.kind, auditor, outcome: SEEN[found.outcome], evidenceHash, accusedIn };
       await enterSeen(tx, deps, row, seen, clock.nowMs());
@@ -222,11 +159,4 @@ const UNARGUED = { held: 'stands', rejected: 'inconclusive', inconclusive: 'inco
 async function ruledIn(tx: Tx, disputeId: Hash): Promise<ReexaminedRow['outcome']> {
   const ruling = (await disputeById(tx, disputeId))?.ruling ?? null;
   return ruling === null ? null : ITEM_OUTCOMES[ruling];
-}
-
-/** A score, but of a machine that is calibrated against none: its tokens say something only beside another whole answer. */
-function kindFor({ plan, member }: AuditedAnswer): AuditKind {
-  const pairs = plan.calibration?.calibration.pairs ?? [];
-  const isKnown = pairs.some(({ generator }) => generator === member.seat.numericClass);
-  return isKnown ? 'score' : 'regenerate';
 }

@@ -7,6 +7,7 @@ import type { Verdict } from '#protocol/verdict';
 import { AuditDesk, type AuditDeskDeps } from '../audit/audit-desk.ts';
 import { auditDrawOf } from '../audit/auditors.ts';
 import { CapabilitySkips } from '../committee/capability-skips.ts';
+import { Examiner } from '../examine/examiner.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest, FinishedChoice, FinishKind } from '../openai/answer.ts';
 import { Reexaminer } from '../reexamine/reexaminer.ts';
 import { accept, type PipelineDeps, type Running } from './accept.ts';
@@ -31,7 +32,7 @@ export interface PipelineParts
 /** The pipeline, and what it would ask for a request. */
 export interface Pipeline extends AnswerPipeline {
   quote(request: QuotedRequest): Promise<QuoteFacts>;
-  /** Begins the audits and re-examinations that are due. */
+  /** Begins the audits, re-examinations and examinations that are due. */
   runAudits(): Promise<void>;
 }
 
@@ -40,6 +41,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   const now = (): PipelineDeps => ({ ...parts, skips, audits, reexaminer });
   const audits: AuditDesk = new AuditDesk({ ...parts, pipeline: now });
   const reexaminer: Reexaminer = new Reexaminer({ ...parts, pipeline: now });
+  const examiner = new Examiner({ ...parts, pipeline: now });
   // Copied for each request: it ends under the signing key under which it began, whatever is rotated meanwhile.
   const depsNow = (requestId: string): PipelineDeps => {
     const client = parts.clientFor?.(requestId) ?? parts.client;
@@ -52,6 +54,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     runAudits: async () => {
       await audits.runDue();
       await reexaminer.runDue();
+      await examiner.runDue();
     },
   };
 }

@@ -26,7 +26,7 @@ export interface KeptCandidate extends Omit<KeptRow, 'sealedWork'> {
 }
 
 /**
- * Kept answers of an account that nobody has examined, is about to, or argues about, and that were not overturned.
+ * Kept answers of an account that nobody has audited or examined, is about to, or argues about, and that were not overturned.
  * @param limit rows that are read, the newest first
  */
 export async function unexaminedAnswers(
@@ -34,7 +34,7 @@ export async function unexaminedAnswers(
   { operator, fromMs, nowMs }: { readonly operator: string; readonly fromMs: number; readonly nowMs: number },
   limit: number,
 ): Promise<readonly KeptCandidate[]> {
-  const { keptAnswers: kept, requests, audits, reexamined, disputes, attestations } = handle.tables;
+  const { keptAnswers: kept, requests, audits, examined, reexamined, disputes, attestations } = handle.tables;
   const columns = {
     requestId: kept.requestId,
     choice: kept.choice,
@@ -59,6 +59,16 @@ export async function unexaminedAnswers(
         or(isNull(audits.outcome), inArray(audits.outcome, ['held', 'rejected'])),
       ),
     );
+  const drawn = handle.db
+    .select(one)
+    .from(examined)
+    .where(
+      and(
+        eq(examined.requestId, kept.requestId),
+        eq(examined.choice, kept.choice),
+        or(isNull(examined.outcome), inArray(examined.outcome, ['held', 'rejected'])),
+      ),
+    );
   const looked = handle.db
     .select(one)
     .from(reexamined)
@@ -80,7 +90,7 @@ export async function unexaminedAnswers(
         eq(kept.operator, operator),
         gte(kept.answeredAtMs, fromMs),
         gt(kept.keepUntilMs, nowMs),
-        ...[audited, looked, argued, fallen].map((rows) => notExists(rows)),
+        ...[audited, drawn, looked, argued, fallen].map((rows) => notExists(rows)),
       ),
     )
     .orderBy(desc(kept.answeredAtMs), asc(kept.requestId), asc(kept.choice))
@@ -190,12 +200,16 @@ export async function hasOpenReexamination(handle: Handle, operator: string): Pr
 
 /** Forgets prompts and transcripts whose time is over; what waits for its examination stays until that. */
 export async function forgetExpiredAnswers(tx: Tx, nowMs: number): Promise<void> {
-  const { keptAnswers: kept, reexamined: items } = tx.tables;
-  const waits = tx.db
-    .select({ one: sql`1` })
-    .from(items)
-    .where(and(eq(items.requestId, kept.requestId), eq(items.choice, kept.choice), isNull(items.logIndex)));
-  await tx.db.delete(kept).where(and(lte(kept.keepUntilMs, nowMs), notExists(waits)));
+  const { keptAnswers: kept } = tx.tables;
+  const waits = [tx.tables.reexamined, tx.tables.examined].map((items) =>
+    notExists(
+      tx.db
+        .select({ one: sql`1` })
+        .from(items)
+        .where(and(eq(items.requestId, kept.requestId), eq(items.choice, kept.choice), isNull(items.logIndex))),
+    ),
+  );
+  await tx.db.delete(kept).where(and(lte(kept.keepUntilMs, nowMs), ...waits));
 }
 
 function rowOf({ tables: { reexamined } }: Handle, { requestId, choice }: ItemKey) {

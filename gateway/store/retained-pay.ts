@@ -4,11 +4,12 @@ import type { Address } from '#protocol/hash';
 import { nanoOf } from '../chain/units.ts';
 import { earningsAccount } from '../ledger/accounts.ts';
 import { least } from '../ledger/least.ts';
-import { PAY_DELAY_MS } from '../ledger/retained.ts';
+import { agedUntilMs, PAY_DELAY_MS } from '../ledger/retained.ts';
 import { storedDecimals } from './chain-network-repo.ts';
 import { promisedBase } from './chain-roots-repo.ts';
 import { claimedBase } from './chain-state-repo.ts';
 import { listEvidenceAccounts } from './evidence-repo.ts';
+import { examinationFacts } from './examinations-repo.ts';
 import type { Handle } from './handle.ts';
 import { balanceNano } from './ledger-repo.ts';
 import { providerByAddress } from './providers-repo.ts';
@@ -33,11 +34,12 @@ export async function lonePayNano(handle: Handle, provider: string, sinceMs: num
 }
 
 /**
- * The part of a provider's earnings that stays: pay of the last `PAY_DELAY_MS` for lone answers, of all of them while evidence speaks against its
- * operator, as far as it is there and no root on a chain has promised it.
+ * The part of a provider's earnings that stays: pay of the last `PAY_DELAY_MS` for lone answers, of more of them while an examination is due or runs, of all of them while
+ * evidence speaks against its operator; as far as it is there and no root on a chain has promised it.
  */
 export async function retainedNano(handle: Handle, provider: string, nowMs: number): Promise<bigint> {
-  const sinceMs = (await isSuspect(handle, provider)) ? 0 : nowMs - PAY_DELAY_MS;
+  const isHeld = await isSuspect(handle, provider);
+  const sinceMs = isHeld ? 0 : agedUntilMs(await examinationFacts(handle, provider, nowMs), nowMs) - PAY_DELAY_MS;
   const pay = await lonePayNano(handle, provider, sinceMs);
   if (pay === 0n) return 0n;
   const free = (await balanceNano(handle, earningsAccount(provider))) - (await promisedNano(handle, provider));

@@ -33,6 +33,8 @@ export interface WholeDatabase {
   readonly evidenceAccounts: Rows<'evidenceAccounts'>;
   readonly audits: Rows<'audits'>;
   readonly auditJobs: Rows<'auditJobs'>;
+  readonly examinations: Rows<'examinations'>;
+  readonly examined: Rows<'examined'>;
   readonly reexaminations: Rows<'reexaminations'>;
   readonly reexamined: Rows<'reexamined'>;
   readonly accounts: Rows<'accounts'>;
@@ -99,6 +101,11 @@ async function readRows({ db, tables }: Handle): Promise<WholeDatabase> {
     evidenceAccounts: await db.select().from(tables.evidenceAccounts),
     audits: await db.select().from(tables.audits).orderBy(asc(tables.audits.requestId), asc(tables.audits.choice)),
     auditJobs: await db.select().from(tables.auditJobs).orderBy(asc(tables.auditJobs.jobId)),
+    examinations: await db.select().from(tables.examinations).orderBy(asc(tables.examinations.examinationId)),
+    examined: await db
+      .select()
+      .from(tables.examined)
+      .orderBy(asc(tables.examined.requestId), asc(tables.examined.choice)),
     reexaminations: await db.select().from(tables.reexaminations).orderBy(asc(tables.reexaminations.disputeId)),
     reexamined: await db
       .select()

@@ -1,6 +1,7 @@
 /** Strategies against the mechanism: what each one wins, and where the mechanism breaks. */
 import { PPM } from '#protocol/log';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
+import { C_NANO } from './answer-prices.ts';
 import type { AnswerPool, KnownCheat } from './answers.ts';
 import { meanOf, rounded } from './statistics.ts';
 import {
@@ -15,7 +16,7 @@ import {
   sometimes,
   unwatched,
 } from './strategies.ts';
-import { C_NANO, type Ending, type Life, live, type Strategy, type World } from './world.ts';
+import { type Ending, type Life, live, type Strategy, type World } from './world.ts';
 
 export interface ContestRow {
   readonly strategy: string;
@@ -25,6 +26,8 @@ export interface ContestRow {
   /** Mean of what it saved less what it lost, in prices of an answer, with the half width of its 95% interval. */
   readonly profit: number;
   readonly half: number;
+  /** Mean of what examinations cost it, where it was not found; not in the profit, since an honest leaver pays as much. */
+  readonly fee: number;
   /** Mean answers until it was found, or served. */
   readonly answers: number;
   readonly ratePpm: number;
@@ -35,8 +38,17 @@ export interface ContestRow {
 const inPrices = (nano: bigint) => Number(nano) / Number(C_NANO);
 export const profitOf = ({ savedNano, slashNano, forfeitNano }: Life) => inPrices(savedNano - slashNano - forfeitNano);
 
+/** A score of an answer, in millionths of its price: of the demo's prices, with a prompt as long as the answer (`prices.ts`). */
+const SCORE_PPM = 400_000;
+
+/** Whoever is convicted has no pay left to take it from. */
+export function feeOf({ ending, examinedNano }: Life): number {
+  return ending === 'left' || ending === 'served' ? inPrices(examinedNano) * (SCORE_PPM / PPM) : 0;
+}
+
 /** @param strategy lives for the world's horizon, or for as long as it says that it takes */
-export function contest({ horizon, ...world }: World, strategy: Strategy, runs: number, seed: number): ContestRow {
+export function contest({ horizon, ...world }: World, strategy: Strategy, times: number, seed: number): ContestRow {
+  const runs = times * (strategy.lives ?? 1);
   const lasting = { ...world, horizon: Math.max(horizon, strategy.horizon ?? 0) };
   const rng = new FastRng(seed);
   const lives = Array.from({ length: runs }, () => live(lasting, strategy, rng));
@@ -49,6 +61,7 @@ export function contest({ horizon, ...world }: World, strategy: Strategy, runs: 
     payDelay: world.payDelay,
     profit: rounded(mean),
     half: rounded(half),
+    fee: rounded(meanOf(lives.map(feeOf)).mean),
     answers: rounded(meanOf(lives.map(({ answers }) => answers)).mean),
     ratePpm: Math.round(meanOf(lives.map(({ ratePpm }) => ratePpm)).mean),
     endings: {
@@ -63,6 +76,8 @@ export function contest({ horizon, ...world }: World, strategy: Strategy, runs: 
 
 /** Answers in which a little of a fine cheat is found at the rates of a small stake. */
 const LONG = 100_000;
+/** One of these lives in some hundred ends with a loss that outweighs what the others have won. */
+const RARELY = 20;
 
 /** Everything that the laboratory's cheats can be used for: each of them always, and the telling ones in every other way. */
 export function strategiesOf(pool: AnswerPool, cheats: ReadonlyMap<string, KnownCheat>): Strategy[] {
@@ -84,11 +99,12 @@ export function strategiesOf(pool: AnswerPool, cheats: ReadonlyMap<string, Known
     onLong(int8!),
     sometimes(int8!, 0.5),
     sometimes(int8!, 0.25),
-    ...[0.1, 0.03, 0.01].map((share) => ({ ...sometimes(int8!, share), horizon: LONG })),
+    { ...sometimes(int8!, 0.1), horizon: LONG },
+    ...[0.03, 0.01].map((share) => ({ ...sometimes(int8!, share), horizon: LONG, lives: RARELY })),
     later(int8!, 500),
     repenting(int8!),
     hitAndRun(int8!, 40),
-    churning(int8!, 40),
+    churning(int8!, { before: 500, cheated: 40, after: 0 }),
   ];
 }
 
@@ -144,32 +160,4 @@ export function exits(
       return { cheat: cheaper.name, stake: inPrices(stakeNano), payDelay, leavesAfter, unbonding, profit, half };
     }),
   );
-}
-
-export interface SybilRow {
-  readonly identities: number;
-  /** Of all of them together. */
-  readonly profit: number;
-  readonly half: number;
-  readonly ratePpm: number;
-}
-
-/** One stake under several names: each has its own lag, and is new. */
-export function sybils(
-  world: World,
-  strategy: Strategy,
-  counts: readonly number[],
-  runs: number,
-  seed: number,
-): SybilRow[] {
-  return counts.map((identities) => {
-    const rng = new FastRng(seed);
-    const each = { ...world, stakeNano: world.stakeNano / BigInt(identities) };
-    const lives = Array.from({ length: runs }, () =>
-      Array.from({ length: identities }, () => live(each, strategy, rng)),
-    );
-    const { mean, half } = meanOf(lives.map((all) => all.reduce((sum, life) => sum + profitOf(life), 0)));
-    const rates = meanOf(lives.flat().map(({ ratePpm }) => ratePpm));
-    return { identities, profit: rounded(mean), half: rounded(half), ratePpm: Math.round(rates.mean) };
-  });
 }

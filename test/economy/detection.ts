@@ -3,9 +3,10 @@ import { PPM } from '#protocol/log';
 import { type CheatFigures, FRACTIONS_PPM, type MeasuredCheat, RARE_PPM } from '../../gateway/audit/detection.ts';
 import { PENALTY_BPS, type ProviderFault } from '../../gateway/ledger/penalties.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
+import { C_NANO } from './answer-prices.ts';
 import type { AnswerPool, KnownCheat, RecordedAnswers } from './answers.ts';
 import { sometimes } from './strategies.ts';
-import { C_NANO, type Ending, type Life, live, type World } from './world.ts';
+import { type Ending, type Life, live, type World } from './world.ts';
 
 export interface Detection {
   readonly figures: CheatFigures;

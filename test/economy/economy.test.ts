@@ -4,6 +4,7 @@ import { DEFAULT_DETECTION } from '../../gateway/audit/detection.ts';
 import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
 import { SCENARIOS } from '../bench/nulls/scenarios.ts';
+import { C_NANO } from './answer-prices.ts';
 import { type KnownCheat, recordedAnswers } from './answers.ts';
 import { contest, exits, leaks } from './contests.ts';
 import { binomialAtLeast, convictedWithin, type Detection, measureDetection } from './detection.ts';
@@ -13,7 +14,7 @@ import { GOOD_RECORD, priceRow } from './prices.ts';
 import { always, hitAndRun, honest, repenting, sometimes } from './strategies.ts';
 import { svgOf } from './svg.ts';
 import { foundWithin, threshold } from './thresholds.ts';
-import { C_NANO, live, type World } from './world.ts';
+import { live, type World } from './world.ts';
 
 const { honest: pool, cheats } = recordedAnswers();
 const [smaller, int4, int8] = ['smaller_model', 'int4', 'int8'].map((name) => cheats.get(name)!) as [

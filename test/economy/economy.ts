@@ -2,13 +2,15 @@
 import { PPM } from '#protocol/log';
 import { DEFAULT_DETECTION, type DetectionTable } from '../../gateway/audit/detection.ts';
 import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
+import { C_NANO } from './answer-prices.ts';
 import { type KnownCheat, type RecordedAnswers, recordedAnswers } from './answers.ts';
-import { type ContestRow, contest, exits, type LeakRow, leaks, strategiesOf, sybils } from './contests.ts';
+import { type ContestRow, contest, exits, type LeakRow, leaks, strategiesOf } from './contests.ts';
 import { type Detection, measureDetection, quantile } from './detection.ts';
+import { EXAMINATION, honestLeavers, leavers, sybils } from './leavers.ts';
 import { priceRow } from './prices.ts';
-import { always, hitAndRun } from './strategies.ts';
+import { always } from './strategies.ts';
 import { foundWithin, threshold } from './thresholds.ts';
-import { C_NANO, type World } from './world.ts';
+import type { World } from './world.ts';
 
 /** How much of everything. */
 export interface Sizes {
@@ -52,6 +54,8 @@ export function economy(sizes: Sizes, seed: number, say: (what: string) => void 
     horizon: 4_000,
     probes: 5_000,
   };
+  // Predictions are about audits alone.
+  const examined = { ...world, examination: EXAMINATION };
   const thresholds = thresholdsOf({ ...world, horizon: 200_000 }, recorded, byName, runs, seed);
   say('thresholds');
   const fixed = { ...world, horizon: 200_000, rate: { kind: 'fixed', ppm: FIXED_PPM } } as const;
@@ -61,7 +65,7 @@ export function economy(sizes: Sizes, seed: number, say: (what: string) => void 
   const contests: ContestRow[] = [100, 300, STAKE].flatMap((stake) =>
     [0, PAY_DELAY].flatMap((payDelay) =>
       strategies.map((strategy) =>
-        contest({ ...world, stakeNano: BigInt(stake) * C_NANO, payDelay }, strategy, Math.ceil(runs / 2), seed + 4),
+        contest({ ...examined, stakeNano: BigInt(stake) * C_NANO, payDelay }, strategy, Math.ceil(runs / 2), seed + 4),
       ),
     ),
   );
@@ -72,7 +76,7 @@ export function economy(sizes: Sizes, seed: number, say: (what: string) => void 
     thresholds,
     within,
     contests,
-    ...breaks(world, cheats, runs, seed, say),
+    ...breaks(examined, cheats, runs, seed, say),
     prices: pricesOf(DEFAULT_DETECTION),
   };
 }
@@ -118,20 +122,30 @@ function breaks(
   const collusion = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].map((share) =>
     contest({ ...poor, collusionPpm: Math.round(share * PPM) }, always(smaller!), some, seed + 6),
   );
+  // No pay is retained here, so that nobody is examined.
   const slow: World = { ...world, payDelay: 0, rate: { kind: 'fixed', ppm: 50_000 }, lagMax: 200 };
   const after = [5, 20, 50, 100, 200, 400];
   const leaving = [
     ...exits(slow, smaller!, after, [0, 50, 201], some, seed + 7),
     ...exits({ ...slow, lagMax: LAG }, int4!, after, [LAG + 1], some, seed + 8),
     ...exits({ ...slow, lagMax: LAG }, int8!, after, [LAG + 1], some, seed + 8),
-    ...exits({ ...world, stakeNano: 100n * C_NANO }, int8!, after, [LAG + 1], some, seed + 8),
   ];
-  const split = [always(smaller!), hitAndRun(int4!, 20), hitAndRun(int8!, 40)].map((strategy) => ({
-    strategy: strategy.name,
-    rows: sybils(world, strategy, [1, 2, 4, 8, 16, 32, 64], Math.ceil(some / 4), seed + 9),
-  }));
   say('breaks');
-  return { leaks: leaked, collusion, exits: leaving, sybils: split };
+  const split = (
+    [
+      [smaller!, 20],
+      [int4!, 20],
+      [int8!, 3],
+      [int8!, 5],
+      [int8!, 10],
+      [int8!, 40],
+    ] as const
+  ).map(([cheat, answers]) => sybils(world, cheat, answers, [1, 4, 16, 64], Math.ceil(some / 2), seed + 9));
+  say('sybils');
+  const left = leavers(world, int8!, [100, 16, STAKE], 20 * some, seed + 10);
+  const honestly = honestLeavers(world, [10, 40, 100, 400, 1_000], some, seed + 11);
+  say('leavers');
+  return { leaks: leaked, collusion, exits: leaving, sybils: split, leavers: left, honestLeavers: honestly };
 }
 
 /** Which cheats the rate is to deter: those that one answer shows, those that few answers show, all; and how much pay is retained. */

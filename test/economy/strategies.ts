@@ -57,14 +57,17 @@ export function repenting(cheaper: Cheaper): Strategy {
   return { ...always(cheaper), name: `${cheaper.name} until in quarantine`, repents: true };
 }
 
-/** As `hitAndRun`, once its first answers were honest: a record makes audits rarer before it goes. */
-export function churning(cheaper: Cheaper, answers: number, honestly = 500): Strategy {
-  const name = `${cheaper.name}, leaves after ${honestly} honest answers and ${answers}`;
-  return {
-    ...cheaper,
-    name,
-    cheats: ({ at }) => at >= honestly,
-    leaves: (at) => at >= honestly + answers,
-    repents: true,
-  };
+/** Honest, then cheats, then honest again until it asks for its stake: how many answers of each. */
+export interface Phases {
+  readonly before: number;
+  readonly cheated: number;
+  readonly after: number;
+}
+
+/** Builds a record first, or lets other answers grow over those that it cheats on. */
+export function churning(cheaper: Cheaper, { before, cheated, after }: Phases): Strategy {
+  const end = before + cheated;
+  const name = `${cheaper.name} on ${cheated}, ${before} honest answers before and ${after} after it, leaves`;
+  const cheats: Strategy['cheats'] = ({ at }) => at >= before && at < end;
+  return { ...cheaper, name, cheats, leaves: (at) => at >= end + after, repents: true };
 }

@@ -2,11 +2,12 @@
 import { PPM } from '#protocol/log';
 import { type Incentive, neededPpm } from '../../gateway/audit/equilibrium.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
+import { C_NANO } from './answer-prices.ts';
 import type { KnownCheat } from './answers.ts';
 import { convictedWithin, type Detection } from './detection.ts';
 import { meanOf, rounded, shareOf } from './statistics.ts';
 import { always, later } from './strategies.ts';
-import { C_NANO, live, type World } from './world.ts';
+import { live, type World } from './world.ts';
 
 export interface ThresholdRow {
   readonly cheat: string;

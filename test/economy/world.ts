@@ -8,36 +8,16 @@ import {
   standingOf,
 } from '#protocol/evidence-account';
 import { PPM } from '#protocol/log';
-import type { DetectionTable } from '../../gateway/audit/detection.ts';
-import { type AuditRules, auditRate, type Incentive } from '../../gateway/audit/equilibrium.ts';
 import { type ProviderFault, penaltyNano } from '../../gateway/ledger/penalties.ts';
 import type { FastRng } from '../bench/nulls/fast-rng.ts';
-import { type Answer, type AnswerPool, LENGTHS, meanTokens, recordedAnswers } from './answers.ts';
+import { PRICES_NANO } from './answer-prices.ts';
+import { type Answer, type AnswerPool, LENGTHS } from './answers.ts';
+import { type RatedWorld, ratePpmOf } from './known-rates.ts';
+import { Retained } from './retained.ts';
 
-/** Price of the mean answer: all figures are in multiples of it. */
-export const C_NANO = 1_000_000n;
-
-/** Price of an answer to each kind of order, by the tokens that it has on average. */
-export const PRICES_NANO = pricesOf(meanTokens(recordedAnswers().honest));
-
-function pricesOf(tokens: readonly number[]): bigint[] {
-  const mean = tokens.reduce((sum, count) => sum + count, 0) / tokens.length;
-  return tokens.map((count) => BigInt(Math.round((Number(C_NANO) * count) / mean)));
-}
-
-/** How often a provider is audited: by the equilibrium, or at a rate that an experiment sets. */
-export type RatePolicy =
-  | { readonly kind: 'equilibrium'; readonly table: DetectionTable; readonly rules: AuditRules }
-  | { readonly kind: 'fixed'; readonly ppm: number };
-
-export interface World {
-  readonly stakeNano: bigint;
-  readonly rate: RatePolicy;
-  /** Probability that an auditor is an accomplice, and that one who repeats a surprising score is. */
-  readonly collusionPpm: number;
+export interface World extends RatedWorld {
+  /** Probability that one who repeats a surprising score is an accomplice. */
   readonly confirmingPpm: number;
-  /** Answers until an audit has landed: uniform from 0 to this; the stake is frozen when it lands. */
-  readonly lagMax: number;
   /** Answers of which the pay has not left yet; 0 where pay leaves at once. */
   readonly payDelay: number;
   /** Answers for which leaving stake stays within reach. */
@@ -49,6 +29,8 @@ export interface World {
   readonly horizon: number;
   /** Witnessed requests of the gateway's own that a provider in quarantine gets at most. */
   readonly probes: number;
+  /** Answers that are examined before the first pay leaves, and before what is retained of a leaver does; none where absent. */
+  readonly examination?: { readonly first: number; readonly last: number };
 }
 
 /** What a provider sees before it answers. */
@@ -69,6 +51,8 @@ export interface Strategy {
   readonly cheats: (seen: Seen, rng: FastRng) => boolean;
   /** Answers that it goes on for at least, where it is not found: less would show what it saves and not what it risks. */
   readonly horizon?: number;
+  /** How many times the lives of others are needed to see whether it wins: those that end seldom and with a large loss. */
+  readonly lives?: number;
   /** Whether it asks for its stake now. */
   readonly leaves?: (at: number) => boolean;
   /** Whether it is honest once it is in quarantine. */
@@ -90,6 +74,9 @@ export interface Life {
   readonly slashNano: bigint;
   /** Pay that went with the slash, or that stays behind where its owner is in quarantine for good. */
   readonly forfeitNano: bigint;
+  /** Answers that were examined, and their price: what the examination costs goes by it. */
+  readonly examined: number;
+  readonly examinedNano: bigint;
   /** Mean audit rate over its answers, weighted by their price, in millionths. */
   readonly ratePpm: number;
 }
@@ -104,50 +91,45 @@ interface Pending {
 /** Scorers' operators that are not accomplices; two are enough for both halves and for confirmations. */
 const AUDITORS = ['auditor-a', 'auditor-b', 'auditor-c'] as const;
 
-/** Rates by audits passed and length, of all lives in one world. */
-const knownRates = new WeakMap<World, Map<string, number>>();
-
-function ratesOf(world: World): Map<string, number> {
-  const rates = knownRates.get(world) ?? new Map<string, number>();
-  knownRates.set(world, rates);
-  return rates;
-}
-
 class ProviderLife {
   readonly #world: World;
   readonly #strategy: Strategy;
   readonly #rng: FastRng;
   readonly #account: EvidenceAccount = openAccount();
-  readonly #rates: Map<string, number>;
-  /** Price of the newest answers, oldest first, as many as have their pay retained. */
-  readonly #unpaid: bigint[] = [];
-  #retainedNano = 0n;
+  readonly #retained: Retained;
   #pending: Pending[] = [];
   #passed = 0;
   #isQuarantined = false;
   #fault: ProviderFault | null = null;
-  #count = { answers: 0, cheated: 0, audits: 0, rate: 0, weight: 0 };
+  #count = { answers: 0, cheated: 0, audits: 0, examined: 0, rate: 0, weight: 0 };
   #savedNano = 0n;
+  #examinedNano = 0n;
+  #isPaidOut = false;
 
   constructor(world: World, strategy: Strategy, rng: FastRng) {
     this.#world = world;
     this.#strategy = strategy;
     this.#rng = rng;
-    this.#rates = ratesOf(world);
+    this.#retained = new Retained(world.payDelay);
   }
 
   live(): Life {
-    const { horizon, unbonding } = this.#world;
+    const { horizon, unbonding, examination } = this.#world;
     let left: number | null = null;
     for (let at = 0; at < horizon && !this.#isStopped; at++) {
       this.#land(at);
       if (this.#isStopped) break;
       if (left === null && this.#strategy.leaves?.(at)) left = at;
-      if (left !== null && at >= left + unbonding) return this.#life('left');
+      if (left !== null && at >= left + unbonding) {
+        this.#examine(examination?.last);
+        if (this.#isStopped) break;
+        return this.#life('left');
+      }
       if (left === null) this.#serve(at);
     }
     this.#land(Number.POSITIVE_INFINITY);
-    if (this.#fault === null && this.#isQuarantined) this.#probe();
+    // Who is honest by then adds nothing to its account.
+    if (this.#isQuarantined && this.#strategy.repents !== true) this.#probe();
     if (this.#fault !== null) return this.#life('slashed');
     // Stake does not leave while the account speaks against it (spec-judge.md §7.10).
     if (this.#isQuarantined) return this.#life('locked');
@@ -158,15 +140,29 @@ class ProviderLife {
     return this.#fault !== null || this.#isQuarantined;
   }
 
+  /** By auditors as any, one after the other, all of them unless one convicts. */
+  #examine(most = 0): void {
+    for (const { id, length, isCheat, own, priceNano } of this.#retained.draw(most, this.#rng)) {
+      if (this.#fault !== null) return;
+      this.#count.examined++;
+      this.#examinedNano += priceNano;
+      this.#judge({ lands: 0, answer: this.#answerTo(length, isCheat), own, id });
+    }
+  }
+
+  #answerTo(length: number, isCheat: boolean): Answer {
+    const answers = (isCheat ? this.#strategy.pool : this.#world.honest)[length]!;
+    return answers[this.#rng.below(answers.length)]!;
+  }
+
   /** In quarantine witnessed requests of the gateway's own keys go on (spec-judge.md §7.10); what it saves on them is not counted. */
   #probe(): void {
-    const { probes, honest } = this.#world;
+    const { probes } = this.#world;
     for (let probe = 0; probe < probes && this.#fault === null; probe++) {
       const length = this.#rng.below(LENGTHS.length);
       const seen = { at: this.#world.horizon + probe, length, audited: true };
-      const isCheat = this.#strategy.repents !== true && this.#strategy.cheats(seen, this.#rng);
-      const answers = (isCheat ? this.#strategy.pool : honest)[length]!;
-      this.#judge({ lands: 0, answer: answers[this.#rng.below(answers.length)]!, own: true, id: -1 - probe });
+      const isCheat = this.#strategy.cheats(seen, this.#rng);
+      this.#judge({ lands: 0, answer: this.#answerTo(length, isCheat), own: true, id: -1 - probe });
     }
   }
 
@@ -180,64 +176,38 @@ class ProviderLife {
       savedNano: this.#savedNano,
       slashNano,
       // Earnings of who is in quarantine stay there, as its stake does.
-      forfeitNano: ending === 'slashed' || ending === 'locked' ? this.#retainedNano : 0n,
+      forfeitNano: ending === 'slashed' || ending === 'locked' ? this.#retained.nano : 0n,
+      examinedNano: this.#examinedNano,
       ratePpm: weight === 0 ? 0 : rate / weight,
     };
   }
 
   #serve(at: number): void {
-    const { ownShare, honest, lagMax } = this.#world;
+    const { ownShare, lagMax, examination } = this.#world;
     const rng = this.#rng;
     const count = this.#count;
     const length = rng.below(LENGTHS.length);
     const own = rng.unit() < ownShare;
-    const ratePpm = this.#ratePpm(length);
+    const ratePpm = ratePpmOf(this.#world, length, this.#passed, this.#retained.nano);
     const audited = rng.unit() * PPM < ratePpm;
     const isCheat = this.#strategy.cheats({ at, length, audited }, rng);
     const price = PRICES_NANO[length]!;
     count.rate += ratePpm * Number(price);
     count.weight += Number(price);
     count.answers++;
-    this.#retain(price);
+    this.#retained.add({ id: at, priceNano: price, length, isCheat, own, isExamined: audited });
     if (isCheat) {
       count.cheated++;
       this.#savedNano += (price * BigInt(this.#strategy.savedPpm)) / BigInt(PPM);
     }
-    if (!audited) return;
-    count.audits++;
-    const answers = (isCheat ? this.#strategy.pool : honest)[length]!;
-    const lands = at + 1 + rng.below(lagMax + 1);
-    this.#pending.push({ lands, answer: answers[rng.below(answers.length)]!, own, id: at });
-  }
-
-  #retain(price: bigint): void {
-    const { payDelay } = this.#world;
-    if (payDelay === 0) return;
-    this.#unpaid.push(price);
-    this.#retainedNano += price;
-    if (this.#unpaid.length > payDelay) this.#retainedNano -= this.#unpaid.shift()!;
-  }
-
-  #ratePpm(length: number): number {
-    const { rate, stakeNano, collusionPpm, lagMax } = this.#world;
-    if (rate.kind === 'fixed') return rate.ppm;
-    // To a whole price, rounded down: a rate that is a little high.
-    const retained = this.#retainedNano / C_NANO;
-    const key = `${this.#passed} ${length} ${retained}`;
-    const known = this.#rates.get(key);
-    if (known !== undefined) return known;
-    const lagNano = C_NANO * BigInt(lagMax + 1);
-    const incentive: Incentive = {
-      priceNano: PRICES_NANO[length]!,
-      stakeNano,
-      freeNano: stakeNano,
-      lagNano,
-      retainedNano: retained * C_NANO,
-      collusionPpm,
-    };
-    const { ratePpm } = auditRate(incentive, { passed: this.#passed, isFlagged: false }, rate.table, rate.rules);
-    this.#rates.set(key, ratePpm);
-    return ratePpm;
+    if (audited) {
+      count.audits++;
+      const lands = at + 1 + rng.below(lagMax + 1);
+      this.#pending.push({ lands, answer: this.#answerTo(length, isCheat), own, id: at });
+    }
+    if (this.#isPaidOut || !this.#retained.isFull) return;
+    this.#isPaidOut = true;
+    this.#examine(examination?.first);
   }
 
   /** Audits whose time has come. */

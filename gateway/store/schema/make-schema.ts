@@ -3,6 +3,7 @@ import type { Columns } from '../columns-sqlite.ts';
 import { auditTables } from './audits.ts';
 import { chainTables } from './chain.ts';
 import { eventTables } from './events.ts';
+import { examineTables } from './examine.ts';
 import { ledgerTables } from './ledger.ts';
 import { operationTables } from './operation.ts';
 import { partyTables } from './parties.ts';
@@ -21,6 +22,7 @@ export function makeSchema(c: Columns) {
     ...record,
     ...auditTables(c, work),
     ...reexamineTables(c, { ...work, ...record }),
+    ...examineTables(c, work),
     ...eventTables(c, parties),
     ...ledgerTables(c),
     ...operationTables(c),

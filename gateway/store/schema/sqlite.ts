@@ -27,6 +27,8 @@ export const {
   keptAnswers,
   reexaminations,
   reexamined,
+  examinations,
+  examined,
   clientEvents,
   webhooks,
   webhookDeliveries,

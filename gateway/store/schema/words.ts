@@ -40,6 +40,7 @@ export const FAULT_WORDS = [
 ] as const;
 export const AUDIT_KIND_WORDS = ['score', 'regenerate'] as const;
 export const AUDIT_OUTCOME_WORDS = ['held', 'rejected', 'unsure', 'undone'] as const;
+export const OCCASION_WORDS = ['first', 'last'] as const;
 /** `inconclusive`: nobody could say, or be had in time. */
 export const REEXAMINED_OUTCOMES = ['stands', 'overturned', 'inconclusive'] as const;
 export const DELIVERY_STATES = ['waiting', 'delivered', 'given_up'] as const;
