@@ -3,7 +3,7 @@ import { PPM } from '#protocol/log';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
 import { C_NANO } from './answer-prices.ts';
 import type { AnswerPool, KnownCheat } from './answers.ts';
-import { meanOf, rounded } from './statistics.ts';
+import { controlledMean, type Estimate, meanOf, rounded } from './statistics.ts';
 import {
   always,
   type Cheaper,
@@ -36,7 +36,18 @@ export interface ContestRow {
 }
 
 const inPrices = (nano: bigint) => Number(nano) / Number(C_NANO);
+
 export const profitOf = ({ savedNano, slashNano, forfeitNano }: Life) => inPrices(savedNano - slashNano - forfeitNano);
+
+/** What convictions by single answers have taken beyond what was to be expected of them: 0 on average (`foreseenNano`). */
+export function luckOf({ slashNano, forfeitNano, foreseenNano, fault }: Life): number {
+  return (fault === 'wrong_output' ? inPrices(slashNano + forfeitNano) : 0) - foreseenNano / Number(C_NANO);
+}
+
+/** What lives have won on average; their luck with single answers, which decides most of it, is taken out. */
+export function meanProfit(lives: readonly Life[]): Estimate {
+  return controlledMean(lives.map(profitOf), lives.map(luckOf));
+}
 
 /** A score of an answer, in millionths of its price: of the demo's prices, with a prompt as long as the answer (`prices.ts`). */
 const SCORE_PPM = 400_000;
@@ -47,12 +58,11 @@ export function feeOf({ ending, examinedNano }: Life): number {
 }
 
 /** @param strategy lives for the world's horizon, or for as long as it says that it takes */
-export function contest({ horizon, ...world }: World, strategy: Strategy, times: number, seed: number): ContestRow {
-  const runs = times * (strategy.lives ?? 1);
+export function contest({ horizon, ...world }: World, strategy: Strategy, runs: number, seed: number): ContestRow {
   const lasting = { ...world, horizon: Math.max(horizon, strategy.horizon ?? 0) };
   const rng = new FastRng(seed);
   const lives = Array.from({ length: runs }, () => live(lasting, strategy, rng));
-  const { mean, half } = meanOf(lives.map(profitOf));
+  const { mean, half } = meanProfit(lives);
   const endedAs = (ending: Ending) => lives.filter((life) => life.ending === ending).length;
   return {
     strategy: strategy.name,
@@ -75,9 +85,7 @@ export function contest({ horizon, ...world }: World, strategy: Strategy, times:
 }
 
 /** Answers in which a little of a fine cheat is found at the rates of a small stake. */
-const LONG = 100_000;
-/** One of these lives in some hundred ends with a loss that outweighs what the others have won. */
-const RARELY = 20;
+export const LONG = 100_000;
 
 /** Everything that the laboratory's cheats can be used for: each of them always, and the telling ones in every other way. */
 export function strategiesOf(pool: AnswerPool, cheats: ReadonlyMap<string, KnownCheat>): Strategy[] {
@@ -99,8 +107,7 @@ export function strategiesOf(pool: AnswerPool, cheats: ReadonlyMap<string, Known
     onLong(int8!),
     sometimes(int8!, 0.5),
     sometimes(int8!, 0.25),
-    { ...sometimes(int8!, 0.1), horizon: LONG },
-    ...[0.03, 0.01].map((share) => ({ ...sometimes(int8!, share), horizon: LONG, lives: RARELY })),
+    ...[0.1, 0.03, 0.01].map((share) => ({ ...sometimes(int8!, share), horizon: LONG })),
     later(int8!, 500),
     repenting(int8!),
     hitAndRun(int8!, 40),

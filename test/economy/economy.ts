@@ -4,13 +4,13 @@ import { DEFAULT_DETECTION, type DetectionTable } from '../../gateway/audit/dete
 import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
 import { C_NANO } from './answer-prices.ts';
 import { type KnownCheat, type RecordedAnswers, recordedAnswers } from './answers.ts';
-import { type ContestRow, contest, exits, type LeakRow, leaks, strategiesOf } from './contests.ts';
+import { type ContestRow, contest, exits, type LeakRow, LONG, leaks, strategiesOf } from './contests.ts';
 import { type Detection, measureDetection, quantile } from './detection.ts';
 import { EXAMINATION, honestLeavers, leavers, sybils } from './leavers.ts';
 import { priceRow } from './prices.ts';
 import { always } from './strategies.ts';
 import { foundWithin, threshold } from './thresholds.ts';
-import type { World } from './world.ts';
+import type { Strategy, World } from './world.ts';
 
 /** How much of everything. */
 export interface Sizes {
@@ -64,9 +64,11 @@ export function economy(sizes: Sizes, seed: number, say: (what: string) => void 
   const strategies = strategiesOf(honest, cheats);
   const contests: ContestRow[] = [100, 300, STAKE].flatMap((stake) =>
     [0, PAY_DELAY].flatMap((payDelay) =>
-      strategies.map((strategy) =>
-        contest({ ...examined, stakeNano: BigInt(stake) * C_NANO, payDelay }, strategy, Math.ceil(runs / 2), seed + 4),
-      ),
+      strategies.flatMap((strategy) => {
+        const lives = livesOf(strategy, stake, payDelay, Math.ceil(runs / 2));
+        const at = { ...examined, stakeNano: BigInt(stake) * C_NANO, payDelay };
+        return lives === 0 ? [] : [contest(at, strategy, lives, seed + 4)];
+      }),
     ),
   );
   say('contests');
@@ -79,6 +81,13 @@ export function economy(sizes: Sizes, seed: number, say: (what: string) => void 
     ...breaks(examined, cheats, runs, seed, say),
     prices: pricesOf(DEFAULT_DETECTION),
   };
+}
+
+/** Lives of a hundred thousand answers take a second each: many at the stake of the aim, some at others, none where no pay is retained, which is no network of ours. */
+function livesOf({ horizon }: Strategy, stake: number, payDelay: number, some: number): number {
+  if (horizon !== LONG) return some;
+  if (payDelay === 0) return 0;
+  return stake === 100 ? Math.ceil(1.5 * some) : Math.ceil(some / 4);
 }
 
 function thresholdsOf(
@@ -142,7 +151,7 @@ function breaks(
     ] as const
   ).map(([cheat, answers]) => sybils(world, cheat, answers, [1, 4, 16, 64], Math.ceil(some / 2), seed + 9));
   say('sybils');
-  const left = leavers(world, int8!, [100, 16, STAKE], 20 * some, seed + 10);
+  const left = leavers(world, int8!, [100, 16], 5 * some, seed + 10);
   const honestly = honestLeavers(world, [10, 40, 100, 400, 1_000], some, seed + 11);
   say('leavers');
   return { leaks: leaked, collusion, exits: leaving, sybils: split, leavers: left, honestLeavers: honestly };

@@ -2,10 +2,10 @@
 import { ANSWERS_MAX } from '../../gateway/examine/occasion.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
 import { C_NANO } from './answer-prices.ts';
-import { contest, feeOf, profitOf } from './contests.ts';
-import { meanOf, rounded } from './statistics.ts';
+import { contest, feeOf, luckOf, profitOf } from './contests.ts';
+import { controlledMean, meanOf, rounded } from './statistics.ts';
 import { type Cheaper, churning, hitAndRun, honest, type Phases } from './strategies.ts';
-import { live, type World } from './world.ts';
+import { type Life, live, type World } from './world.ts';
 
 /** What ships: both before the first pay leaves and before the last. */
 export const EXAMINATION = { first: ANSWERS_MAX, last: ANSWERS_MAX };
@@ -57,19 +57,12 @@ export function leaver(
 export function leavers(world: World, cheaper: Cheaper, stakes: readonly number[], runs: number, seed: number) {
   const at = (stake: number) => ({ ...world, stakeNano: BigInt(stake) * C_NANO });
   const ways = stakes.flatMap((stake) =>
-    WAYS.flatMap((way) =>
-      [0, ANSWERS_MAX].map((most) => leaver(at(stake), cheaper, way, most, livesOf(way) * runs, seed)),
-    ),
+    WAYS.flatMap((way) => [0, ANSWERS_MAX].map((most) => leaver(at(stake), cheaper, way, most, runs, seed))),
   );
   const sizes = [16, 32, 96, 128].flatMap((most) =>
     [WAYS[4]!, WAYS[7]!, WAYS[9]!, WAYS[11]!].map((way) => leaver(at(stakes[0]!), cheaper, way, most, runs, seed)),
   );
   return { ways, sizes };
-}
-
-/** Of long lives fewer end, with a larger loss. */
-function livesOf({ before, after }: Phases): number {
-  return before + after > 600 ? 4 : 1;
 }
 
 export interface LeavingRow {
@@ -119,11 +112,11 @@ export function sybils(
     const lives = Array.from({ length: runs }, () =>
       Array.from({ length: identities }, () => live(each, strategy, rng)),
     );
-    const sumOf = (value: (life: (typeof lives)[number][number]) => number) =>
-      meanOf(lives.map((all) => all.reduce((sum, life) => sum + value(life), 0)));
-    const { mean, half } = sumOf(profitOf);
+    const sumsOf = (value: (life: Life) => number) =>
+      lives.map((all) => all.reduce((sum, life) => sum + value(life), 0));
+    const { mean, half } = controlledMean(sumsOf(profitOf), sumsOf(luckOf));
     const rates = meanOf(lives.flat().map(({ ratePpm }) => ratePpm));
-    const fee = rounded(sumOf(feeOf).mean);
+    const fee = rounded(meanOf(sumsOf(feeOf)).mean);
     return { identities, profit: rounded(mean), half: rounded(half), fee, ratePpm: Math.round(rates.mean) };
   });
   return { strategy: strategy.name, rows };

@@ -51,8 +51,6 @@ export interface Strategy {
   readonly cheats: (seen: Seen, rng: FastRng) => boolean;
   /** Answers that it goes on for at least, where it is not found: less would show what it saves and not what it risks. */
   readonly horizon?: number;
-  /** How many times the lives of others are needed to see whether it wins: those that end seldom and with a large loss. */
-  readonly lives?: number;
   /** Whether it asks for its stake now. */
   readonly leaves?: (at: number) => boolean;
   /** Whether it is honest once it is in quarantine. */
@@ -74,6 +72,11 @@ export interface Life {
   readonly slashNano: bigint;
   /** Pay that went with the slash, or that stays behind where its owner is in quarantine for good. */
   readonly forfeitNano: bigint;
+  /**
+   * What convictions by single answers were to take of it: of every answer that an honest auditor was about to judge, the share of such answers in its pool times the loss then. What they really
+   * took differs from it by a martingale, so that the means are the same, and one conviction in some hundred lives decides nothing.
+   */
+  readonly foreseenNano: number;
   /** Answers that were examined, and their price: what the examination costs goes by it. */
   readonly examined: number;
   readonly examinedNano: bigint;
@@ -84,6 +87,8 @@ export interface Life {
 interface Pending {
   readonly lands: number;
   readonly answer: Answer;
+  /** Share of the answers that it was drawn from that convict by themselves. */
+  readonly grossShare: number;
   readonly own: boolean;
   readonly id: number;
 }
@@ -104,6 +109,7 @@ class ProviderLife {
   #count = { answers: 0, cheated: 0, audits: 0, examined: 0, rate: 0, weight: 0 };
   #savedNano = 0n;
   #examinedNano = 0n;
+  #foreseenNano = 0;
   #isPaidOut = false;
 
   constructor(world: World, strategy: Strategy, rng: FastRng) {
@@ -146,13 +152,13 @@ class ProviderLife {
       if (this.#fault !== null) return;
       this.#count.examined++;
       this.#examinedNano += priceNano;
-      this.#judge({ lands: 0, answer: this.#answerTo(length, isCheat), own, id });
+      this.#judge({ lands: 0, ...this.#answerTo(length, isCheat), own, id });
     }
   }
 
-  #answerTo(length: number, isCheat: boolean): Answer {
+  #answerTo(length: number, isCheat: boolean): Pick<Pending, 'answer' | 'grossShare'> {
     const answers = (isCheat ? this.#strategy.pool : this.#world.honest)[length]!;
-    return answers[this.#rng.below(answers.length)]!;
+    return { answer: answers[this.#rng.below(answers.length)]!, grossShare: grossShareOf(answers) };
   }
 
   /** In quarantine witnessed requests of the gateway's own keys go on (spec-judge.md §7.10); what it saves on them is not counted. */
@@ -162,7 +168,7 @@ class ProviderLife {
       const length = this.#rng.below(LENGTHS.length);
       const seen = { at: this.#world.horizon + probe, length, audited: true };
       const isCheat = this.#strategy.cheats(seen, this.#rng);
-      this.#judge({ lands: 0, answer: this.#answerTo(length, isCheat), own: true, id: -1 - probe });
+      this.#judge({ lands: 0, ...this.#answerTo(length, isCheat), own: true, id: -1 - probe });
     }
   }
 
@@ -177,6 +183,7 @@ class ProviderLife {
       slashNano,
       // Earnings of who is in quarantine stay there, as its stake does.
       forfeitNano: ending === 'slashed' || ending === 'locked' ? this.#retained.nano : 0n,
+      foreseenNano: this.#foreseenNano,
       examinedNano: this.#examinedNano,
       ratePpm: weight === 0 ? 0 : rate / weight,
     };
@@ -203,7 +210,7 @@ class ProviderLife {
     if (audited) {
       count.audits++;
       const lands = at + 1 + rng.below(lagMax + 1);
-      this.#pending.push({ lands, answer: this.#answerTo(length, isCheat), own, id: at });
+      this.#pending.push({ lands, ...this.#answerTo(length, isCheat), own, id: at });
     }
     if (this.#isPaidOut || !this.#retained.isFull) return;
     this.#isPaidOut = true;
@@ -221,9 +228,11 @@ class ProviderLife {
     }
   }
 
-  #judge({ answer, own, id }: Pending): void {
-    const { collusionPpm, confirmingPpm, clients } = this.#world;
+  #judge({ answer, grossShare, own, id }: Pending): void {
+    const { collusionPpm, confirmingPpm, clients, stakeNano } = this.#world;
     const rng = this.#rng;
+    const lossNano = Number(penaltyNano('wrong_output', stakeNano) + this.#retained.nano);
+    this.#foreseenNano += (1 - collusionPpm / PPM) * grossShare * lossNano;
     // An accomplice says that all is well.
     if (rng.unit() * PPM < collusionPpm) {
       this.#passed++;
@@ -248,6 +257,14 @@ class ProviderLife {
     else if (stage === 'quarantine') this.#isQuarantined = true;
     else this.#passed++;
   }
+}
+
+const grossShares = new WeakMap<readonly Answer[], number>();
+
+function grossShareOf(answers: readonly Answer[]): number {
+  const known = grossShares.get(answers) ?? answers.filter(({ isGross }) => isGross).length / answers.length;
+  grossShares.set(answers, known);
+  return known;
 }
 
 /** @param rng decides everything that happens */
