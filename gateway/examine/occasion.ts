@@ -6,8 +6,8 @@ import { PAY_DELAY_MS, SILENT_MS } from '../ledger/retained.ts';
 /**
  * Answers of one examination. A cheated answer among N retained ones is looked at with probability K / N and convicts with probability d, and the
  * conviction takes the pay of all N: K · d · (1 − f) answers' price for each cheated one, whatever N and the stake are. Of int8, which saves 0.3, d is
- * 4 in 256 and f a fifth of the operators: K above 24 makes it a loss. 64 leave room for a d that is not half of what was seen, at 64 scores' price: 26 answers
- * of 400 in a week.
+ * 4 in 256 and f a fifth of the operators: K above 23 makes it a loss. 64 leave room for a d that is a third of what was seen, at the price of 64 scores: that of 26
+ * answers, of 400 in a week.
  */
 export const ANSWERS_MAX = 64;
 
