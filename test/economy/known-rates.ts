@@ -21,15 +21,21 @@ export interface RatedWorld {
 /** Rates by audits passed, length and retained pay, of all lives in one world. */
 const knownRates = new WeakMap<RatedWorld, Map<string, number>>();
 
+/** Audits passed that count one by one; beyond, by steps of a twentieth. */
+const RECORD_EXACT = 200;
+const RECORD_STEP = 1.05;
+
 /** @param length index in `LENGTHS` @param passed audits @returns millionths */
 export function ratePpmOf(world: RatedWorld, length: number, passed: number, retainedNano: bigint): number {
   const { rate, stakeNano, collusionPpm, lagMax } = world;
   if (rate.kind === 'fixed') return rate.ppm;
   const rates = knownRates.get(world) ?? new Map<string, number>();
   knownRates.set(world, rates);
-  // To a whole price, rounded down: a rate that is a little high.
+  // To a whole price, and a long record to a twentieth, rounded down: a rate that is a little high.
   const retained = retainedNano / C_NANO;
-  const key = `${passed} ${length} ${retained}`;
+  const record =
+    passed < RECORD_EXACT ? passed : Math.floor(RECORD_STEP ** Math.floor(Math.log(passed) / Math.log(RECORD_STEP)));
+  const key = `${record} ${length} ${retained}`;
   const known = rates.get(key);
   if (known !== undefined) return known;
   const incentive: Incentive = {
@@ -40,7 +46,7 @@ export function ratePpmOf(world: RatedWorld, length: number, passed: number, ret
     retainedNano: retained * C_NANO,
     collusionPpm,
   };
-  const { ratePpm } = auditRate(incentive, { passed, isFlagged: false }, rate.table, rate.rules);
+  const { ratePpm } = auditRate(incentive, { passed: record, isFlagged: false }, rate.table, rate.rules);
   rates.set(key, ratePpm);
   return ratePpm;
 }
