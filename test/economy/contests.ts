@@ -3,7 +3,7 @@ import { PPM } from '#protocol/log';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
 import { C_NANO } from './answer-prices.ts';
 import type { AnswerPool, KnownCheat } from './answers.ts';
-import { controlledMean, type Estimate, meanOf, rounded } from './statistics.ts';
+import { meanOf, rounded } from './statistics.ts';
 import {
   always,
   type Cheaper,
@@ -37,16 +37,13 @@ export interface ContestRow {
 
 const inPrices = (nano: bigint) => Number(nano) / Number(C_NANO);
 
-export const profitOf = ({ savedNano, slashNano, forfeitNano }: Life) => inPrices(savedNano - slashNano - forfeitNano);
-
-/** What convictions by single answers have taken beyond what was to be expected of them: 0 on average (`foreseenNano`). */
-export function luckOf({ slashNano, forfeitNano, foreseenNano, fault }: Life): number {
-  return (fault === 'wrong_output' ? inPrices(slashNano + forfeitNano) : 0) - foreseenNano / Number(C_NANO);
-}
-
-/** What lives have won on average; their luck with single answers, which decides most of it, is taken out. */
-export function meanProfit(lives: readonly Life[]): Estimate {
-  return controlledMean(lives.map(profitOf), lives.map(luckOf));
+/**
+ * What it saved less what it lost, where single answers have convicted as often as was to be expected (`foreseenNano`): of some hundred lives one may end so, and its loss would decide the mean of
+ * all. Not fitted to the lives, of which those that no such answer has ended say nothing of it.
+ */
+export function profitOf({ savedNano, slashNano, forfeitNano, foreseenNano, fault }: Life): number {
+  const lostNano = fault === 'wrong_output' ? 0n : slashNano + forfeitNano;
+  return inPrices(savedNano - lostNano) - foreseenNano / Number(C_NANO);
 }
 
 /** A score of an answer, in millionths of its price: of the demo's prices, with a prompt as long as the answer (`prices.ts`). */
@@ -62,7 +59,7 @@ export function contest({ horizon, ...world }: World, strategy: Strategy, runs: 
   const lasting = { ...world, horizon: Math.max(horizon, strategy.horizon ?? 0) };
   const rng = new FastRng(seed);
   const lives = Array.from({ length: runs }, () => live(lasting, strategy, rng));
-  const { mean, half } = meanProfit(lives);
+  const { mean, half } = meanOf(lives.map(profitOf));
   const endedAs = (ending: Ending) => lives.filter((life) => life.ending === ending).length;
   return {
     strategy: strategy.name,

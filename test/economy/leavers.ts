@@ -2,8 +2,8 @@
 import { ANSWERS_MAX } from '../../gateway/examine/occasion.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
 import { C_NANO } from './answer-prices.ts';
-import { contest, feeOf, luckOf, profitOf } from './contests.ts';
-import { controlledMean, meanOf, rounded } from './statistics.ts';
+import { contest, feeOf, profitOf } from './contests.ts';
+import { meanOf, rounded } from './statistics.ts';
 import { type Cheaper, churning, hitAndRun, honest, type Phases } from './strategies.ts';
 import { type Life, live, type World } from './world.ts';
 
@@ -114,7 +114,7 @@ export function sybils(
     );
     const sumsOf = (value: (life: Life) => number) =>
       lives.map((all) => all.reduce((sum, life) => sum + value(life), 0));
-    const { mean, half } = controlledMean(sumsOf(profitOf), sumsOf(luckOf));
+    const { mean, half } = meanOf(sumsOf(profitOf));
     const rates = meanOf(lives.flat().map(({ ratePpm }) => ratePpm));
     const fee = rounded(meanOf(sumsOf(feeOf)).mean);
     return { identities, profit: rounded(mean), half: rounded(half), fee, ratePpm: Math.round(rates.mean) };

@@ -15,20 +15,6 @@ export function meanOf(values: readonly number[]): Estimate {
   return { mean, half: (Z95 * Math.sqrt(squares / Math.max(1, values.length - 1))) / Math.sqrt(values.length) };
 }
 
-/**
- * Mean of values beside something whose mean is known to be 0, by a control variate: what both have in common is taken out (Glasserman 2003, 4.1).
- * @param noise as many
- */
-export function controlledMean(values: readonly number[], noise: readonly number[]): Estimate {
-  const [value, still] = [meanOf(values).mean, meanOf(noise).mean];
-  const squares = noise.reduce((sum, one) => sum + (one - still) ** 2, 0);
-  const products = noise.reduce((sum, one, i) => sum + (one - still) * (values[i]! - value), 0);
-  const slope = squares === 0 ? 0 : products / squares;
-  const { mean, half } = meanOf(values.map((one, i) => one - slope * noise[i]!));
-  // One more figure was taken from the values than their mean.
-  return { mean, half: half * Math.sqrt((values.length - 1) / Math.max(1, values.length - 2)) };
-}
-
 /** Interval of a share (Wilson 1927). */
 export function shareOf(count: number, total: number): { share: number; low: number; high: number } {
   const share = count / total;
