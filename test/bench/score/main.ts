@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { InferenceSession } from 'onnxruntime-node';
 import { encodeEvidence, shortEvidence, type TokenEvidence } from '#protocol/evidence';
 import { GREEDY, type Sampling } from '#protocol/sampling';
 import { packShortEvidence } from '#protocol/short-evidence';
@@ -51,12 +52,33 @@ async function write(engine: Engine, text: string, seed: bigint): Promise<Writte
   return { promptIds, outputIds, evidence, sampling, seed };
 }
 
+/** Processor time in milliseconds: what else the machine does lengthens a wall clock, and hardly this. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 async function timed(work: () => Promise<unknown>): Promise<number> {
-  const cpu = process.cpuUsage();
+  const from = cpuMs();
   await work();
-  const used = process.cpuUsage(cpu);
-  // Processor time: what else the machine does lengthens a wall clock, and hardly this.
-  return (used.user + used.system) / 1000;
+  return cpuMs() - from;
+}
+
+/** Spent in the runtime since it was last read: one run at a time, and hardly anything beside it. */
+let inRunsMs = 0;
+
+/** What a score saves is everything but its run: how much that is says what can be saved at all. */
+function watchRuns(): void {
+  const { prototype } = InferenceSession as unknown as { prototype: { run(...args: unknown[]): Promise<unknown> } };
+  const { run } = prototype;
+  prototype.run = async function (...args: unknown[]) {
+    const from = cpuMs();
+    try {
+      return await run.apply(this, args);
+    } finally {
+      inRunsMs += cpuMs() - from;
+    }
+  };
 }
 
 const median = (numbers: readonly number[]) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
@@ -76,21 +98,29 @@ async function engineCosts(engine: Engine) {
     },
   };
   const spent = new Map<string, number[]>(Object.keys(tasks).map((name) => [name, []]));
+  const inRuns = new Map<string, number[]>(Object.keys(tasks).map((name) => [name, []]));
   // In turns inside a round, so that what else the machine does hits all of them; the first round only warms up.
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [name, task] of Object.entries(tasks)) {
+      inRunsMs = 0;
       const ms = await timed(task);
       const tokens = name.endsWith('Alone') ? TOKENS : TOKENS * PROMPTS.length;
-      if (round > 0) spent.get(name)!.push(ms / tokens);
+      if (round === 0) continue;
+      spent.get(name)!.push(ms / tokens);
+      inRuns.get(name)!.push(inRunsMs / tokens);
     }
   }
   const perToken = Object.fromEntries([...spent].map(([name, list]) => [name, median(list)]));
+  const runsPerToken = Object.fromEntries([...inRuns].map(([name, list]) => [name, median(list)]));
   const { generateAlone, scoreAlone, generateFour, scoreFour, scoreFourInTurn } = perToken;
   return {
     cpuMsPerToken: Object.fromEntries(Object.entries(perToken).map(([name, ms]) => [name, rounded(ms)])),
+    cpuMsPerTokenInRuns: Object.fromEntries(Object.entries(runsPerToken).map(([name, ms]) => [name, rounded(ms)])),
     scoreOverGenerate: {
       alone: rounded(scoreAlone! / generateAlone!),
       fourAtOnce: rounded(scoreFour! / generateFour!),
+      /** The least that a score could cost there, if everything but its run were free. */
+      runOfFourAtOnce: rounded(runsPerToken.scoreFour! / generateFour!),
     },
     sharedOverInTurn: rounded(scoreFour! / scoreFourInTurn!),
     written: written[0]!,
@@ -150,12 +180,17 @@ async function gatewayCosts() {
   return {
     cpuMsPerToken: Object.fromEntries(Object.entries(perToken).map(([mode, ms]) => [mode, rounded(ms)])),
     /** What a witness more costs, over what an answer of one seat does. */
-    witnessOverSingle: { first: rounded((two - single) / single), second: rounded((three - two) / single) },
+    witnessOverSingle: {
+      first: rounded((two - single) / single),
+      second: rounded((three - two) / single),
+      mean: rounded((three - single) / (2 * single)),
+    },
     calls: sent,
   };
 }
 
 const before = loadavg()[0]!;
+watchRuns();
 const minnows = await loadMinnows();
 const { written, ...engine } = await engineCosts(minnows.honest);
 await minnows.close();
