@@ -7,6 +7,7 @@ export interface AuditConfig extends AftermathConfig {
   readonly auditPpm: number | null;
   readonly auditRegeneratePpm: number;
   readonly auditDelayMs: number;
+  readonly auditPatienceMs: number;
   readonly coverMaxMs: number;
 }
 
@@ -33,6 +34,13 @@ export const AUDIT_SETTINGS: Settings<AuditConfig> = {
     fallback: 600_000,
     // With the day in which an audit may be late: as long as pay is retained (`PAY_DELAY_MS`).
     parse: integer(0, 6 * DAY_MS),
+  },
+  // A tenth of the longest delay: what may be served before a slash grows by as much.
+  auditPatienceMs: {
+    env: 'ASSAY_GATEWAY_AUDIT_PATIENCE_MS',
+    help: 'longest time that a due audit waits for a moment in which no client waits; 0 for none',
+    fallback: 60_000,
+    parse: integer(0, 3_600_000),
   },
   // Longer than the slowest of a healthy committee is behind the fastest; a round that waits longer waits for somebody who is gone.
   coverMaxMs: {

@@ -22,6 +22,7 @@ export function limitsOf(config: GatewayConfig): GatewayLimits {
       ratePpm: config.auditPpm,
       regeneratePpm: config.auditRegeneratePpm,
       delayMs: config.auditDelayMs,
+      patienceMs: config.auditPatienceMs,
       // A day beside the longest delay: whoever could be asked has been down for long by then, and evidence is kept for longer.
       withinMs: Math.min(config.auditDelayMs + DAY_MS, config.retentionMs),
     },

@@ -24,6 +24,7 @@ import { openWork, sealWork } from './audit-work.ts';
 import { auditDrawOf, auditorsOf } from './auditors.ts';
 import { DueWork } from './due-work.ts';
 import { enterFound } from './fresh-task.ts';
+import type { Lull } from './lull.ts';
 import { AUDIT_REASON, type AuditFound, type AuditTask, tryAudit } from './perform-audit.ts';
 
 /** From a try that found nobody to the next. */
@@ -35,6 +36,7 @@ export interface AuditDeskDeps {
   readonly box: SecretBox;
   /** By its id. */
   readonly modelOf: (id: string) => ModelEntry | null;
+  readonly lull: Lull;
   /** Of the present: under the signing key of now. */
   readonly pipeline: () => PipelineDeps;
 }
@@ -44,6 +46,9 @@ export class AuditDesk {
   readonly #work: DueWork<AuditRow>;
   /** What generators opened for audits that wait; a restart forgets it, and the audit goes without. */
   readonly #opened = new Map<string, Promise<OpenedEvidence | null>>();
+  /** Whether something was written down that was due at once, and whether a lull is waited for. */
+  #isFresh = false;
+  #waits = false;
 
   constructor(deps: AuditDeskDeps) {
     this.#deps = deps;
@@ -54,8 +59,11 @@ export class AuditDesk {
         const { store, clock } = deps.pipeline();
         return store.read((handle) => dueAudits(handle, clock.nowMs(), limit));
       },
+      // One by one in a lull: whoever asks meanwhile is beside one of them and not beside many.
+      mayBegin: (row, running) => this.#isLate(row) || (running === 0 && deps.lull.isNow),
       run: (row) => this.#run(row),
       background: (work) => deps.pipeline().background(work),
+      onFree: () => (deps.pipeline().stopping.aborted ? undefined : this.runDue()),
     });
   }
 
@@ -68,12 +76,14 @@ export class AuditDesk {
       const draw = auditDrawOf({ epoch, drawIndex, choice, bodyHash: request.bodyHash });
       if (!draw.isAudited(terms)) continue;
       const { plan, attempt } = running.choices[choice]!;
+      const dueAtMs = answeredAtMs + draw.delayMs(delayMs);
+      if (dueAtMs === answeredAtMs) this.#isFresh = true;
       await insertAudit(tx, {
         requestId: request.requestId,
         choice,
         provider: served.seat.address,
         kind: draw.kind(terms),
-        dueAtMs: answeredAtMs + draw.delayMs(delayMs),
+        dueAtMs,
         deadlineMs: answeredAtMs + terms.withinMs,
         sealedWork: sealWork(this.#deps.box, {
           plan,
@@ -105,9 +115,38 @@ export class AuditDesk {
     this.#opened.set(keyOf({ requestId: request.requestId, choice }), opened);
   }
 
-  /** Begins what is due and not begun; called after answers, on a timer and at a start. */
-  runDue(): Promise<void> {
-    return this.#work.begin();
+  /** Begins what an answer has left that is due at once, as soon as no client waits. */
+  async answered(): Promise<void> {
+    if (!this.#isFresh) return;
+    this.#isFresh = false;
+    await this.runDue();
+  }
+
+  /** Begins what is due and may begin, the rest in the next lull; called after answers and audits, on a timer and at a start. */
+  async runDue(): Promise<void> {
+    if ((await this.#work.begin()) && !this.#waits) {
+      this.#waits = true;
+      this.#deps.pipeline().background(this.#nextLull());
+    }
+  }
+
+  async #nextLull(): Promise<void> {
+    const { stopping } = this.#deps.pipeline();
+    try {
+      await this.#deps.lull.next(stopping);
+    } catch (error) {
+      if (!stopping.aborted) throw error;
+      return;
+    } finally {
+      this.#waits = false;
+    }
+    await this.runDue();
+  }
+
+  /** Whether it has waited for a lull as long as it may: then it runs beside whoever asks. */
+  #isLate({ dueAtMs, deadlineMs }: AuditRow): boolean {
+    const { clock, pipeline } = this.#deps.pipeline();
+    return clock.nowMs() >= Math.min(dueAtMs + (pipeline.audits.patienceMs ?? 0), deadlineMs);
   }
 
   async #run(row: AuditRow): Promise<void> {

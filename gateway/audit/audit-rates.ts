@@ -20,13 +20,15 @@ import { auditRate, type Incentive, leastLossNano } from './equilibrium.ts';
 const IN_FLIGHT = 8n;
 /** How long sums over a provider's pay are good for: they grow by some answers meanwhile, and cost a look at a week's jobs. */
 const KNOWN_MS = 10_000;
+/** Sums that were asked for since so long are renewed beside the requests, before they are too old for one of them. */
+const ASKED_MS = 60_000;
 
 export interface AuditRateDeps {
   readonly store: Store;
   readonly clock: Clock;
   readonly registry: Pick<Registry, 'members' | 'operatorOf' | 'excluded'>;
   readonly evidence: Pick<EvidenceDesk, 'standing'>;
-  readonly limits: { readonly audits: Pick<AuditLimits, 'delayMs'> };
+  readonly limits: { readonly audits: Pick<AuditLimits, 'delayMs' | 'patienceMs'> };
 }
 
 /** What is known of a provider's pay since a time. */
@@ -35,6 +37,14 @@ interface KnownPay {
   readonly retainedNano: bigint;
   /** Of the time in which an audit may not have run yet. */
   readonly recentNano: bigint;
+  /** When a request last needed it. */
+  readonly askedAtMs: number;
+}
+
+/** Stake in the ledger and on a chain. */
+interface KnownStake {
+  readonly freeNano: bigint;
+  readonly frozenNano: bigint;
 }
 
 export class EquilibriumRates implements AuditRates {
@@ -42,6 +52,9 @@ export class EquilibriumRates implements AuditRates {
   /** Audits passed since the last that was not. */
   readonly #passed = new Map<string, number>();
   readonly #pay = new Map<string, KnownPay>();
+  /** As of the count of changes below. */
+  readonly #stakes = new Map<Address, KnownStake>();
+  #stakesAt = -1;
 
   constructor(deps: AuditRateDeps) {
     this.#deps = deps;
@@ -63,44 +76,87 @@ export class EquilibriumRates implements AuditRates {
     }
   }
 
-  async standingOf(provider: Address, modelDigest: Hash, priceNano: bigint): Promise<AuditStanding> {
-    const { store, registry, evidence } = this.#deps;
-    // Without waiting for the disk, once for every provider of the network: what promises the rate is written after all of this, and durable with it.
-    const [freeNano, { frozenNano }] = await store.peek(
-      async (handle) => [await countedStakeNano(handle, provider), await bondOf(handle, provider)] as const,
-    );
-    const { retainedNano: retained, recentNano } = await this.#payOf(provider);
-    const operator = registry.operatorOf(provider) ?? '';
-    const standing = evidence.standing({ operator, modelDigest });
-    const isFlagged =
-      (standing !== null && standing.stage !== 'clear') || registry.excluded().some((one) => one.provider === provider);
+  async standingsOf(
+    providers: readonly Address[],
+    modelDigest: Hash,
+    priceNano: bigint,
+  ): Promise<ReadonlyMap<Address, AuditStanding>> {
+    const { registry, evidence } = this.#deps;
     const serving = registry.members().filter(({ classes }) => classes.has(modelDigest));
     const operators = new Set(serving.map((record) => record.operator)).size;
-    const incentive: Incentive = {
-      priceNano,
-      stakeNano: freeNano + frozenNano,
-      freeNano,
-      lagNano: recentNano + priceNano * IN_FLIGHT,
-      retainedNano: retained,
-      collusionPpm: auditCollusionPpm(poolOf(operators, COLLUDING_SHARE)),
-    };
-    const record = { passed: this.#passed.get(provider) ?? 0, isFlagged };
-    return { incentive, ratePpm: auditRate(incentive, record, DEFAULT_DETECTION).ratePpm };
+    const collusionPpm = auditCollusionPpm(poolOf(operators, COLLUDING_SHARE));
+    const excluded = new Set(registry.excluded().map(({ provider }) => provider));
+    const standings = new Map<Address, AuditStanding>();
+    for (const provider of providers) {
+      const { freeNano, frozenNano } = await this.#stakeOf(provider);
+      const { retainedNano: retained, recentNano } = await this.#payOf(provider);
+      const operator = registry.operatorOf(provider) ?? '';
+      const standing = evidence.standing({ operator, modelDigest });
+      const isFlagged = (standing !== null && standing.stage !== 'clear') || excluded.has(provider);
+      const incentive: Incentive = {
+        priceNano,
+        stakeNano: freeNano + frozenNano,
+        freeNano,
+        lagNano: recentNano + priceNano * IN_FLIGHT,
+        retainedNano: retained,
+        collusionPpm,
+      };
+      const record = { passed: this.#passed.get(provider) ?? 0, isFlagged };
+      standings.set(provider, { incentive, ratePpm: auditRate(incentive, record, DEFAULT_DETECTION).ratePpm });
+    }
+    return standings;
+  }
+
+  /** Renews the sums that requests ask for, so that none of them has to wait for it; called on a timer. */
+  async refresh(): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs();
+    for (const [provider, { atMs, askedAtMs }] of this.#pay) {
+      if (nowMs - askedAtMs >= ASKED_MS) this.#pay.delete(provider);
+      else if (nowMs - atMs >= KNOWN_MS / 2) await this.#readPay(provider as Address, askedAtMs);
+    }
   }
 
   lossNano(incentive: Incentive, ratePpm: number): bigint {
     return leastLossNano(incentive, DEFAULT_DETECTION, ratePpm);
   }
 
+  /** Without waiting for the disk: what promises the rate is written after all of this, and durable with it. */
+  async #stakeOf(provider: Address): Promise<KnownStake> {
+    const { store } = this.#deps;
+    const at = store.changesOf('stakes');
+    if (at !== this.#stakesAt) {
+      this.#stakes.clear();
+      this.#stakesAt = at;
+    }
+    const known = this.#stakes.get(provider);
+    if (known !== undefined) return known;
+    const [freeNano, { frozenNano }] = await store.peek(
+      async (handle) => [await countedStakeNano(handle, provider), await bondOf(handle, provider)] as const,
+    );
+    const stake = { freeNano, frozenNano };
+    // What was read while somebody changed it may be of before, or half of each.
+    if (store.changesOf('stakes') === at && this.#stakesAt === at) this.#stakes.set(provider, stake);
+    return stake;
+  }
+
   async #payOf(provider: Address): Promise<KnownPay> {
-    const { store, clock, limits } = this.#deps;
-    const atMs = clock.nowMs();
+    const nowMs = this.#deps.clock.nowMs();
     const known = this.#pay.get(provider);
-    if (known !== undefined && atMs - known.atMs < KNOWN_MS) return known;
+    if (known === undefined || nowMs - known.atMs >= KNOWN_MS) return this.#readPay(provider, nowMs);
+    const asked = { ...known, askedAtMs: nowMs };
+    this.#pay.set(provider, asked);
+    return asked;
+  }
+
+  async #readPay(provider: Address, askedAtMs: number): Promise<KnownPay> {
+    const { store, clock, limits } = this.#deps;
+    const { delayMs, patienceMs = 0 } = limits.audits;
+    const atMs = clock.nowMs();
     const pay = await store.peek(async (handle) => ({
       atMs,
+      askedAtMs,
       retainedNano: await retainedNano(handle, provider, atMs),
-      recentNano: await lonePayNano(handle, provider, atMs - limits.audits.delayMs),
+      recentNano: await lonePayNano(handle, provider, atMs - delayMs - patienceMs),
     }));
     this.#pay.set(provider, pay);
     return pay;

@@ -12,8 +12,10 @@ export interface AuditLimits {
   readonly ratePpm: number | null;
   /** Of a million audits, how many are a whole answer by another provider. */
   readonly regeneratePpm: number;
-  /** Longest time from an answer to the beginning of its audit, below `withinMs`. */
+  /** Longest time from an answer until its audit is due; with `patienceMs` below `withinMs`. */
   readonly delayMs: number;
+  /** How long a due audit waits for a moment in which no client waits; it begins then in any case. Absent for none. */
+  readonly patienceMs?: number;
   /** Longest time from an answer to its audit's entry in the log, below 2^32. */
   readonly withinMs: number;
 }
@@ -28,11 +30,17 @@ export interface AuditStanding {
 
 /** Says how often the answers of a provider are audited; learns of each audit. */
 export interface AuditRates {
-  /** @param priceNano of the answer of one seat, at most */
-  standingOf(provider: Address, modelDigest: Hash, priceNano: bigint): Promise<AuditStanding>;
+  /** Of each of these. @param priceNano of the answer of one seat, at most */
+  standingsOf(
+    providers: readonly Address[],
+    modelDigest: Hash,
+    priceNano: bigint,
+  ): Promise<ReadonlyMap<Address, AuditStanding>>;
   /** What the best cheat loses by each answer, at this rate; negative where it pays. */
   lossNano(incentive: Incentive, ratePpm: number): bigint;
   count(audit: { readonly provider: string; readonly outcome: string | null }): void;
+  /** Looks again at what it has summed up, where that gets old; called on a timer. */
+  refresh(): Promise<void>;
 }
 
 /** What of a request decides its terms. */
@@ -71,11 +79,14 @@ export async function auditOfferOf(
   const asked = Math.round((policy.auditRate ?? 0) * PPM);
   const whole = { inputTokens: Math.max(...promptTokens), outputTokens: maxTokens, scoredTokens: 0 };
   const { chargeNano } = jobPrice(model.price, whole);
-  const known = new Map<Address, AuditStanding>();
-  for (const { address } of providers) {
-    const { ratePpm, incentive } = await rates.standingOf(address, model.digest, chargeNano);
-    known.set(address, { ratePpm: audits.ratePpm ?? ratePpm, incentive });
-  }
+  const addresses = providers.map(({ address }) => address);
+  const standings = await rates.standingsOf(addresses, model.digest, chargeNano);
+  const known = new Map(
+    [...standings].map(([address, { ratePpm, incentive }]) => [
+      address,
+      { ratePpm: audits.ratePpm ?? ratePpm, incentive },
+    ]),
+  );
   const mostPpm = Math.max(asked, ...[...known.values()].map(({ ratePpm }) => ratePpm));
   // Who came only after it was asked is audited as often as anybody.
   const ppmOf = (some: readonly { readonly address: Address }[]) =>

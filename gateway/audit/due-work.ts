@@ -7,6 +7,8 @@ export interface DueWorkParts<Row> {
   readonly keyOf: (row: Row) => string;
   /** The oldest that are due, begun ones among them. */
   readonly due: (limit: number) => Promise<readonly Row[]>;
+  /** Whether one may begin beside so many that run; where it is left out, all may. */
+  readonly mayBegin?: (row: Row, running: number) => boolean;
   readonly run: (row: Row) => Promise<void>;
   readonly background: (work: Promise<void>) => void;
   /** Called when a piece has ended and its place is free. */
@@ -21,12 +23,17 @@ export class DueWork<Row> {
     this.#parts = parts;
   }
 
-  /** Begins what is due and not begun. */
-  async begin(): Promise<void> {
-    const { runningMax, keyOf, due, run, background, onFree } = this.#parts;
+  /** Begins what is due and not begun. @returns whether some of it may not begin yet */
+  async begin(): Promise<boolean> {
+    const { runningMax, keyOf, due, mayBegin, run, background, onFree } = this.#parts;
+    let isLeft = false;
     for (const row of await due(runningMax + this.#running.size)) {
       const key = keyOf(row);
       if (this.#running.has(key) || this.#running.size >= runningMax) continue;
+      if (mayBegin && !mayBegin(row, this.#running.size)) {
+        isLeft = true;
+        continue;
+      }
       this.#running.add(key);
       background(
         run(row)
@@ -34,5 +41,6 @@ export class DueWork<Row> {
           .then(() => onFree?.()),
       );
     }
+    return isLeft;
   }
 }

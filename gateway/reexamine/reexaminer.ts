@@ -61,8 +61,8 @@ export class Reexaminer {
   }
 
   /** Begins what is due and not begun; called after rulings, on a timer and at a start. */
-  runDue(): Promise<void> {
-    return this.#work.begin();
+  async runDue(): Promise<void> {
+    await this.#work.begin();
   }
 
   async #run(row: ReexaminedRow): Promise<void> {

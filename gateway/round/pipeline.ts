@@ -6,6 +6,7 @@ import { FINISH_KINDS } from '#protocol/typed';
 import type { Verdict } from '#protocol/verdict';
 import { AuditDesk, type AuditDeskDeps } from '../audit/audit-desk.ts';
 import { auditDrawOf } from '../audit/auditors.ts';
+import { Lull } from '../audit/lull.ts';
 import { CapabilitySkips } from '../committee/capability-skips.ts';
 import { Examiner } from '../examine/examiner.ts';
 import type { AnswerEvent, AnswerPipeline, AnswerRequest, FinishedChoice, FinishKind } from '../openai/answer.ts';
@@ -32,14 +33,15 @@ export interface PipelineParts
 /** The pipeline, and what it would ask for a request. */
 export interface Pipeline extends AnswerPipeline {
   quote(request: QuotedRequest): Promise<QuoteFacts>;
-  /** Begins the audits, re-examinations and examinations that are due. */
+  /** Begins the audits, re-examinations and examinations that are due, and keeps what audit rates rest on fresh; called on a timer. */
   runAudits(): Promise<void>;
 }
 
 export function createPipeline(parts: PipelineParts): Pipeline {
   const skips = new CapabilitySkips(parts);
   const now = (): PipelineDeps => ({ ...parts, skips, audits, reexaminer });
-  const audits: AuditDesk = new AuditDesk({ ...parts, pipeline: now });
+  const lull = new Lull(parts.clock);
+  const audits: AuditDesk = new AuditDesk({ ...parts, lull, pipeline: now });
   const reexaminer: Reexaminer = new Reexaminer({ ...parts, pipeline: now });
   const examiner = new Examiner({ ...parts, pipeline: now });
   // Copied for each request: it ends under the signing key under which it began, whatever is rotated meanwhile.
@@ -48,13 +50,14 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     return { ...now(), client };
   };
   return {
-    answer: (request) => answer(depsNow(request.requestId), request),
+    answer: (request) => lull.during(answer(depsNow(request.requestId), request)),
     sealedAnswer: (requestId) => sealedAnswer(depsNow(requestId), requestId),
     quote: (request) => quoteFacts(now(), request),
     runAudits: async () => {
       await audits.runDue();
       await reexaminer.runDue();
       await examiner.runDue();
+      await parts.rates.refresh();
     },
   };
 }
@@ -165,7 +168,7 @@ function finalEvent(deps: PipelineDeps, running: Running, results: readonly Atte
         deps.background(tryCopier(deps, running, choice, results[choice]!));
         if (running.request.policy.mode !== 'witnessed') deps.audits.open(running, choice, served);
       }
-      if (running.audit !== null) deps.background(deps.audits.runDue());
+      if (running.audit !== null) deps.background(deps.audits.answered());
       return sealed;
     },
   };

@@ -21,17 +21,20 @@ export async function allStakes(handle: Handle): Promise<readonly StakeRow[]> {
 export async function putStake(tx: Tx, row: StakeRow): Promise<void> {
   const { chainStakes: stakes } = tx.tables;
   const { account: _account, ...changed } = row;
+  tx.changes('stakes');
   await tx.db.insert(stakes).values(row).onConflictDoUpdate({ target: stakes.account, set: changed });
 }
 
 export async function addKey(tx: Tx, account: Address, signingKey: Address): Promise<void> {
   const { chainKeys: keys } = tx.tables;
+  tx.changes('stakes');
   const [known] = await tx.db.select({ rows: count() }).from(keys);
   await tx.db.insert(keys).values({ signingKey, account, place: Number(known?.rows ?? 0), retired: 0 });
 }
 
 export async function retireKey(tx: Tx, signingKey: Address): Promise<void> {
   const { chainKeys: keys } = tx.tables;
+  tx.changes('stakes');
   await tx.db.update(keys).set({ retired: 1 }).where(eq(keys.signingKey, signingKey));
 }
 

@@ -35,6 +35,8 @@ export interface DisputeMove {
 }
 
 export async function insertDispute(tx: Tx, row: DisputeRow): Promise<void> {
+  // Frozen stake is that of disputes that are not settled.
+  tx.changes('stakes');
   await tx.db.insert(tx.tables.disputes).values(row);
 }
 
@@ -162,6 +164,7 @@ export async function openDisputeCounts(handle: Handle): Promise<Record<'opened'
 /** Changes a row whatever its state; callers have checked it in the same transaction. */
 export async function updateDispute(tx: Tx, disputeId: string, change: Partial<DisputeRow>): Promise<void> {
   const { disputes } = tx.tables;
+  tx.changes('stakes');
   await tx.db.update(disputes).set(change).where(eq(disputes.disputeId, disputeId));
 }
 

@@ -10,11 +10,16 @@ export interface Handle {
   readonly tables: Schema;
 }
 
+/** What changes seldom and is asked for with many requests; `stakes` is all that a provider's free and frozen stake follow from. */
+export type Topic = 'stakes';
+
 declare const transactionBrand: unique symbol;
 
 /** An open transaction; only `withTx` makes one, so nothing is written outside of one. */
 export interface Tx extends Handle {
   readonly [transactionBrand]: true;
+  /** Notes that it changes this; counted when it is committed. */
+  changes(topic: Topic): void;
 }
 
 /** When the caller of a transaction hears of it; see `withTx`. */
@@ -35,6 +40,8 @@ export interface Store {
   read<T>(fn: (handle: Handle) => Promise<T>): Promise<T>;
   /** Reads what is committed, without waiting for the disk: for what decides alone, and for what is known to be durable. */
   peek<T>(fn: (handle: Handle) => Promise<T>): Promise<T>;
+  /** Committed transactions so far that have changed this: what was read under one count holds as long as the count does. */
+  changesOf(topic: Topic): number;
   /** Waits for the running transactions, then closes; later calls are refused with shutting_down. */
   close(): Promise<void>;
 }

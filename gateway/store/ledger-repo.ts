@@ -92,6 +92,8 @@ export async function applyTransfer(tx: Tx, transfer: Transfer, atMs: number): P
   if ((await addToAccounts(tx, opened)) !== opened.length) {
     throw new ProtocolError('internal_error', 'An account was not changed.', { details: { transfer: transfer.id } });
   }
+  const isOfStake = ({ kind }: Pick<AccountRow, 'kind'>) => kind === 'stake' || kind === 'frozen';
+  if (postings.some(({ account }) => isOfStake(parseAccount(account)))) tx.changes('stakes');
   const rows = postings.map(({ account, amountNano }) => ({ transferId: transfer.id, account, amountNano }));
   await insertPostings(tx, rows);
   return true;

@@ -7,7 +7,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { ProtocolError } from '#protocol/errors';
 import { storageFailure } from './failures.ts';
-import type { Db, Handle, Store, Told, Tx } from './handle.ts';
+import type { Db, Handle, Store, Told, Topic, Tx } from './handle.ts';
 import { sqliteSchema } from './schema/sqlite.ts';
 import type { WalSync } from './wal-sync.ts';
 
@@ -37,19 +37,27 @@ interface Waiting {
 interface Done {
   readonly waiting: Waiting;
   readonly result: unknown;
+  readonly changed: ReadonlySet<Topic>;
+}
+
+/** An open transaction of a group. */
+interface State {
+  open: boolean;
+  readonly changed: Set<Topic>;
 }
 
 export class SqliteStore implements Store {
   readonly #parts: SqliteStoreParts;
   readonly #writerDb: Db;
   readonly #readerHandle: Handle;
-  readonly #current: AsyncLocalStorage<{ open: boolean }> | null;
+  readonly #current: AsyncLocalStorage<State> | null;
   readonly #control: Readonly<Record<'begin' | 'commit' | 'rollback' | 'save' | 'release' | 'undo', Statement>>;
   readonly #waiting: Waiting[] = [];
   /** Ends when nothing waits any more; null while nothing runs. */
   #draining: Promise<void> | null = null;
   /** Begins with what is in no hurry, where nothing else comes first. */
   #cancelSoon: (() => void) | null = null;
+  readonly #changes = new Map<Topic, number>();
   #closed = false;
   #broken = false;
 
@@ -98,6 +106,10 @@ export class SqliteStore implements Store {
     } catch (error) {
       throw storageFailure(error);
     }
+  }
+
+  changesOf(topic: Topic): number {
+    return this.#changes.get(topic) ?? 0;
   }
 
   async close(): Promise<void> {
@@ -153,7 +165,7 @@ export class SqliteStore implements Store {
         return;
       }
       try {
-        done.push({ waiting, result: await this.#runMember(waiting) });
+        done.push({ waiting, ...(await this.#runMember(waiting)) });
       } catch (error) {
         lost = error;
         waiting.reject(storageFailure(error));
@@ -170,12 +182,15 @@ export class SqliteStore implements Store {
       );
       return;
     }
+    for (const topic of done.flatMap(({ changed }) => [...changed])) {
+      this.#changes.set(topic, this.changesOf(topic) + 1);
+    }
     this.#tell(done);
   }
 
   /** One transaction of the group; what it wrote is undone when it fails, and only that. */
-  async #runMember({ fn }: Waiting): Promise<unknown> {
-    const state = { open: true };
+  async #runMember({ fn }: Waiting): Promise<Omit<Done, 'waiting'>> {
+    const state: State = { open: true, changed: new Set() };
     const { save, release, undo } = this.#control;
     try {
       save.run();
@@ -183,7 +198,7 @@ export class SqliteStore implements Store {
       const result = await (this.#current?.run(state, work) ?? work());
       state.open = false;
       release.run();
-      return result;
+      return { result, changed: state.changed };
     } catch (error) {
       state.open = false;
       try {
@@ -230,13 +245,14 @@ export class SqliteStore implements Store {
 }
 
 /** A handle that stops working when its transaction ends: a forgotten await would otherwise write into the next one. */
-function makeTx(db: Db, state: { open: boolean }): Tx {
+function makeTx(db: Db, state: State): Tx {
   const tx = {
     get db() {
       if (!state.open) throw new ProtocolError('internal_error', 'A transaction was used after its end.');
       return db;
     },
     tables: sqliteSchema,
+    changes: (topic: Topic) => void state.changed.add(topic),
   };
   return tx as unknown as Tx;
 }

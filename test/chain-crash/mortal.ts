@@ -48,6 +48,7 @@ export function mortalStore(store: Store, fate: Fate): Store {
       fate.call('commit', () => store.withTx(fn, told)),
     read: <T>(fn: (handle: Handle) => Promise<T>) => fate.call('read', () => store.read(fn)),
     peek: <T>(fn: (handle: Handle) => Promise<T>) => fate.call('read', () => store.peek(fn)),
+    changesOf: (topic) => store.changesOf(topic),
     close: async () => {},
   };
 }

@@ -121,3 +121,70 @@ test('room is what stays free for clients beside it: an eighth of the places, ne
     }),
   );
 });
+
+/** Keeps the next order to generate back until it is let go. */
+function gate() {
+  const held = { isOn: false, sent: () => {}, release: () => {} };
+  const sent = new Promise<void>((resolve) => (held.sent = resolve));
+  const released = new Promise<void>((resolve) => (held.release = resolve));
+  const wrap: NonNullable<ToyOptions['wrap']> =
+    (fetch: Fetch): Fetch =>
+    async (url, init) => {
+      if (held.isOn && new URL(url).pathname === '/v1/jobs') {
+        held.isOn = false;
+        held.sent();
+        await released;
+      }
+      return fetch(url, init);
+    };
+  return { held, sent, wrap };
+}
+
+/** One answer whose audit is due while another client still waits for its own; `whileWaiting` runs meanwhile. */
+async function besideAClient(patienceMs: number, whileWaiting: (network: ToyNetwork) => Promise<void>) {
+  const { held, sent, wrap } = gate();
+  const audits = { ...AUDITS, regeneratePpm: 0, patienceMs };
+  const network = await open({ members: 4, wrap, limits: { audits } });
+  held.isOn = true;
+  const waiting = network.ask('a long one', ASKED);
+  await sent;
+  await network.ask('a short one', ASKED);
+  await network.gateway.tick();
+  await whileWaiting(network);
+  held.release();
+  await waiting;
+  await network.gateway.settled();
+  return network;
+}
+
+test('a due audit begins when no client waits any more, and needs no timer for it', async () => {
+  const network = await besideAClient(3_600_000, async (running) => {
+    // Not begun: nothing of it was ordered, and nothing was logged.
+    const jobs = await running.store.read((handle) => handle.db.select().from(handle.tables.auditJobs));
+    expect([jobs, auditsIn(await entriesOf(running))]).toEqual([[], []]);
+  });
+  expect(auditsIn(await entriesOf(network)).map(({ outcome }) => outcome)).toEqual(['held', 'held']);
+});
+
+test('a due audit runs beside clients once it has waited for as long as it may', async () => {
+  await besideAClient(0, async (running) => {
+    await running.gateway.settled();
+    expect(auditsIn(await entriesOf(running)).map(({ outcome }) => outcome)).toEqual(['held']);
+  });
+});
+
+test('no wait is longer than the time in which the audit was promised', async () => {
+  const { held, sent, wrap } = gate();
+  const audits = { ...AUDITS, regeneratePpm: 0, patienceMs: 3_600_000, withinMs: 0 };
+  const network = await open({ members: 4, wrap, limits: { audits } });
+  held.isOn = true;
+  const waiting = network.ask('a long one', ASKED);
+  await sent;
+  await network.ask('a short one', ASKED);
+  await network.gateway.settled();
+  expect(auditsIn(await entriesOf(network))).toHaveLength(1);
+  held.release();
+  await waiting;
+  await network.gateway.settled();
+  expect(auditsIn(await entriesOf(network))).toHaveLength(2);
+});

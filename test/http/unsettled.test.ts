@@ -1,7 +1,7 @@
 /** An answer that cannot be written down when all of it is there: the client gets a clear error and is not charged. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { ProtocolError } from '#protocol/errors';
-import type { Handle, Store, Told, Tx } from '../../gateway/store/handle.ts';
+import type { Handle, Store, Told, Topic, Tx } from '../../gateway/store/handle.ts';
 import { calibrationOfClasses } from '../fixtures/calibrations.ts';
 import { API_KEY, booksOf } from '../fixtures/network.ts';
 import { type HttpNetwork, type Minnows, startHttpNetwork } from '../fixtures/network-http.ts';
@@ -31,6 +31,10 @@ class FullStore implements Store {
 
   peek<T>(fn: (handle: Handle) => Promise<T>): Promise<T> {
     return this.#store.peek(fn);
+  }
+
+  changesOf(topic: Topic): number {
+    return this.#store.changesOf(topic);
   }
 
   async close(): Promise<void> {}

@@ -92,6 +92,7 @@ export class Life {
         ),
       read: (fn) => this.through(() => store.read(fn)),
       peek: (fn) => this.through(() => store.peek(fn)),
+      changesOf: (topic) => store.changesOf(topic),
       close: async () => undefined,
     };
   }

@@ -153,7 +153,8 @@ describe('pay for a lone answer', () => {
         limits: { audits: { delayMs } },
       });
     const [prompt, late] = [rates(0), rates(10_000)];
-    const of = async (some: EquilibriumRates) => (await some.standingOf(CHEAT, hashOf('model'), PAY_NANO)).incentive;
+    const of = async (some: EquilibriumRates) =>
+      (await some.standingsOf([CHEAT], hashOf('model'), PAY_NANO)).get(CHEAT)!.incentive;
     const inFlight = 8n * PAY_NANO;
     expect(await of(prompt)).toMatchObject({ stakeNano: STAKE_NANO, retainedNano: 0n, lagNano: inFlight });
     await answered('unverified');
