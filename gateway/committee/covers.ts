@@ -4,10 +4,13 @@
  */
 import { z } from 'zod';
 import type { Rng } from '#protocol/env';
-import { SEATS_MAX, safeParse, TOKENS_MAX } from '#protocol/schema';
+import { safeParse, TOKENS_MAX } from '#protocol/schema';
 import { slopes } from './least-squares.ts';
 
-/** What one member of a real wave has met, by round; milliseconds from its order, then from the permission before. */
+/**
+ * What one member of a real wave has met, by round; milliseconds from its order, then from the permission before. Each stands for as many members: of
+ * large committees more are recorded, since weights would let the few heavy ones among a handful of neighbours decide, and be drawn too seldom.
+ */
 export interface CommitteeTrace {
   /** Until its own seal. */
   readonly ownMs: readonly number[];
@@ -16,8 +19,6 @@ export interface CommitteeTrace {
    * gateway did in between.
    */
   readonly othersMs: readonly number[];
-  /** How many members of its committee it stands for. */
-  readonly weight: number;
   /** Of the order, which its provider knows: how fast a machine is shows only beside what it had to read. */
   readonly promptTokens: number;
 }
@@ -31,12 +32,17 @@ export interface LoneMember {
   readonly othersMs: readonly number[];
 }
 
-/** Traces of one kind of order that are kept, newest last. */
-const TRACES_MAX = 4096;
+/**
+ * Traces of one kind of order that are kept, newest last. Whatever the committees have by chance in common is in all covers that they lend, and a
+ * classifier learns it: the more of them, the less. Each costs a draw some ten nanoseconds.
+ */
+const TRACES_MAX = 16_384;
+/** Of these, the newest, that survive a restart. */
+const SAVED_MAX = 4096;
 /** Traces without which nothing is covered: fewer would be recognised. */
 export const TRACES_MIN = 32;
-/** Of so many members, those with the most similar past, one is drawn. */
-const NEAREST = 12;
+/** Of so many traces, those with the most similar past, one is drawn. */
+const NEAREST = 24;
 /** Longest trace that is kept. */
 const ROUNDS_MAX = 64;
 
@@ -45,11 +51,10 @@ const zTrace = z
   .strictObject({
     ownMs: zTimes,
     othersMs: zTimes,
-    weight: z.number().min(1).max(SEATS_MAX),
     promptTokens: z.int().min(0).max(TOKENS_MAX),
   })
   .refine(({ ownMs, othersMs }) => ownMs.length === othersMs.length);
-const zStored = z.record(z.string().max(128), z.array(zTrace).max(TRACES_MAX));
+const zStored = z.record(z.string().max(128), z.array(zTrace).max(SAVED_MAX));
 
 /** A trace with the logarithms that pasts are compared by: 10 and 20 ms are as far apart as 1 and 2 s. */
 interface Known {
@@ -125,7 +130,10 @@ export class Covers {
   /** As text, for the database. */
   saved(): string {
     this.#unsaved = 0;
-    const traces = [...this.#kinds].map(([name, { known }]) => [name, known.map(({ trace }) => trace)]);
+    const traces = [...this.#kinds].map(([name, { known }]) => [
+      name,
+      known.slice(-SAVED_MAX).map(({ trace }) => trace),
+    ]);
     return JSON.stringify(Object.fromEntries(traces));
   }
 
@@ -149,8 +157,9 @@ const COMPARED = 3;
 /** A neighbour is corrected by a factor of 2 at most: what is farther off is no neighbour. */
 const CORRECTION_MAX = Math.log(2);
 
-/** Traces after which slopes are found anew. */
+/** Traces after which slopes are found anew, and the same as a share of those that are known: slopes of many change little. */
 const REFIT_AFTER = 64;
+const REFIT_SHARE = 1 / 16;
 
 const logOf = (ms: number): number => Math.log(ms + 1);
 
@@ -158,8 +167,8 @@ const logOf = (ms: number): number => Math.log(ms + 1);
 const PROMPT_BASE = 128;
 const promptLog = (tokens: number): number => Math.log(tokens + PROMPT_BASE);
 
-function knownOf({ ownMs, othersMs, weight, promptTokens }: CommitteeTrace): Known {
-  const trace = { ownMs: ownMs.slice(0, ROUNDS_MAX), othersMs: othersMs.slice(0, ROUNDS_MAX), weight, promptTokens };
+function knownOf({ ownMs, othersMs, promptTokens }: CommitteeTrace): Known {
+  const trace = { ownMs: ownMs.slice(0, ROUNDS_MAX), othersMs: othersMs.slice(0, ROUNDS_MAX), promptTokens };
   return { trace, own: trace.ownMs.map(logOf), others: trace.othersMs.map(logOf), prompt: promptLog(promptTokens) };
 }
 
@@ -177,48 +186,45 @@ function pastOf({ own, others, prompt }: Past, round: number): number[] {
 
 function slopeOf({ known, fitted, recorded }: Kind, place: number): readonly number[] {
   const before = fitted.get(place);
-  if (before !== undefined && recorded - before.recorded < REFIT_AFTER) return before.slope;
+  const after = Math.max(REFIT_AFTER, known.length * REFIT_SHARE);
+  if (before !== undefined && recorded - before.recorded < after) return before.slope;
   const fit = known.filter(({ own }) => own.length > place);
   const slope = slopes(
     fit.map((one) => pastOf(one, place)),
     fit.map(({ others }) => others[place]!),
-    fit.map(({ trace }) => trace.weight),
   );
   fitted.set(place, { recorded, slope });
   return slope;
 }
 
-/** Those whose past is most like one, by the sum of squares, until they stand for `NEAREST` members. */
+/** The `NEAREST` whose past is most like one, by the sum of squares. */
 function nearest(known: readonly Known[], { own, others, prompt }: Past, place: number): Known[] {
   const best: { apart: number; one: Known }[] = [];
   for (const one of known) {
     if (one.own.length <= place) continue;
     let apart = (one.prompt - prompt) ** 2;
+    const most = best.length === NEAREST ? best.at(-1)!.apart : Number.POSITIVE_INFINITY;
+    // Most are too far off by this alone.
+    if (apart + (one.own[place]! - own[place]!) ** 2 >= most) continue;
     for (let at = Math.max(0, place + 1 - COMPARED); at <= place; at++) {
       apart += (one.own[at]! - own[at]!) ** 2;
       if (at < place) apart += (one.others[at]! - others[at]!) ** 2;
     }
-    if (best.length === NEAREST && apart >= best.at(-1)!.apart) continue;
+    if (apart >= most) continue;
     const at = best.findIndex((other) => apart < other.apart);
     best.splice(at < 0 ? best.length : at, 0, { apart, one });
     if (best.length > NEAREST) best.pop();
   }
-  let members = 0;
-  return best.flatMap(({ one }) => {
-    if (members >= NEAREST) return [];
-    members += one.trace.weight;
-    return [one];
-  });
+  return best.map(({ one }) => one);
 }
 
-/** One of them, each as likely as its weight. */
+/** One of them, each as likely. */
 function pick(known: readonly Known[], rng: Rng): Known {
+  return known[Math.floor(fractionOf(rng) * known.length)]!;
+}
+
+/** From 0 to below 1. */
+export function fractionOf(rng: Rng): number {
   const bytes = rng.bytes(4);
-  const total = known.reduce((sum, { trace }) => sum + trace.weight, 0);
-  let point = (new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32) * total;
-  for (const one of known) {
-    point -= one.trace.weight;
-    if (point < 0) return one;
-  }
-  return known.at(-1)!;
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32;
 }

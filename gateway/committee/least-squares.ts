@@ -7,24 +7,19 @@ const ALIKE = 1e-9;
 
 /**
  * Slopes of y on the features, all centred.
- * @param rows features of each sample, all of one length @param weights of the samples, above 0
+ * @param rows features of each sample, all of one length
  * @returns one slope a feature; zeros where the samples determine none
  */
-export function slopes(
-  rows: readonly (readonly number[])[],
-  y: readonly number[],
-  weights: readonly number[],
-): number[] {
+export function slopes(rows: readonly (readonly number[])[], y: readonly number[]): number[] {
   const width = rows[0]?.length ?? 0;
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const mean = (value: (at: number) => number) => weights.reduce((sum, w, at) => sum + w * value(at), 0) / (total || 1);
+  const mean = (value: (at: number) => number) => rows.reduce((sum, _, at) => sum + value(at), 0) / (rows.length || 1);
   const means = Array.from({ length: width }, (_, i) => mean((at) => rows[at]![i]!));
   const meanY = mean((at) => y[at]!);
   const matrix = Array.from({ length: width }, () => new Array<number>(width + 1).fill(0));
   for (const [at, row] of rows.entries()) {
     const dy = y[at]! - meanY;
     for (let i = 0; i < width; i++) {
-      const di = weights[at]! * (row[i]! - means[i]!);
+      const di = row[i]! - means[i]!;
       for (let j = i; j < width; j++) matrix[i]![j]! += di * (row[j]! - means[j]!);
       matrix[i]![width]! += di * dy;
     }

@@ -1,6 +1,6 @@
 /** When permissions leave: beside others when the last of them has sealed, alone when the last of a committee that was had (SPEC.md §5.7). */
 import type { Clock, Rng } from '#protocol/env';
-import type { Covers } from '../committee/covers.ts';
+import { type Covers, fractionOf } from '../committee/covers.ts';
 import type { SealedMember } from './member.ts';
 import type { AttemptPlan } from './plan.ts';
 
@@ -22,8 +22,8 @@ export function coverKind({ modelDigest, chunkSizes }: Pick<AttemptPlan, 'modelD
   return `${modelDigest}/${chunkSizes.length === 1 ? 'whole' : 'stream'}`;
 }
 
-/** Traces that one committee leaves. */
-const TRACES_OF_ONE = 3;
+/** Of so many members one leaves a trace: the others have met nearly the same. */
+const MEMBERS_OF_TRACE = 3;
 
 interface Held {
   /** When its order, then its last permission, left. */
@@ -93,7 +93,7 @@ export class HoldTimes {
     this.#drawn = null;
   }
 
-  /** Remembers what members have met, where there were several: of some few of them, since all have met nearly the same. */
+  /** Remembers what members have met, where there were several: of a third of them, whichever, so that large committees count as their members do. */
   end(): void {
     const met = [...this.#held.values()].filter(({ ownMs }) => ownMs.length > 0);
     this.#held.clear();
@@ -101,10 +101,8 @@ export class HoldTimes {
     if (met.length < 2 || cover === undefined) return;
     const kept = met.map((held) => ({ held, at: rng.bytes(4).join() })).sort((a, b) => (a.at < b.at ? -1 : 1));
     const promptTokens = this.#promptTokens;
-    const weight = met.length / Math.min(met.length, TRACES_OF_ONE);
-    cover.covers.record(
-      this.#kind,
-      kept.slice(0, TRACES_OF_ONE).map(({ held: { ownMs, othersMs } }) => ({ ownMs, othersMs, weight, promptTokens })),
-    );
+    const count = Math.floor(met.length / MEMBERS_OF_TRACE + fractionOf(rng));
+    const traces = kept.slice(0, count).map(({ held: { ownMs, othersMs } }) => ({ ownMs, othersMs, promptTokens }));
+    if (traces.length > 0) cover.covers.record(this.#kind, traces);
   }
 }

@@ -13,7 +13,7 @@ import type { Sample } from '../fixtures/tell-apart.ts';
 
 /**
  * The error of an area is 0.29 · √(2 / 200) = 0.029: two of them tell 0.56 from 0.5, three 0.59. What is left below that, the large run shows
- * (`npm run bench:covers`: 2,000 jobs of each kind, an error of 0.009).
+ * (`npm run bench:covers`: 1,000 jobs of each kind, an error of 0.013).
  */
 const SIZES = { jobs: 200, before: { three: 300, fifteen: 60 } };
 /** Only time in this process, of a thousand committees. */

@@ -9,10 +9,30 @@ import { SeededRng } from '../simulation/seeded-rng.ts';
 const doubled = (count: number): CommitteeTrace[] =>
   Array.from({ length: count }, (_, i) => {
     const ownMs = [100 + 10 * i, 300 + 20 * i];
-    return { ownMs, othersMs: ownMs.map((ms) => 2 * ms), weight: 1, promptTokens: 64 };
+    return { ownMs, othersMs: ownMs.map((ms) => 2 * ms), promptTokens: 64 };
   });
 
 describe('covers', () => {
+  test('of few large committees and many small ones come as often as their members do, not by who is among a handful', () => {
+    const covers = new Covers();
+    const rng = new SeededRng('shares');
+    // One trace in six is of a large committee and stands, by the others of its committee, for as many members as any: in all a sixth.
+    covers.record(
+      'a',
+      Array.from({ length: 3000 }, (_, i) => {
+        const ownMs = [100 + rng.between(0, 900)];
+        return { ownMs, othersMs: [i % 6 === 0 ? 40_000 : 1_000], promptTokens: 64 };
+      }),
+    );
+    const drawn = Array.from(
+      { length: 3000 },
+      () => covers.draw('a', { promptTokens: 64, ownMs: [100 + rng.between(0, 900)], othersMs: [] }, rng)!,
+    );
+    const share = drawn.filter((ms) => ms > 6_000).length / drawn.length;
+    // Three errors of 0.007, and of the 3,000 that were recorded as many.
+    expect(Math.abs(share - 1 / 6)).toBeLessThan(0.03);
+  });
+
   test('are drawn from as many committees as would not be recognised, and from none of another kind', () => {
     const covers = new Covers();
     const rng = new SeededRng('covers');
@@ -55,7 +75,7 @@ describe('covers', () => {
       Array.from({ length: 2000 }, (_, i) => {
         const promptTokens = 20 + ((i * 37) % 400);
         const work = promptTokens + 128;
-        return { ownMs: [work * (1 + (i % 4) / 2)], othersMs: [work * 2], weight: 1, promptTokens };
+        return { ownMs: [work * (1 + (i % 4) / 2)], othersMs: [work * 2], promptTokens };
       }),
     );
     const meanOf = (promptTokens: number) => {
@@ -83,7 +103,7 @@ describe('covers', () => {
 
   test('are the same after they were saved, and forget the oldest', () => {
     const covers = new Covers();
-    covers.record('a', doubled(5000));
+    covers.record('a', doubled(4000));
     const restored = new Covers();
     restored.load(covers.saved());
     expect(covers.unsaved).toBe(0);
@@ -91,8 +111,18 @@ describe('covers', () => {
       each.draw('a', { promptTokens: 64, ownMs: [20_000], othersMs: [] }, new SeededRng('same')),
     );
     expect(one).toBe(other);
-    // The first are gone.
-    expect(covers.saved()).not.toContain('"ownMs":[100,');
+    // The oldest are gone from what is saved, and still lent, until there are four times as many.
+    const full = new Covers();
+    const early = () => full.draw('a', { promptTokens: 64, ownMs: [100], othersMs: [] }, new SeededRng('same'))!;
+    full.record('a', doubled(5000));
+    expect(JSON.parse(full.saved()).a).toHaveLength(4096);
+    expect(full.saved()).not.toContain('"ownMs":[100,');
+    expect(Math.abs(early() - 200)).toBeLessThan(30);
+    full.record(
+      'a',
+      doubled(16_384).map((trace) => ({ ...trace, othersMs: trace.ownMs.map((ms) => 5 * ms) })),
+    );
+    expect(Math.abs(early() - 500)).toBeLessThan(75);
     for (const text of [
       '',
       'null',
@@ -111,8 +141,7 @@ test('least squares finds the slopes that made the samples, and none where there
   const rng = new SeededRng('slopes');
   const rows = Array.from({ length: 200 }, () => [rng.unit(), rng.unit(), rng.unit()]);
   const y = rows.map(([a, b, c]) => 3 + 2 * a! - b! + 0.5 * c!);
-  const alike = rows.map(() => 1);
-  for (const [i, slope] of slopes(rows, y, alike).entries()) expect(slope).toBeCloseTo([2, -1, 0.5][i]!, 4);
-  expect(slopes([[1], [1], [1]], [1, 2, 3], [1, 1, 1])).toEqual([0]);
-  expect(slopes([], [], [])).toEqual([]);
+  for (const [i, slope] of slopes(rows, y).entries()) expect(slope).toBeCloseTo([2, -1, 0.5][i]!, 4);
+  expect(slopes([[1], [1], [1]], [1, 2, 3])).toEqual([0]);
+  expect(slopes([], [])).toEqual([]);
 });

@@ -15,7 +15,11 @@ export const BARE = 'single, no covers';
 export const COVERED = 'single';
 export const ALL_AUDITED = 'audited, all';
 export const AUDITED = 'audited';
+/** On a gateway whose audits wait for no moment without clients, as if none ever came; and what it is to be compared with. */
+export const AT_ONCE = 'audited, all, at once';
+export const BESIDE_AT_ONCE = 'single, the same gateway';
 export const QUORUM = 'quorum n=3';
+const QUORUM_OF_THREE = { mode: 'quorum', n: 3 };
 /** Committees before the first block: 11 of three are enough to lend covers, more are not all alike. */
 const COMMITTEES = 60;
 /** Answers of every row before its first block: the gateway compiles what it runs often. */
@@ -74,17 +78,25 @@ export async function runAuditedBench(options: AuditedOptions): Promise<AuditedR
       databases.push(database);
       return { url, pid, audits: () => auditsIn(database) };
     };
-    // Audits are due at once: each runs beside the next answer.
-    const covered = await gatewayWith('covered', { ASSAY_GATEWAY_AUDIT_DELAY_MS: '0' });
+    // Audits are due at once: what waits, waits for a moment without clients.
+    const due = { ASSAY_GATEWAY_AUDIT_DELAY_MS: '0' };
+    const covered = await gatewayWith('covered', due);
+    const hasty = await gatewayWith('hasty', { ...due, ASSAY_GATEWAY_AUDIT_PATIENCE_MS: '0' });
     const bare = await gatewayWith('bare', { ASSAY_GATEWAY_COVER_MAX_MS: '0' });
     const rows: Row[] = [
       { name: BARE, gateway: bare, verification: { mode: 'single' } },
       { name: COVERED, gateway: covered, verification: { mode: 'single' } },
       { name: ALL_AUDITED, gateway: covered, verification: { mode: 'audited', audit_rate: 1 } },
       { name: AUDITED, gateway: covered, verification: { mode: 'audited' } },
-      { name: QUORUM, gateway: covered, verification: { mode: 'quorum', n: 3 } },
+      { name: QUORUM, gateway: covered, verification: QUORUM_OF_THREE },
     ];
-    const security = await prepare(rows, options);
+    const loadedRows: Row[] = [
+      ...rows.filter(({ name }) => name !== QUORUM),
+      { name: BESIDE_AT_ONCE, gateway: hasty, verification: { mode: 'single' } },
+      { name: AT_ONCE, gateway: hasty, verification: { mode: 'audited', audit_rate: 1 } },
+    ];
+    const all = new Set([...rows, ...loadedRows]);
+    const security = await prepare([...all], [covered, bare, hasty], options);
     const kinds: readonly Kind[] = ['plain', 'stream'];
     const measured: RowBlocks[] = [];
     for (const kind of kinds) {
@@ -92,10 +104,9 @@ export async function runAuditedBench(options: AuditedOptions): Promise<AuditedR
       measured.push(...(await series(rows, asked, options.rounds, mocks, options)));
     }
     // What audits cost shows where they run beside the next answer, and more where the gateway has no time to spare.
-    const lone = rows.filter(({ name }) => name !== AUDITED && name !== QUORUM);
     for (const concurrency of [1, options.loaded.concurrency]) {
       const asked = { kind: 'plain', concurrency, pauseMs: 0 } as const;
-      measured.push(...(await series(lone, asked, options.loaded.rounds, mocks, options)));
+      measured.push(...(await series(loadedRows, asked, options.loaded.rounds, mocks, options)));
     }
     return { rows: measured, security };
   } finally {
@@ -106,11 +117,17 @@ export async function runAuditedBench(options: AuditedOptions): Promise<AuditedR
 }
 
 /** Has committees, and every row answer until its code is compiled. @throws {Error} where the rows are not what they are called */
-async function prepare(rows: readonly Row[], { progress }: AuditedOptions): Promise<Record<string, string>> {
-  const quorum = rows.find(({ name }) => name === QUORUM)!;
+async function prepare(
+  rows: readonly Row[],
+  gateways: readonly Gateway[],
+  { progress }: AuditedOptions,
+): Promise<Record<string, string>> {
   for (const kind of ['plain', 'stream'] as const) {
-    let had = 0;
-    while (had < COMMITTEES) had += (await block(quorum, { kind, concurrency: 4, pauseMs: 0 }, 1)).count;
+    for (const gateway of gateways) {
+      const quorum = { name: QUORUM, gateway, verification: QUORUM_OF_THREE };
+      let had = 0;
+      while (had < COMMITTEES) had += (await block(quorum, { kind, concurrency: 4, pauseMs: 0 }, 1)).count;
+    }
     for (const row of rows) await block(row, { kind, concurrency: 2, pauseMs: 0 }, WARM_SECONDS);
   }
   const security: Record<string, string> = {};

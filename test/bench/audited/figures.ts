@@ -57,7 +57,7 @@ export interface AuditedCell extends Asked {
   readonly loadAverage: number;
 }
 
-/** How much longer the median answer of one row is than that of another. */
+/** How much longer the median answer of one row is than that of another: the median over rounds, in which both ran one after the other. */
 export interface Difference extends Asked {
   readonly row: string;
   readonly beside: string;
@@ -117,14 +117,13 @@ export function differenceOf(row: RowBlocks, beside: RowBlocks, of: Difference['
   const [ours, theirs] = [valuesOf(row), valuesOf(beside)];
   const rng = new FastRng(seed);
   const redrawn = (block: readonly number[]) => block.map(() => block[rng.below(block.length)]!);
+  const between = (one: readonly number[], other: readonly number[]) => quantile(one, 0.5) - quantile(other, 0.5);
   const differences = Array.from({ length: RESAMPLES }, () => {
     const rounds = ours.map(() => rng.below(ours.length));
-    const median = (blocks: readonly (readonly number[])[]) =>
-      quantile(
-        rounds.flatMap((at) => redrawn(blocks[at]!)),
-        0.5,
-      );
-    return median(ours) - median(theirs);
+    return quantile(
+      rounds.map((at) => between(redrawn(ours[at]!), redrawn(theirs[at]!))),
+      0.5,
+    );
   });
   return {
     row: row.row,
@@ -133,7 +132,10 @@ export function differenceOf(row: RowBlocks, beside: RowBlocks, of: Difference['
     concurrency: row.concurrency,
     pauseMs: row.pauseMs,
     of,
-    medianMs: quantile(ours.flat(), 0.5) - quantile(theirs.flat(), 0.5),
+    medianMs: quantile(
+      ours.map((block, at) => between(block, theirs[at]!)),
+      0.5,
+    ),
     lowMs: quantile(differences, 0.025),
     highMs: quantile(differences, 0.975),
   };
