@@ -12,7 +12,7 @@ export interface DueWorkParts<Row> {
   readonly run: (row: Row) => Promise<void>;
   readonly background: (work: Promise<void>) => void;
   /** Called when a piece has ended and its place is free. */
-  readonly onFree?: () => Promise<void> | void;
+  readonly onFree?: () => Promise<unknown> | void;
 }
 
 export class DueWork<Row> {
@@ -38,7 +38,7 @@ export class DueWork<Row> {
       background(
         run(row)
           .finally(() => this.#running.delete(key))
-          .then(() => onFree?.()),
+          .then(async () => void (await onFree?.())),
       );
     }
     return isLeft;

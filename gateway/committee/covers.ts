@@ -41,8 +41,10 @@ const TRACES_MAX = 16_384;
 const SAVED_MAX = 4096;
 /** Traces without which nothing is covered: fewer would be recognised. */
 export const TRACES_MIN = 32;
-/** Of so many traces, those with the most similar past, one is drawn. */
-const NEAREST = 24;
+/** Of so many traces, those with the most similar past, one is drawn: of the more, the closer together they are. */
+const NEAREST = { least: 12, most: 24 } as const;
+const nearestOf = (known: number): number =>
+  Math.min(NEAREST.most, Math.max(NEAREST.least, Math.floor(Math.sqrt(known) / 4)));
 /** Longest trace that is kept. */
 const ROUNDS_MAX = 64;
 
@@ -197,13 +199,14 @@ function slopeOf({ known, fitted, recorded }: Kind, place: number): readonly num
   return slope;
 }
 
-/** The `NEAREST` whose past is most like one, by the sum of squares. */
+/** Those whose past is most like one, by the sum of squares. */
 function nearest(known: readonly Known[], { own, others, prompt }: Past, place: number): Known[] {
+  const count = nearestOf(known.length);
   const best: { apart: number; one: Known }[] = [];
   for (const one of known) {
     if (one.own.length <= place) continue;
     let apart = (one.prompt - prompt) ** 2;
-    const most = best.length === NEAREST ? best.at(-1)!.apart : Number.POSITIVE_INFINITY;
+    const most = best.length === count ? best.at(-1)!.apart : Number.POSITIVE_INFINITY;
     // Most are too far off by this alone.
     if (apart + (one.own[place]! - own[place]!) ** 2 >= most) continue;
     for (let at = Math.max(0, place + 1 - COMPARED); at <= place; at++) {
@@ -213,7 +216,7 @@ function nearest(known: readonly Known[], { own, others, prompt }: Past, place: 
     if (apart >= most) continue;
     const at = best.findIndex((other) => apart < other.apart);
     best.splice(at < 0 ? best.length : at, 0, { apart, one });
-    if (best.length > NEAREST) best.pop();
+    if (best.length > count) best.pop();
   }
   return best.map(({ one }) => one);
 }
