@@ -6,11 +6,13 @@ import { FastRng } from '../bench/nulls/fast-rng.ts';
 import { SCENARIOS } from '../bench/nulls/scenarios.ts';
 import { C_NANO } from './answer-prices.ts';
 import { type KnownCheat, recordedAnswers } from './answers.ts';
-import { contest, exits, leaks } from './contests.ts';
+import { contest, exits, leaks, profitOf } from './contests.ts';
 import { binomialAtLeast, convictedWithin, type Detection, measureDetection } from './detection.ts';
 import { COLLUSION_PPM } from './economy.ts';
 import { auditHonest } from './honest.ts';
+import { EXAMINATION, honestLeavers, leaver } from './leavers.ts';
 import { GOOD_RECORD, priceRow } from './prices.ts';
+import { meanOf } from './statistics.ts';
 import { always, hitAndRun, honest, repenting, sometimes } from './strategies.ts';
 import { svgOf } from './svg.ts';
 import { foundWithin, threshold } from './thresholds.ts';
@@ -142,9 +144,43 @@ describe('strategies', () => {
     expect(blind!.profit).toBeLessThan(0);
     expect(told!.profit).toBeGreaterThan(0);
     const slow: World = { ...world, lagMax: 200 };
-    const [early, late] = exits(slow, smaller, [20], [0, 201], 40, 9);
-    expect(early!.profit).toBeGreaterThan(0);
-    expect(late!.profit).toBeLessThan(0);
+    const [early, late] = exits(slow, smaller, [5], [0, 201], 200, 9);
+    expect(early!.profit - early!.half).toBeGreaterThan(0);
+    expect(late!.profit + late!.half).toBeLessThan(0);
+  });
+
+  test('convictions by single answers are foreseen as often as they come', () => {
+    const rng = new FastRng(11);
+    const lives = Array.from({ length: 1_000 }, () => live({ ...world, payDelay: 100 }, always(int4), rng));
+    const { mean, half } = meanOf(
+      lives.map(({ savedNano, slashNano, forfeitNano, ...life }) => {
+        const profit = Number(savedNano - slashNano - forfeitNano) / Number(C_NANO);
+        return profit - profitOf({ savedNano, slashNano, forfeitNano, ...life });
+      }),
+    );
+    // Two intervals, so that one seed in some ten thousand is outside.
+    expect(Math.abs(mean)).toBeLessThan(2 * half);
+    expect(half).toBeGreaterThan(0);
+  });
+
+  test('who cheats on forty answers and leaves, at once or under honest ones, wins without examinations and loses with them', () => {
+    for (const way of [
+      { before: 0, cheated: 40, after: 0 },
+      { before: 0, cheated: 40, after: 60 },
+      { before: 0, cheated: 40, after: 500 },
+    ]) {
+      const at = (most: number) => leaver({ ...rated(), horizon: 1_500 }, int8, way, most, 40, 12);
+      const [free, examined] = [at(0), at(EXAMINATION.first)];
+      expect(free.profit + free.half).toBeGreaterThan(0);
+      expect(examined.profit + examined.half).toBeLessThan(0);
+    }
+  });
+
+  test('an honest leaver pays at most the scores of two examinations, and is not convicted', () => {
+    const [few, many] = honestLeavers({ ...rated(), horizon: 1_500 }, [40, 600], 10, 13);
+    expect([few!.convicted, many!.convicted]).toEqual([0, 0]);
+    expect(few!.feeMax).toBeLessThan(40 * 0.45);
+    expect(many!.feeMax).toBeLessThan(2 * 64 * 0.45);
   });
 
   test('breaks: what takes many audits can be done until just before, by leaving', () => {

@@ -133,7 +133,7 @@ class ProviderLife {
       }
       if (left === null) this.#serve(at);
     }
-    this.#land(Number.POSITIVE_INFINITY);
+    if (this.#fault === null) this.#land(Number.POSITIVE_INFINITY);
     // Who is honest by then adds nothing to its account.
     if (this.#isQuarantined && this.#strategy.repents !== true) this.#probe();
     if (this.#fault !== null) return this.#life('slashed');
