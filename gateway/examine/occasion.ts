@@ -15,6 +15,12 @@ export const ANSWERS_MAX = 64;
 const FIRST_PART = 6 / 7;
 const SILENT_PART = SILENT_MS / PAY_DELAY_MS;
 
+/**
+ * Fewer lone answers since the last examination are no reason for one because of silence: who is asked once in some days would pay a score for every answer. Who comes for so few at a
+ * time is audited like one that is new, and was examined before any pay left.
+ */
+const SILENT_ANSWERS_MIN = 8;
+
 /** Times of a provider's lone answers that can be looked at. */
 export interface LoneSpan {
   readonly firstMs: number;
@@ -28,16 +34,26 @@ export interface OccasionFacts {
   readonly isLeaving: boolean;
   /** When its newest examination began, ended or not; null before the first. */
   readonly examinedAtMs: number | null;
+  /** Lone answers since then that can be looked at. */
+  readonly answers: number;
   /** Longest time that answers are kept. */
   readonly windowMs: number;
   readonly nowMs: number;
 }
 
 /** @returns null where there is no occasion now */
-export function occasionOf({ span, isLeaving, examinedAtMs, windowMs, nowMs }: OccasionFacts): Occasion | null {
+export function occasionOf({
+  span,
+  isLeaving,
+  examinedAtMs,
+  answers,
+  windowMs,
+  nowMs,
+}: OccasionFacts): Occasion | null {
   if (span === null || (examinedAtMs !== null && span.lastMs <= examinedAtMs)) return null;
   const silentMs = Math.min(SILENT_MS, windowMs * SILENT_PART);
-  if (isLeaving || nowMs - span.lastMs >= silentMs) return 'last';
+  const isGone = nowMs - span.lastMs >= silentMs && answers >= SILENT_ANSWERS_MIN;
+  if (isLeaving || isGone) return 'last';
   const isOld = nowMs - span.firstMs >= windowMs * FIRST_PART;
   return examinedAtMs === null && isOld ? 'first' : null;
 }

@@ -12,6 +12,7 @@ import {
   examinationById,
   examinedOf,
   insertExamination,
+  loneAnswersSince,
   loneSpan,
   newestExamination,
 } from '../store/examinations-repo.ts';
@@ -55,7 +56,9 @@ async function occasionFor(handle: Handle, row: ProviderRow, windowMs: number, n
   const newest = await newestExamination(handle, row.address);
   if (span === null || (newest !== null && newest.endedAtMs === null)) return null;
   const isLeaving = row.status === 'left' || (await isUnstaking(handle, row.address as Address));
-  return occasionOf({ span, isLeaving, examinedAtMs: newest?.beganAtMs ?? null, windowMs, nowMs });
+  const examinedAtMs = newest?.beganAtMs ?? null;
+  const answers = await loneAnswersSince(handle, row, examinedAtMs ?? 0, nowMs);
+  return occasionOf({ span, isLeaving, examinedAtMs, answers, windowMs, nowMs });
 }
 
 /** All of its stake on the chain is on its way out. */

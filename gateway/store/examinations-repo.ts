@@ -1,5 +1,5 @@
 /** Rows of examinations: of what a provider answered alone, before its pay leaves for the first and the last time (SPEC.md §8.4). */
-import { and, asc, desc, eq, gt, isNull, lte, ne } from 'drizzle-orm';
+import { and, asc, count, desc, eq, gt, isNull, lte, ne } from 'drizzle-orm';
 import type { AuditOutcome } from '#protocol/audit-words';
 import type { Address } from '#protocol/hash';
 import type { LoneSpan } from '../examine/occasion.ts';
@@ -42,25 +42,36 @@ export async function newestExamination(handle: Handle, provider: string): Promi
   return row ?? null;
 }
 
-/** Times of the lone answers of a provider that are kept, the first and the last; null where there is none. */
-export async function loneSpan(
+type Machine = Pick<Handle['tables']['providers']['$inferSelect'], 'operator' | 'address'>;
+
+function loneAnswers({ tables: { keptAnswers: kept } }: Handle, { operator, address }: Machine, nowMs: number) {
+  const isIts = and(eq(kept.operator, operator), eq(kept.provider, address));
+  return and(isIts, ne(kept.mode, 'witnessed'), gt(kept.keepUntilMs, nowMs));
+}
+
+/** Kept lone answers of a provider from after a time. */
+export async function loneAnswersSince(
   handle: Handle,
-  { operator, address }: { readonly operator: string; readonly address: string },
+  machine: Machine,
+  sinceMs: number,
   nowMs: number,
-): Promise<LoneSpan | null> {
+): Promise<number> {
+  const { keptAnswers: kept } = handle.tables;
+  const [row] = await handle.db
+    .select({ answers: count() })
+    .from(kept)
+    .where(and(loneAnswers(handle, machine, nowMs), gt(kept.answeredAtMs, sinceMs)));
+  return Number(row?.answers ?? 0);
+}
+
+/** Times of the lone answers of a provider that are kept, the first and the last; null where there is none. */
+export async function loneSpan(handle: Handle, machine: Machine, nowMs: number): Promise<LoneSpan | null> {
   const { keptAnswers: kept } = handle.tables;
   const at = async (order: typeof asc): Promise<number | null> => {
     const [row] = await handle.db
       .select({ atMs: kept.answeredAtMs })
       .from(kept)
-      .where(
-        and(
-          eq(kept.operator, operator),
-          eq(kept.provider, address),
-          ne(kept.mode, 'witnessed'),
-          gt(kept.keepUntilMs, nowMs),
-        ),
-      )
+      .where(loneAnswers(handle, machine, nowMs))
       .orderBy(order(kept.answeredAtMs))
       .limit(1);
     return row?.atMs ?? null;

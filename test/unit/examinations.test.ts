@@ -9,7 +9,7 @@ import { OCCASION_WORDS } from '../../gateway/store/schema/words.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const NOW = 100 * DAY_MS;
-const facts = { isLeaving: false, examinedAtMs: null, windowMs: 7 * DAY_MS, nowMs: NOW };
+const facts = { isLeaving: false, examinedAtMs: null, answers: 8, windowMs: 7 * DAY_MS, nowMs: NOW };
 const span = (firstDays: number, lastDays: number) => ({
   firstMs: NOW - firstDays * DAY_MS,
   lastMs: NOW - lastDays * DAY_MS,
@@ -30,6 +30,13 @@ describe('an occasion', () => {
     expect(occasionOf({ ...facts, span: span(3, 2), examinedAtMs })).toBe(null);
     expect(occasionOf({ ...facts, span: span(3, 1), isLeaving: true, examinedAtMs })).toBe(null);
     expect(occasionOf({ ...facts, span: span(3, 0.5), isLeaving: true, examinedAtMs })).toBe('last');
+  });
+
+  test('is no matter of silence after fewer than eight answers: the first time is waited for, or that it leaves', () => {
+    const few = { ...facts, answers: 7 };
+    expect(occasionOf({ ...few, span: span(3, 2) })).toBe(null);
+    expect(occasionOf({ ...few, span: span(6, 2) })).toBe('first');
+    expect(occasionOf({ ...few, span: span(3, 2), isLeaving: true })).toBe('last');
   });
 
   test('is never there where nothing is kept, and comes before what is kept for a shorter time is gone', () => {
