@@ -7,7 +7,7 @@ import type { Recover, Signer } from '#protocol/signer';
 import type { Traces } from '#protocol/trace-context';
 import type { HeadMark } from './attest/signed-head.ts';
 import type { KeyVault } from './attest/signing-keys.ts';
-import type { ChainSetup } from './chain/chain-worker.ts';
+import type { ChainSetup } from './chain/chain-setup.ts';
 import type { SecretBox } from './committee/epochs.ts';
 import type { DeskMove } from './dispute/desk.ts';
 import type { WebhookCall } from './events/webhook-call.ts';

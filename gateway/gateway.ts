@@ -8,7 +8,7 @@ import { LogKeeper, leafOf } from './attest/log-keeper.ts';
 import { ReceiptDesk } from './attest/receipts.ts';
 import { SigningKeys } from './attest/signing-keys.ts';
 import { EquilibriumRates } from './audit/audit-rates.ts';
-import { type ChainSetup, ChainWorker } from './chain/chain-worker.ts';
+import type { ChainWorker } from './chain/chain-worker.ts';
 import { Breakers } from './committee/breakers.ts';
 import { emptyCovers, loadCovers, saveCovers } from './committee/cover-store.ts';
 import { Deadlines } from './committee/deadlines.ts';
@@ -28,6 +28,7 @@ import { keyedCalls } from './keyed-calls.ts';
 import { KEY_RATES_DEFAULT } from './limits/key-limiter.ts';
 import { errorFields } from './log.ts';
 import { mountRoutes, type RouteParts } from './mount-routes.ts';
+import { chainWorkerOf } from './on-chain.ts';
 import { CHAT_LIMITS_DEFAULT } from './openai/limits.ts';
 import { abortedEntry } from './round/conclude.ts';
 import { linkAbort } from './round/deadline.ts';
@@ -112,7 +113,7 @@ export class Gateway {
     this.#events = new Events({ ...deps, background, stopping: this.#stop.signal });
     this.#rates = new EquilibriumRates({ ...deps, registry: this.registry, evidence: this.evidence });
     this.#receipts = new ReceiptDesk({ store, keys, domain, log: this.logKeeper, epochs: this.epochs });
-    this.chain = deps.chain === undefined ? null : this.#onChain(deps, deps.chain);
+    this.chain = chainWorkerOf(deps, this);
     this.desk = new DisputeDesk({
       ...shared,
       get signer() {
@@ -190,18 +191,6 @@ export class Gateway {
       },
       keyRates: deps.keyRates ?? KEY_RATES_DEFAULT,
       routes: (app, auth) => mountRoutes(app, auth, deps, this.#parts()),
-    });
-  }
-
-  #onChain({ store, clock, recover, log: events }: GatewayDeps, setup: ChainSetup): ChainWorker {
-    return new ChainWorker({
-      ...setup,
-      ...{ store, clock, recover, events },
-      log: this.logKeeper,
-      signers: () => this.signingKeys.chain(),
-      openedKey: (drawRoot, index) => this.epochs.openedUnder(drawRoot, index),
-      openedAudits: (commitment, epoch) => this.epochs.openedAudits(commitment, epoch),
-      onStakes: () => this.epochs.renew(),
     });
   }
 

@@ -1,5 +1,5 @@
 /** API keys as the database has them. */
-import { policyJsonSchema, policyOfJson } from '#protocol/policy';
+import { policyJsonSchema, policyOfJson } from '#protocol/policy-json';
 import type { KeyLookup } from './keys.ts';
 import type { Store } from './store/handle.ts';
 import { activeApiKeyByHash } from './store/keys-repo.ts';

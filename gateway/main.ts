@@ -14,7 +14,7 @@ import type { Traces } from '#protocol/trace-context';
 import { readAdminKey } from './admin/admin-key.ts';
 import { logSignerOf } from './attest/log-signer.ts';
 import type { SignedHeadFile } from './attest/signed-head.ts';
-import type { ChainSetup } from './chain/chain-worker.ts';
+import type { ChainSetup } from './chain/chain-setup.ts';
 import { openChain, placeOf } from './chain/open-chain.ts';
 import type { ChainMove } from './chain/outbox.ts';
 import { createSecretBox } from './committee/secret-box.ts';

@@ -9,7 +9,8 @@ import { admittedOrder, type Snapshot, seatsFrom, snapshotHash } from './draw.ts
 import type { Hash } from './hash.ts';
 import { type LogEntry, logLeaf, PPM } from './log.ts';
 import type { OpenLog } from './log-copy.ts';
-import { policyJsonSchema, policyOfJson } from './policy.ts';
+import { type Place, placeProblem, placesOf } from './logged-once.ts';
+import { policyJsonSchema, policyOfJson } from './policy-json.ts';
 import { safeParse } from './schema.ts';
 import { answerEntry } from './verify-log.ts';
 import { seatsOf } from './verify-record.ts';
@@ -36,7 +37,6 @@ export interface PromisedAnswer {
   readonly snapshot: Snapshot;
 }
 
-type Audited = Extract<LogEntry, { type: 'audited' }>;
 type Epoch = Extract<LogEntry, { type: 'epoch' }>;
 type Ended = Extract<LogEntry, { type: 'answer' | 'aborted' }>;
 
@@ -128,19 +128,17 @@ function statusOf(
   const { statement } = answer;
   const { requestId, audit: terms, issuedAtMs } = statement;
   const untilMs = issuedAtMs + terms!.withinMs;
-  const places = log.entries.flatMap((entry, at) =>
-    entry.type === 'audited' && entry.requestId === requestId && entry.choice === index ? [{ entry, at }] : [],
-  );
+  const places = placesOf(log, 'audited', { requestId, choice: index });
   const [done] = places;
   if (done === undefined) {
     return log.untilMs > untilMs ? ['broken', 'the audit is missing'] : ['pending', 'the audit has time left'];
   }
-  const { entry, at } = done;
-  if (places.length > 1) return ['broken', 'the audit is there twice'];
-  if (at < answer.wire.logIndex) return ['broken', 'the audit was logged before the answer'];
+  const { entry } = done;
+  const misplaced = placeProblem(places, answer.wire.logIndex, 'audit');
+  if (misplaced !== null) return ['broken', misplaced];
   if (entry.provider !== choice.served) return ['broken', 'the audit is about another provider'];
   if (entry.kind !== draw.kind(terms!)) return ['broken', `the draw asks for another audit than a ${entry.kind}`];
-  const problem = auditorProblem(log, answer, draw, choice, { entry, at });
+  const problem = auditorProblem(log, answer, draw, choice, done);
   if (problem !== null) return ['broken', problem];
   if (entry.outcome === 'undone') return ['undone', 'nobody could be had for it'];
   return entry.atMs > untilMs ? ['broken', 'the audit came too late'] : ['done', entry.outcome];
@@ -152,7 +150,7 @@ function auditorProblem(
   { snapshot, statement }: PromisedAnswer,
   draw: AuditDraw,
   choice: Statement,
-  { entry, at }: { readonly entry: Audited; readonly at: number },
+  { entry, at }: Place<'audited'>,
 ): string | null {
   const { modelDigest } = statement.request;
   const { filter } = policyOfJson(policyJsonSchema.parse(statement.policy));

@@ -2,7 +2,7 @@
  * Keccak-f[1600] as a WebAssembly module that is assembled here at the start: 64-bit lanes are native there, which JavaScript has to put
  * together from halves (FIPS 202 §3; Keccak's own padding, as Ethereum has it). Null where WebAssembly may not be compiled.
  */
-import { I32, I64, instantiate, signed, unsigned } from './wasm-assembly.ts';
+import { I32, I64, instantiate, OP, signed, unsigned, VOID_BLOCK } from './wasm-assembly.ts';
 
 const LANES = 25;
 const ROUNDS = 24;
@@ -10,26 +10,6 @@ const ROUNDS = 24;
 const RATE_BYTES = 136;
 /** Where the round constants lie in memory, behind the 200 bytes of the state. */
 const CONSTANTS_AT = 256;
-
-/** Opcodes of the WebAssembly core specification, appendix A.5. */
-const OP = {
-  loop: 0x03,
-  end: 0x0b,
-  branchIf: 0x0d,
-  get: 0x20,
-  set: 0x21,
-  tee: 0x22,
-  load64: 0x29,
-  store64: 0x37,
-  const32: 0x41,
-  const64: 0x42,
-  lessThan32: 0x49,
-  add32: 0x6a,
-  and64: 0x83,
-  xor64: 0x85,
-  rotl64: 0x89,
-} as const;
-const VOID_BLOCK = 0x40;
 
 /** Locals of the function: the pointer to the round's constant, the state, the column parities, the moved lanes. */
 const POINTER = 0;

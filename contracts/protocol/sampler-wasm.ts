@@ -5,21 +5,9 @@
 
 import { LOGIT_SCALE } from './evidence.ts';
 import { PHILOX } from './philox.ts';
-import { I32, instantiate, signed, unsigned, V128, type WasmMemory } from './wasm-assembly.ts';
+import { I32, instantiate, OP, signed, unsigned, V128, VOID_BLOCK, type WasmMemory } from './wasm-assembly.ts';
 
-/** Opcodes of the core specification, appendix A.5; those of vectors follow the prefix 0xfd. */
-const OP = {
-  loop: 0x03,
-  end: 0x0b,
-  branchIf: 0x0d,
-  get: 0x20,
-  set: 0x21,
-  tee: 0x22,
-  const32: 0x41,
-  lessThan32: 0x49,
-  add32: 0x6a,
-  shiftRight32: 0x76,
-} as const;
+/** Opcodes of vectors. */
 const VECTOR = {
   load: 0x00,
   store: 0x0b,
@@ -39,7 +27,6 @@ const VECTOR = {
   multiply64: 0xf2,
   toInt32: 0xfc,
 } as const;
-const VOID_BLOCK = 0x40;
 /** Tokens of one turn of either loop: four vectors of four. */
 export const TOKENS_AT_ONCE = 16;
 const VECTOR_BYTES = 16;

@@ -8,7 +8,8 @@ import { choicesOf } from './choices.ts';
 import { jackpotNano, mayHoldError, scoreNano } from './jackpot.ts';
 import type { LogEntry } from './log.ts';
 import type { OpenLog } from './log-copy.ts';
-import { policyJsonSchema } from './policy.ts';
+import { type Place, placeProblem, placesOf } from './logged-once.ts';
+import { policyJsonSchema } from './policy-json.ts';
 import { safeParse } from './schema.ts';
 import { seatsOf } from './verify-record.ts';
 
@@ -39,11 +40,7 @@ export function proveTrials(log: OpenLog, answer: PromisedAnswer): ProvenTrial[]
   const trialPpm = trialPpmOf(log, statement.draw.epoch);
   const opened = openedSecret(log, answer, statement.audit?.withinMs ?? ENDED_MS);
   return choicesOf(statement).map((own, choice) => {
-    const places = log.entries.flatMap((entry, at) =>
-      entry.type === 'trial' && entry.requestId === statement.requestId && entry.choice === choice
-        ? [{ entry, at }]
-        : [],
-    );
+    const places = placesOf(log, 'trial', { requestId: statement.requestId, choice });
     const paidNano = places.reduce((sum, { entry }) => sum + BigInt(entry.jackpotNano ?? '0'), 0n);
     const [status, detail = ''] = statusOf(answer, { own, choice, trialPpm, opened }, places);
     return { requestId: statement.requestId, choice, status, detail, jackpotNano: paidNano };
@@ -61,7 +58,7 @@ interface Tried {
 function statusOf(
   answer: PromisedAnswer,
   { own, choice, trialPpm, opened }: Tried,
-  places: readonly { readonly entry: Trial; readonly at: number }[],
+  places: readonly Place<'trial'>[],
 ): [TrialStatus, string?] {
   const { bodyHash, draw } = answer.statement;
   const [first] = places;
@@ -71,10 +68,11 @@ function statusOf(
   const drawn = new AuditDraw(opened.secret, { drawIndex: draw.index, choice, bodyHash });
   if (!drawn.isDue(trialPpm)) return first ? ['broken', 'a scorer was tried that was not drawn'] : ['not drawn'];
   if (first === undefined) return ['untried'];
-  if (places.length > 1) return ['broken', 'the trial is there twice'];
-  if (first.at < answer.wire.logIndex) return ['broken', 'the trial was logged before the answer'];
   const { outcome, jackpotNano: paid } = first.entry;
-  const problem = whoProblem(answer, own, first.entry) ?? prizeProblem(own, first.entry, drawn, trialPpm);
+  const problem =
+    placeProblem(places, answer.wire.logIndex, 'trial') ??
+    whoProblem(answer, own, first.entry) ??
+    prizeProblem(own, first.entry, drawn, trialPpm);
   if (problem !== null) return ['broken', problem];
   return ['tried', paid === undefined ? outcome : `${outcome}, ${paid} nano for the planted error`];
 }

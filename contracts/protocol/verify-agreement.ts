@@ -2,7 +2,7 @@
 
 import type { Statement } from './attestation.ts';
 import { weakestVerdict } from './choices.ts';
-import { type PolicyJson, policyJsonSchema } from './policy.ts';
+import { type PolicyJson, policyJsonSchema } from './policy-json.ts';
 import { isAlone } from './policy-values.ts';
 import { outputHash } from './request.ts';
 import { safeParse } from './schema.ts';

@@ -7,7 +7,8 @@ import { type ContentChoice, contentHash, type ResponseContent } from './content
 import type { FinalText } from './detokenizer.ts';
 import type { Hash } from './hash.ts';
 import type { TokenSpelling } from './logprob-text.ts';
-import { type Policy, policyCanonicalJson, policyJsonSchema, policyOfJson } from './policy.ts';
+import type { Policy } from './policy.ts';
+import { policyCanonicalJson, policyJsonSchema, policyOfJson } from './policy-json.ts';
 import { promptOfChoice } from './prompt-groups.ts';
 import { promptHash, samplingHash } from './request.ts';
 import type { Sampling } from './sampling.ts';

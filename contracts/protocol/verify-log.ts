@@ -16,7 +16,8 @@ import {
 import { type Address, fromHex } from './hash.ts';
 import { type Checkpoint, type LogEntry, logLeaf } from './log.ts';
 import { verifyInclusion } from './merkle.ts';
-import { type Policy, policyJsonSchema, policyOfJson } from './policy.ts';
+import type { Policy } from './policy.ts';
+import { policyJsonSchema, policyOfJson } from './policy-json.ts';
 import type { ProviderFilter } from './provider-filter.ts';
 import { safeParse } from './schema.ts';
 import { finding, notChecked, type VerifyItem } from './verify-item.ts';

@@ -18,6 +18,28 @@ export const I32 = 0x7f;
 export const I64 = 0x7e;
 export const V128 = 0x7b;
 
+/** Opcodes (core specification, appendix A.5); those of vectors follow the prefix 0xfd. */
+export const OP = {
+  loop: 0x03,
+  end: 0x0b,
+  branchIf: 0x0d,
+  get: 0x20,
+  set: 0x21,
+  tee: 0x22,
+  load64: 0x29,
+  store64: 0x37,
+  const32: 0x41,
+  const64: 0x42,
+  lessThan32: 0x49,
+  add32: 0x6a,
+  shiftRight32: 0x76,
+  and64: 0x83,
+  xor64: 0x85,
+  rotl64: 0x89,
+} as const;
+/** The type of a block that leaves nothing. */
+export const VOID_BLOCK = 0x40;
+
 /** A function that takes int32 and gives nothing. */
 export interface WasmFunction {
   readonly name: string;
@@ -30,7 +52,6 @@ export interface WasmFunction {
 }
 
 export const PAGE_BYTES = 65_536;
-const END = 0x0b;
 
 /** Compiles functions over one memory of one page. @returns null where WebAssembly is missing, forbidden, or lacks an instruction */
 export function instantiate(
@@ -74,7 +95,7 @@ function assemble(functions: readonly WasmFunction[]): Uint8Array {
 
 function codeOf({ locals, body }: WasmFunction): number[] {
   const groups = locals.flatMap(([count, type]) => [...unsigned(count), type]);
-  const code = [...unsigned(locals.length), ...groups, ...body, END];
+  const code = [...unsigned(locals.length), ...groups, ...body, OP.end];
   return [...unsigned(code.length), ...code];
 }
 

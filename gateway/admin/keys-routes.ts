@@ -1,6 +1,7 @@
 /** `/admin/keys`: API keys of clients, their limits, default policies and funds. */
 import { z } from 'zod';
-import { policyCanonicalJson, policyJsonSchema, policyOfJson, policyText } from '#protocol/policy';
+import { policyText } from '#protocol/policy';
+import { policyCanonicalJson, policyJsonSchema, policyOfJson } from '#protocol/policy-json';
 import { zHash } from '#protocol/schema';
 import type { GatewayApp } from '../http/context.ts';
 import { hashApiKey, keyIdOf, newApiKey } from '../keys.ts';

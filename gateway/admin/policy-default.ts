@@ -1,5 +1,6 @@
 /** The policy of requests that name none: the configuration's until an operator sets another, which a restart keeps. */
-import { type Policy, policyCanonicalJson, policyJsonSchema, policyOfJson } from '#protocol/policy';
+import type { Policy } from '#protocol/policy';
+import { policyCanonicalJson, policyJsonSchema, policyOfJson } from '#protocol/policy-json';
 import type { Store } from '../store/handle.ts';
 import { dropSetting, putSetting, settingJson } from '../store/settings-repo.ts';
 

@@ -6,7 +6,7 @@ import type { AuditOutcome } from '#protocol/audit-words';
 import { ProtocolError } from '#protocol/errors';
 import { type Hash, ZERO_HASH } from '#protocol/hash';
 import type { LogEntry } from '#protocol/log';
-import { policyJsonSchema, policyOfJson } from '#protocol/policy';
+import { policyJsonSchema, policyOfJson } from '#protocol/policy-json';
 import type { SecretBox } from '../committee/epochs.ts';
 import { tellVerified } from '../events/client-events.ts';
 import type { OpenedEvidence } from '../evidence/opened.ts';

@@ -3,7 +3,7 @@ import { AuditDraw } from '#protocol/audit';
 import type { AuditKind } from '#protocol/audit-words';
 import { ProtocolError } from '#protocol/errors';
 import { type Hash, toHex } from '#protocol/hash';
-import { policyJsonSchema, policyOfJson } from '#protocol/policy';
+import { policyJsonSchema, policyOfJson } from '#protocol/policy-json';
 import type { SecretBox } from '../committee/epochs.ts';
 import { disputeIdOf } from '../dispute/bundle.ts';
 import type { ModelEntry } from '../openai/answer.ts';

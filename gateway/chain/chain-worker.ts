@@ -6,7 +6,6 @@ import type { EarningsProofWire, PendingEarningsWire } from '#protocol/earnings'
 import type { Clock } from '#protocol/env';
 import type { Address } from '#protocol/hash';
 import type { Recover, Signer } from '#protocol/signer';
-import type { Network } from '../../contracts/chain/network.ts';
 import { errorFields, type Log } from '../log.ts';
 import { appliedBlock } from '../store/chain-blocks-repo.ts';
 import { keepDecimals, storedDecimals } from '../store/chain-network-repo.ts';
@@ -16,12 +15,12 @@ import { attestedRight } from './attested-right.ts';
 import { REDEEM_INTENT, ROOT_INTENT } from './calls.ts';
 import { type CaseDeps, followCases, openCases } from './cases.ts';
 import type { ChainClient } from './chain-client.ts';
+import type { ChainSetup, ChainStatus } from './chain-setup.ts';
 import { answerDemands, type DemandDeps, type DemandView } from './demands.ts';
 import { earningsProof, pendingEarnings } from './earnings-proof.ts';
 import { type EscrowKeyWire, type EscrowView, escrowView, takeEscrowKey } from './escrow-keys.ts';
 import { Follower } from './follower.ts';
-import { type ChainMove, Outbox } from './outbox.ts';
-import type { OutboxTerms } from './outbox-core.ts';
+import { Outbox } from './outbox.ts';
 import { raiseEvidence } from './raise-evidence.ts';
 import { readStanding } from './read-standing.ts';
 import { type Difference, differencesIn } from './reconcile.ts';
@@ -30,27 +29,6 @@ import { type RootLog, Settlement } from './settlement.ts';
 import { baseOf, DECIMALS_MAX, nanoOf } from './units.ts';
 import { takeVoice, type VoiceWire } from './voices.ts';
 import { retryVouchers, takeVoucher, type VoucherWire } from './vouchers.ts';
-
-/** How a gateway behaves on its chain; durations in milliseconds. */
-export interface ChainTerms extends OutboxTerms {
-  /** How often the chain is looked at. */
-  readonly pollMs: number;
-  readonly rootMs: number;
-  /** How often ledger and chain are compared, beside before every root. */
-  readonly reconcileMs: number;
-  /** Least that the redemption of a voucher brings. */
-  readonly voucherLeastNano: bigint;
-}
-
-/** What a gateway is told of its chain. */
-export interface ChainSetup {
-  readonly client: ChainClient;
-  readonly network: Network;
-  /** Its account in the registry. */
-  readonly account: Address;
-  readonly terms: ChainTerms;
-  readonly onMove?: (move: ChainMove) => void;
-}
 
 export interface ChainWorkerDeps extends ChainSetup {
   readonly store: Store;
@@ -63,22 +41,6 @@ export interface ChainWorkerDeps extends ChainSetup {
   readonly openedAudits: DemandDeps['openedAudits'];
   /** Stakes have changed: the next draw is from another registry. */
   readonly onStakes: () => void;
-}
-
-/** What operators see of the chain. */
-export interface ChainStatus {
-  readonly appliedBlock: number | null;
-  /** What keeps the gateway from settling because the chain does not know it; null once it does. */
-  readonly registration: RegistrationProblem | 'unknown' | null;
-  readonly differences: readonly Difference[];
-  readonly comparedAtMs: number | null;
-  /** What the pool does not cover of the earnings, in nano. */
-  readonly shortNano: bigint;
-  /** Open demands against the gateway's account. */
-  readonly demands: readonly DemandView[];
-  /** Whether a dispute waits for its case because the sending key has less of the token than the bond. */
-  readonly lacksBond: boolean;
-  readonly intents: Awaited<ReturnType<typeof intentCounts>>;
 }
 
 interface Parts {

@@ -4,7 +4,7 @@ import { parsePrivateKey } from '#protocol/private-key';
 import { parseNetwork } from '../../contracts/chain/network.ts';
 import type { ChainConfig } from '../config-chain.ts';
 import type { NetworkPlace } from '../store/chain-network-repo.ts';
-import type { ChainSetup } from './chain-worker.ts';
+import type { ChainSetup } from './chain-setup.ts';
 import type { ChainMove } from './outbox.ts';
 import { viemChainClient } from './viem-client.ts';
 

@@ -2,7 +2,7 @@
 import { ATTESTATION_LENGTH_MAX } from '#protocol/attestation';
 import type { Snapshot } from '#protocol/draw';
 import { ProtocolError } from '#protocol/errors';
-import { policyJson } from '#protocol/policy';
+import { policyJson } from '#protocol/policy-json';
 import { SEATS_MAX } from '#protocol/schema';
 import { attestationLengthMax, jsonBytes, type StatementShape } from '../attest/statement-size.ts';
 import type { CandidateSkip } from '../committee/capability-skips.ts';

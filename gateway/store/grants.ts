@@ -1,6 +1,7 @@
 /** First money: what a network begins with, and API keys with funds. */
 import type { Hash } from '#protocol/hash';
-import { type Policy, policyCanonicalJson } from '#protocol/policy';
+import type { Policy } from '#protocol/policy';
+import { policyCanonicalJson } from '#protocol/policy-json';
 import { clientAccount } from '../ledger/accounts.ts';
 import { deposit } from '../ledger/funding.ts';
 import type { Tx } from './handle.ts';

@@ -2,7 +2,8 @@
 import { nativeSigner, recoverNative } from '#protocol/signer-native';
 import { LogKeeper } from '../../gateway/attest/log-keeper.ts';
 import { logSignerOf } from '../../gateway/attest/log-signer.ts';
-import { type ChainTerms, ChainWorker } from '../../gateway/chain/chain-worker.ts';
+import type { ChainTerms } from '../../gateway/chain/chain-setup.ts';
+import { ChainWorker } from '../../gateway/chain/chain-worker.ts';
 import type { ChainMove } from '../../gateway/chain/outbox.ts';
 import { viemChainClient } from '../../gateway/chain/viem-client.ts';
 import { createLog } from '../../gateway/log.ts';

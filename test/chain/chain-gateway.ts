@@ -1,7 +1,7 @@
 /** A whole gateway of toy providers on a real chain: they stake there, it registers, reads and sends by itself. */
 import { expect, vi } from 'vitest';
 import { type Address, toHex, ZERO_HASH } from '#protocol/hash';
-import type { ChainSetup } from '../../gateway/chain/chain-worker.ts';
+import type { ChainSetup } from '../../gateway/chain/chain-setup.ts';
 import { viemChainClient } from '../../gateway/chain/viem-client.ts';
 import { accountOf } from '../../provider/chain/account.ts';
 import { stake } from '../../provider/chain/stake.ts';

@@ -1,15 +1,12 @@
 /** The shared vectors in the EVM: every hash, signature and proof that a contract reads, byte for byte as in TypeScript. */
-import { readFileSync } from 'node:fs';
-import type { Abi } from 'viem';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { auditCommitment } from '#protocol/audit';
 import { canonicalJson } from '#protocol/canonical';
 import { claimChanges } from '#protocol/chain-messages';
 import type { Hex } from '#protocol/hash';
 import { clientNonceHash } from '#protocol/request';
 import type { Claim } from '#protocol/typed';
-import { readVectors, type VectorEntry } from '../vectors/read-vectors.ts';
-import { type Anvil, artifact, startAnvil } from './anvil.ts';
+import { abis, anvil, call, draws, entries, numbers, run } from './evm-harness.ts';
 
 /** Structs that contracts hash, by the harness' function for them. */
 const STRUCTS: Readonly<Record<string, string>> = {
@@ -34,48 +31,6 @@ interface TypedInput {
   readonly domain: { readonly chainId: string; readonly verifyingContract: Hex };
   readonly value: Readonly<Record<string, unknown>>;
 }
-
-function entries(file: string, rule: string): readonly VectorEntry[] {
-  return readVectors(readFileSync(new URL(`../vectors/${file}.json`, import.meta.url), 'utf8'))[rule]!;
-}
-
-let anvil: Anvil;
-let harness: Hex;
-let draws: Hex;
-const abis: { harness: Abi; draws: Abi; domain: Abi } = { harness: [], draws: [], domain: [] };
-
-beforeAll(async () => {
-  anvil = await startAnvil();
-  abis.harness = artifact('Harness').abi;
-  abis.draws = artifact('DrawEvidence').abi;
-  abis.domain = artifact('DomainHarness').abi;
-  const token = await anvil.deploy('TestToken', []);
-  const registry = await anvil.deploy('StakeRegistry', [
-    token,
-    anvil.account,
-    { unbond: 21 * 86_400, key: 86_400, pot: 14 * 86_400 },
-  ]);
-  harness = await anvil.deploy('Harness', []);
-  draws = await anvil.deploy('DrawEvidence', [registry]);
-}, 120_000);
-afterAll(() => anvil?.stop());
-
-/** Result of a pure call, or null where it reverts or cannot be encoded. */
-async function call(functionName: string, args: readonly unknown[]): Promise<unknown> {
-  return anvil.client.readContract({ address: harness, abi: abis.harness, functionName, args });
-}
-
-function run(name: string, list: readonly VectorEntry[], check: (entry: VectorEntry) => Promise<void>): void {
-  describe(name, () => {
-    it(`agrees on all ${list.length}`, async () => {
-      expect(list.length).toBeGreaterThan(0);
-      for (const entry of list) await check(entry);
-    });
-  });
-}
-
-const numbers = (value: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(value).map(([key, item]) => [key, typeof item === 'number' ? BigInt(item) : item]));
 
 run(
   'struct hashes',

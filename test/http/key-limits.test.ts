@@ -1,6 +1,7 @@
 /** What an API key is bounded by, over HTTP: rates, places, budgets, and the headers that say so (DESIGN §13). */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { policyCanonicalJson, policyOfText } from '#protocol/policy';
+import { policyOfText } from '#protocol/policy';
+import { policyCanonicalJson } from '#protocol/policy-json';
 import { setKeyBudget } from '../../gateway/store/key-budgets-repo.ts';
 import { setKeyPolicy, setKeyRates } from '../../gateway/store/keys-repo.ts';
 import { API_KEY, booksOf } from '../fixtures/network.ts';

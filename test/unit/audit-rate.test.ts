@@ -1,79 +1,28 @@
-/** The audit rate: what the equilibrium asks for, what records and policies do to it, and that no way of cheating pays at it. */
+/** The audit rate: what the equilibrium asks for, and what records and policies do to it (spec-money.md §11.11). */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CheatFigures, DEFAULT_DETECTION, zDetectionTable } from '../../gateway/audit/detection.ts';
 import {
   AUDIT_RULES,
-  type AuditRules,
-  answersToConviction,
   auditRate,
   type Incentive,
-  leastLossNano,
-  lossByAnswerNano,
   neededPpm,
   runProfitNano,
-  slashNano,
   takenNano,
 } from '../../gateway/audit/equilibrium.ts';
-import { PENALTY_BPS, type ProviderFault } from '../../gateway/ledger/penalties.ts';
-
-const C = 1_000_000n;
-/** Convicts with all of the stake, so that figures compare with the published ones. */
-const whole = (change: Partial<CheatFigures> = {}): CheatFigures => ({
-  cheat: 'gross',
-  fractionPpm: 1_000_000,
-  savedPpm: 900_000,
-  fault: 'equivocation',
-  auditsMilli: 1_000,
-  ...change,
-});
-const standing = (stake: bigint, change: Partial<Incentive> = {}): Incentive => ({
-  priceNano: C,
-  stakeNano: stake * C,
-  freeNano: stake * C,
-  lagNano: 0n,
-  collusionPpm: 0,
-  ...change,
-});
-const none = { passed: 0, isFlagged: false };
-
-const faults = (Object.keys(PENALTY_BPS) as ProviderFault[]).filter((fault) => PENALTY_BPS[fault] > 0n);
-const ppm = fc.integer({ min: 0, max: 1_000_000 });
-const cheatArb: fc.Arbitrary<CheatFigures> = fc.record({
-  cheat: fc.constant('some'),
-  fractionPpm: fc.integer({ min: 1, max: 1_000_000 }),
-  savedPpm: ppm,
-  fault: fc.constantFrom(...faults),
-  auditsMilli: fc.integer({ min: 1_000, max: 1_000_000 }),
-});
-const incentiveArb: fc.Arbitrary<Incentive> = fc
-  .record({
-    priceNano: fc.bigInt({ min: 1n, max: 10n ** 12n }),
-    stakeNano: fc.bigInt({ min: 0n, max: 10n ** 17n }),
-    freeBps: fc.bigInt({ min: 0n, max: 10_000n }),
-    lagNano: fc.bigInt({ min: 0n, max: 10n ** 14n }),
-    collusionPpm: ppm,
-  })
-  .map(({ freeBps, ...rest }) => ({ ...rest, freeNano: (rest.stakeNano * freeBps) / 10_000n }));
-const rulesArb: fc.Arbitrary<AuditRules> = fc
-  .record({
-    low: ppm,
-    high: ppm,
-    marginPpm: fc.integer({ min: 1_000_000, max: 3_000_000 }),
-    extra: fc.integer({ min: 0, max: 9_000_000 }),
-    recordHalf: fc.integer({ min: 1, max: 1_000 }),
-  })
-  .map(({ low, high, marginPpm, extra, recordHalf }) => ({
-    floorPpm: Math.min(low, high),
-    ceilingPpm: Math.max(low, high),
-    marginPpm,
-    newPpm: marginPpm + extra,
-    recordHalf,
-  }));
-const recordArb = fc.record({ passed: fc.nat(10_000), isFlagged: fc.boolean() });
-const tableOf = (...cheats: CheatFigures[]) => ({ source: 'made up', date: '2026-11-26', cheats });
-/** A need as a number that can be compared: what no rate meets is above all rates. */
-const needOf = (incentive: Incentive, cheat: CheatFigures) => neededPpm(incentive, cheat) ?? Number.POSITIVE_INFINITY;
+import {
+  C,
+  cheatArb,
+  incentiveArb,
+  needOf,
+  none,
+  ppm,
+  recordArb,
+  rulesArb,
+  standing,
+  tableOf,
+  whole,
+} from './audit-rate-fixture.ts';
 
 describe('the equilibrium', () => {
   // Column "p (d=1, r=0)" and "p (d=.9, r=1/3)" of the networks reference, by hand without its reward: 0.9 / (d (1 - r) S).
@@ -209,85 +158,6 @@ describe('the rate', () => {
     [{ ...AUDIT_RULES, recordHalf: 0 }],
   ])('refuses rules such as %j, by which a record would stand for a stake', (rules) => {
     expect(() => auditRate(standing(100n), none, DEFAULT_DETECTION, rules)).toThrow(RangeError);
-  });
-});
-
-describe('the run of a cheat', () => {
-  test('against a count of 20,000 made-up runs: answers until the conviction and what was saved', () => {
-    const incentive = standing(100n, { lagNano: 5n * C, collusionPpm: 250_000 });
-    const cheat = whole({ auditsMilli: 3_000, fractionPpm: 500_000 });
-    const ratePpm = 40_000;
-    // mulberry32, apart from every generator of the project.
-    let state = 12_345;
-    const unit = () => {
-      state = (state + 0x6d2b79f5) | 0;
-      let t = Math.imul(state ^ (state >>> 15), 1 | state);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-    };
-    let [answers, saved] = [0, 0];
-    const runs = 20_000;
-    for (let run = 0; run < runs; run++) {
-      for (let left = 3; left > 0; answers++) {
-        if (unit() < 0.5) saved += 0.9;
-        if (unit() < 0.04 && unit() >= 0.25) left--;
-      }
-      for (let i = 0; i < 5; i++) if (unit() < 0.5) saved += 0.9;
-    }
-    // 100 answers on average with a deviation of 57, so 0.4 for the mean of 20,000.
-    expect(answersToConviction(incentive, cheat, ratePpm)).toBeCloseTo(100, 6);
-    expect(answers / runs).toBeGreaterThan(98);
-    expect(answers / runs).toBeLessThan(102);
-    const predicted = Number(takenNano(incentive, cheat, ratePpm)!) / Number(C);
-    expect(predicted).toBeCloseTo(0.45 * 105, 6);
-    expect(Math.abs(saved / runs - predicted)).toBeLessThan(0.02 * predicted);
-  });
-
-  test('loses no more than what is free of the stake', () => {
-    expect(slashNano(standing(100n, { freeNano: 7n * C }), whole({ fault: 'wrong_output' }))).toBe(7n * C);
-    expect(slashNano(standing(100n), whole({ fault: 'wrong_output' }))).toBe(20n * C);
-  });
-
-  test('takes retained pay beside the stake, where the fault is one that pay is forfeited for', () => {
-    const cheat = whole({ fault: 'wrong_output', auditsMilli: 10_000 });
-    const retainedNano = 400n * C;
-    // 9 C a conviction: of 20 C of stake 45%, with 400 C of pay a fiftieth of that.
-    expect(neededPpm(standing(100n), cheat)).toBe(450_001);
-    expect(neededPpm(standing(100n, { retainedNano }), cheat)).toBe(21_429);
-    expect(neededPpm(standing(100n, { retainedNano }), { ...cheat, fault: 'lying_scorer' })).toBe(
-      neededPpm(standing(100n), { ...cheat, fault: 'lying_scorer' }),
-    );
-    expect(auditRate(standing(100n, { retainedNano }), none, tableOf(cheat)).ratePpm).toBeLessThan(
-      auditRate(standing(100n), none, tableOf(cheat)).ratePpm,
-    );
-    expect(() => auditRate(standing(100n, { retainedNano: -1n }), none, tableOf(cheat))).toThrow(RangeError);
-  });
-
-  test('of an answer is found by rate and power: 10% of nine tenths of 200 answers less nine tenths of one', () => {
-    const cheat = whole({ fault: 'wrong_output', auditsMilli: 1_111 });
-    const at = (change: Partial<Incentive>) => lossByAnswerNano(standing(1_000n, change), cheat, 100_000);
-    expect(Number(at({}))).toBeCloseTo(((0.1 * 200) / 1.111) * 1e6 - 900_000, -1);
-    expect(Number(at({ collusionPpm: 500_000 }))).toBeCloseTo(((0.05 * 200) / 1.111) * 1e6 - 900_000, -1);
-    expect(at({ retainedNano: C }) > at({})).toBe(true);
-  });
-
-  test('of the best cheat is above 0 exactly where no cheat of the table is named as one that pays, but for roundings', () => {
-    fc.assert(
-      fc.property(incentiveArb, cheatArb, cheatArb, recordArb, (incentive, a, b, record) => {
-        const table = tableOf(a, { ...b, cheat: 'other' });
-        const { ratePpm, undeterred } = auditRate(incentive, record, table);
-        const loss = leastLossNano(incentive, table, ratePpm);
-        if (undeterred.length === 0) expect(loss >= -2n).toBe(true);
-        else expect(loss <= 0n || leastLossNano(incentive, table, Math.max(0, ratePpm - 1)) <= 0n).toBe(true);
-      }),
-      { endOnFailure: true },
-    );
-  });
-
-  test('never ends where nobody honest audits', () => {
-    expect(runProfitNano(standing(100n), whole(), 0)).toBeNull();
-    expect(runProfitNano(standing(100n, { collusionPpm: 1_000_000 }), whole(), 500_000)).toBeNull();
-    expect(answersToConviction({ collusionPpm: 0 }, whole(), 0)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 

@@ -1,7 +1,6 @@
 /** Budgets of API keys: the pure rule, and what the store makes of it over accepted, ended and lost requests. */
-import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import {
   BUDGET_PERIODS,
   type BudgetLimits,
@@ -14,29 +13,18 @@ import { acceptRequest } from '../../gateway/store/accept-request.ts';
 import { failRequest } from '../../gateway/store/close-request.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import { budgetOfKey, setKeyBudget, spentSince } from '../../gateway/store/key-budgets-repo.ts';
-import { openStore } from '../../gateway/store/open-store.ts';
 import { recover } from '../../gateway/store/recover.ts';
 import { BUDGET_PERIOD_WORDS } from '../../gateway/store/schema/words.ts';
-import { fundedStore, leafOf, newRequest, tempFolder } from './store-fixture.ts';
+import { leafOf, newRequest, storeOfEachTest } from './store-fixture.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const NONE: BudgetLimits = { budgetNano: null, period: null, periodBudgetNano: null };
 
-let cleaners: (() => void)[] = [];
+const own = storeOfEachTest();
 let store: Store;
-let file: string;
-beforeEach(async () => {
-  file = join(
-    tempFolder((clean) => cleaners.push(clean)),
-    'assay.db',
-  );
-  store = await fundedStore(file);
-});
-afterEach(async () => {
-  await store.close();
-  for (const clean of cleaners) clean();
-  cleaners = [];
+beforeEach(() => {
+  ({ store } = own);
 });
 
 const budget = () => store.read((handle) => budgetOfKey(handle, 'key1'));
@@ -128,8 +116,7 @@ test('a quote above what is left is insufficient_quota, and holds nothing', asyn
 test('a period budget begins anew with the next period, and survives a restart', async () => {
   await set({ period: 'day', periodBudgetNano: 4_000n });
   await accept('r1', 3_000n, DAY_MS + 1);
-  await store.close();
-  store = openStore({ file, fsync: false });
+  store = await own.reopen();
   await expect(accept('r2', 3_000n, DAY_MS + 2)).rejects.toMatchObject({
     code: 'insufficient_quota',
     message: expect.stringContaining('day'),

@@ -6,15 +6,12 @@ import {
   agreeOfThreshold,
   defaultAgree,
   type Policy,
-  policyCanonicalJson,
-  policyJson,
-  policyJsonSchema,
   policyOfBody,
-  policyOfJson,
   policyOfText,
   policyText,
   resolvePolicy,
 } from '#protocol/policy';
+import { policyCanonicalJson, policyJson, policyJsonSchema, policyOfJson } from '#protocol/policy-json';
 import { FILTER_FIELDS, isAdmitted, type ProviderFilter } from '#protocol/provider-filter';
 
 const gateway = policyOfText('quorum; n=3');

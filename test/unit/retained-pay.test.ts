@@ -1,5 +1,4 @@
 /** Pay for answers that nobody has compared: it stays for a week, and goes with a conviction (spec-money.md §11.8). */
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '#protocol/verdict';
 import { EquilibriumRates } from '../../gateway/audit/audit-rates.ts';
@@ -14,7 +13,7 @@ import { bondOf } from '../../gateway/store/ledger-repo.ts';
 import { upsertProvider } from '../../gateway/store/providers-repo.ts';
 import { retainedNano } from '../../gateway/store/retained-pay.ts';
 import { readWholeDatabase } from '../../gateway/store/whole-database.ts';
-import { booksProblems, fundedStore, hashOf, STAKE_NANO, tempFolder } from './store-fixture.ts';
+import { booksProblems, hashOf, STAKE_NANO, storeOfEachTest } from './store-fixture.ts';
 import { answer, balances, everybody, JOBS, PAY_NANO, revealed } from './store-life-fixture.ts';
 
 const CHEAT = '0xcc';
@@ -35,23 +34,15 @@ const SLASH_NANO = STAKE_NANO / 5n;
 const ISSUED_MS = 1_001;
 const OPENED_MS = 3_000;
 
-let cleaners: (() => void)[] = [];
+const own = storeOfEachTest();
 let store: Store;
-let file: string;
 beforeEach(async () => {
-  file = join(
-    tempFolder((clean) => cleaners.push(clean)),
-    'assay.db',
-  );
-  store = await fundedStore(file);
+  ({ store } = own);
   await revealed(store);
 });
 afterEach(async () => {
   expect(await booksProblems(store)).toEqual([]);
-  await store.close();
-  expect(checkMoney((await readWholeDatabase(file)).rows)).toEqual([]);
-  for (const clean of cleaners) clean();
-  cleaners = [];
+  expect(checkMoney((await readWholeDatabase(own.file)).rows)).toEqual([]);
 });
 
 const answered = (verdict: AnsweredVerdict) => answer(store, 'r1', verdict, everybody('counted'));

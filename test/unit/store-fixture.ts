@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from 'vitest';
 import type { Hash } from '#protocol/hash';
 import { sha256, toHex, utf8 } from '#protocol/hash';
 import { leafHash } from '#protocol/merkle';
@@ -38,6 +39,45 @@ export function tempFolder(onEnd: (clean: () => void) => void): string {
   const folder = mkdtempSync(join(tmpdir(), 'assay-store-'));
   onEnd(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** A funded store on a file of its own, for each test. */
+export interface OwnStore {
+  readonly store: Store;
+  readonly file: string;
+  /** Ends it and opens it again, as a start does. */
+  reopen(): Promise<Store>;
+}
+
+/** Called once by a file of tests; its own hooks run inside of this one's. */
+export function storeOfEachTest(): OwnStore {
+  let cleaners: (() => void)[] = [];
+  let [store, file]: [Store | null, string] = [null, ''];
+  beforeEach(async () => {
+    file = join(
+      tempFolder((clean) => cleaners.push(clean)),
+      'assay.db',
+    );
+    store = await fundedStore(file);
+  });
+  afterEach(async () => {
+    await store!.close();
+    for (const clean of cleaners) clean();
+    cleaners = [];
+  });
+  return {
+    get store() {
+      return store!;
+    },
+    get file() {
+      return file;
+    },
+    async reopen() {
+      await store!.close();
+      store = openStore({ file, fsync: false });
+      return store;
+    },
+  };
 }
 
 /** Opens the store and, the first time, puts money, one API key and one epoch of `drawSize` draws into it. */

@@ -1,7 +1,8 @@
 /** Witnessed answers: when votes let one stand, how it is cut into passes, what it may cost, and what the policy may say. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { policyJson, policyJsonSchema, policyOfBody, policyOfJson, policyOfText, policyText } from '#protocol/policy';
+import { policyOfBody, policyOfText, policyText } from '#protocol/policy';
+import { policyJson, policyJsonSchema, policyOfJson } from '#protocol/policy-json';
 import type { Vote } from '#protocol/voices';
 import { decideWitnessed, type WitnessState } from '#protocol/witnessed';
 import { captureProbability, witnessedCaptureProbability } from '../../gateway/audit/collusion.ts';
