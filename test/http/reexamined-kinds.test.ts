@@ -1,5 +1,5 @@
 /** Re-examination of every kind: after an audit by a whole answer, by a whole answer, and of an answer that witnesses had let pass (SPEC.md §8.3). */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { AuditKind } from '#protocol/audit-words';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { withParts } from '../fixtures/cheats-engine.ts';
@@ -18,6 +18,8 @@ import { signerOf } from '../fixtures/toy-network.ts';
 import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
 import { toyMachine } from '../simulation/toy-machine.ts';
 
+// Most of it is asking until the draw has seated whom a test wants: a busy machine takes a minute.
+vi.setConfig({ testTimeout: 180_000 });
 const open = toyNetworks();
 const PROVIDER = signerOf('p0').address;
 

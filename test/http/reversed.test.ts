@@ -1,5 +1,5 @@
 /** A conviction that falls on appeal, while what it led to is looked at or when it has been: nobody is paid twice, and nobody gets off by it (SPEC.md §8.3). */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { signAnswer } from '#protocol/dispute-answer';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { type Hash, utf8 } from '#protocol/hash';
@@ -14,6 +14,8 @@ import { clock, signerOf, type ToyNetwork, type ToyOptions } from '../fixtures/t
 import { entriesOf, gaugeOf, toyNetworks } from '../fixtures/toy-networks.ts';
 import { toyMachine } from '../simulation/toy-machine.ts';
 
+// Most of it is asking until the draw has seated whom a test wants: a busy machine takes a minute.
+vi.setConfig({ testTimeout: 180_000 });
 const open = toyNetworks();
 const STAKE_NANO = 1_000_000_000_000n;
 const ACCUSED = signerOf('p0');
