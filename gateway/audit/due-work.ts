@@ -12,7 +12,7 @@ export interface DueWorkParts<Row> {
   readonly run: (row: Row) => Promise<void>;
   readonly background: (work: Promise<void>) => void;
   /** Called when a piece has ended and its place is free. */
-  readonly onFree?: () => Promise<unknown> | void;
+  readonly onFree?: () => Promise<unknown> | undefined;
 }
 
 export class DueWork<Row> {

@@ -12,13 +12,17 @@ import { openDisputeAbout } from '../round/accuse.ts';
 import { LateJournal } from '../round/late-journal.ts';
 import { scorerStandings } from '../round/scorer-standing.ts';
 import { voteOf } from '../round/scoring.ts';
-import type { Tx } from '../store/handle.ts';
+import type { Handle, Tx } from '../store/handle.ts';
 import { updateJob } from '../store/jobs-repo.ts';
 import { keptAnswer } from '../store/reexamine-repo.ts';
 import { requestById } from '../store/requests-repo.ts';
 import { type AuditedAnswer, openWork } from './audit-work.ts';
 import { auditorsOf } from './auditors.ts';
-import type { AuditFound, AuditTask } from './perform-audit.ts';
+import { DueWork } from './due-work.ts';
+import { type AuditFound, type AuditTask, tryAudit } from './perform-audit.ts';
+
+/** At one time, of each kind: they wait behind what clients wait for. */
+const RUNNING_MAX = 4;
 
 /** What looking at kept answers is made from. */
 export interface FreshDeps {
@@ -35,6 +39,49 @@ export interface FreshLook {
   readonly choice: number;
   readonly deadlineMs: number;
   readonly reason: string;
+}
+
+/** What a queue of kept answers is made of. */
+export interface FreshWorkParts<Row> {
+  readonly due: (handle: Handle, nowMs: number, limit: number) => Promise<readonly Row[]>;
+  readonly taskOf: (deps: PipelineDeps, row: Row) => Promise<AuditTask>;
+  readonly finish: (deps: PipelineDeps, row: Row, task: AuditTask, found: AuditFound) => Promise<void>;
+  /** Nobody could be had. */
+  readonly putOff: (deps: PipelineDeps, row: Row) => Promise<void>;
+}
+
+/** The queue of one kind of looks at kept answers. */
+export function freshWork<Row extends Pick<FreshLook, 'requestId' | 'choice'>>(
+  { pipeline }: FreshDeps,
+  { due, taskOf, finish, putOff }: FreshWorkParts<Row>,
+): DueWork<Row> {
+  const run = async (row: Row): Promise<void> => {
+    const deps = pipeline();
+    try {
+      const task = await taskOf(deps, row);
+      const found = await tryAudit(deps, task);
+      if (found === null) await putOff(deps, row);
+      else await finish(deps, row, task, found);
+    } catch (error) {
+      if (deps.stopping.aborted) return;
+      // A reserve that pays for nothing now is asked again, as is whoever could not be had.
+      await putOff(deps, row);
+      if (!(error instanceof ProtocolError && error.code === 'reserve_empty')) throw error;
+    }
+  };
+  const work: DueWork<Row> = new DueWork({
+    runningMax: RUNNING_MAX,
+    keyOf: ({ requestId, choice }) => `${requestId}/${choice}`,
+    due: (limit) => {
+      const { store, clock } = pipeline();
+      return store.read((handle) => due(handle, clock.nowMs(), limit));
+    },
+    run,
+    background: (piece) => pipeline().background(piece),
+    // The next of the queue has waited for this place.
+    onFree: () => (pipeline().stopping.aborted ? undefined : work.begin()),
+  });
+  return work;
 }
 
 /** @throws {ProtocolError} model_not_found where its model is not served any more */

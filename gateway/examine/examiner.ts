@@ -2,12 +2,11 @@
  * Examines what a provider answered alone before its pay leaves for the first time, and before it leaves itself: what waits is durable with the
  * draw, so that a crash loses none of it, and ends in one transaction each, so that none is done twice (SPEC.md §8.4).
  */
-import { ProtocolError } from '#protocol/errors';
 import { type Address, type Hash, ZERO_HASH } from '#protocol/hash';
 import type { LogEntry } from '#protocol/log';
-import { DueWork } from '../audit/due-work.ts';
-import { enterFound, type FreshDeps, freshTask } from '../audit/fresh-task.ts';
-import { type AuditFound, type AuditTask, tryAudit } from '../audit/perform-audit.ts';
+import type { DueWork } from '../audit/due-work.ts';
+import { enterFound, type FreshDeps, freshTask, freshWork } from '../audit/fresh-task.ts';
+import type { AuditFound, AuditTask } from '../audit/perform-audit.ts';
 import { tellVerified } from '../events/client-events.ts';
 import type { PipelineDeps } from '../round/accept.ts';
 import { argue } from '../round/accuse.ts';
@@ -24,8 +23,6 @@ import { dueProviders, endIfExamined, openExamination } from './open.ts';
 
 /** From a try that found nobody to the next. */
 const AGAIN_MS = 60_000;
-/** At one time: they wait behind what clients wait for. */
-const RUNNING_MAX = 4;
 /** From one look at who is due to the next, unless somebody was excluded meanwhile: other occasions are of days. */
 const LOOK_MS = 60_000;
 /** Of an accusation by an examination. */
@@ -40,17 +37,11 @@ export class Examiner {
 
   constructor(deps: FreshDeps) {
     this.#deps = deps;
-    this.#work = new DueWork({
-      runningMax: RUNNING_MAX,
-      keyOf: ({ requestId, choice }) => `${requestId}/${choice}`,
-      due: (limit) => {
-        const { store, clock } = deps.pipeline();
-        return store.read((handle) => dueExamined(handle, clock.nowMs(), limit));
-      },
-      run: (row) => this.#run(row),
-      background: (work) => deps.pipeline().background(work),
-      // The next of the queue has waited for this place.
-      onFree: () => (deps.pipeline().stopping.aborted ? undefined : this.#work.begin()),
+    this.#work = freshWork(deps, {
+      due: dueExamined,
+      taskOf: (now, row) => this.#taskOf(now, row),
+      finish: (now, row, task, found) => this.#finish(now, row, task, found),
+      putOff: (now, row) => this.#putOff(now, row),
     });
   }
 
@@ -72,22 +63,10 @@ export class Examiner {
     await this.#work.begin();
   }
 
-  async #run(row: ExaminedRow): Promise<void> {
-    const deps = this.#deps.pipeline();
-    try {
-      const { requestId, choice, examinationId } = row;
-      const begun = await deps.store.read((handle) => examinationById(handle, examinationId));
-      const { deadlineMs } = begun!;
-      const task = await freshTask(this.#deps, deps, { requestId, choice, deadlineMs, reason: REASON });
-      const found = await tryAudit(deps, task);
-      if (found === null) await this.#putOff(deps, row);
-      else await this.#finish(deps, row, task, found);
-    } catch (error) {
-      if (deps.stopping.aborted) return;
-      // A reserve that pays for nothing now is asked again, as is whoever could not be had.
-      await this.#putOff(deps, row);
-      if (!(error instanceof ProtocolError && error.code === 'reserve_empty')) throw error;
-    }
+  async #taskOf(deps: PipelineDeps, { requestId, choice, examinationId }: ExaminedRow): Promise<AuditTask> {
+    const begun = await deps.store.read((handle) => examinationById(handle, examinationId));
+    const { deadlineMs } = begun!;
+    return freshTask(this.#deps, deps, { requestId, choice, deadlineMs, reason: REASON });
   }
 
   /** Money, disputes, the log's entry and the row's end: all of it or nothing. */

@@ -4,12 +4,11 @@
  */
 import type { SeenOutcome } from '#protocol/aftermath';
 import type { AuditKind, AuditOutcome } from '#protocol/audit-words';
-import { ProtocolError } from '#protocol/errors';
 import { type Address, type Hash, ZERO_HASH } from '#protocol/hash';
 import type { LogEntry } from '#protocol/log';
-import { DueWork } from '../audit/due-work.ts';
-import { enterFound, type FreshDeps, freshTask } from '../audit/fresh-task.ts';
-import { type AuditFound, type AuditTask, tryAudit } from '../audit/perform-audit.ts';
+import type { DueWork } from '../audit/due-work.ts';
+import { enterFound, type FreshDeps, freshTask, freshWork } from '../audit/fresh-task.ts';
+import type { AuditFound, AuditTask } from '../audit/perform-audit.ts';
 import { tellVerified } from '../events/client-events.ts';
 import type { PipelineDeps, Running } from '../round/accept.ts';
 import { argue } from '../round/accuse.ts';
@@ -22,8 +21,6 @@ import { endIfDone, ITEM_OUTCOMES } from './open.ts';
 
 /** From a try that found nobody to the next: clients wait for their money, and after a start providers are there within seconds. */
 const AGAIN_MS = 5_000;
-/** At one time: they wait behind what clients wait for. */
-const RUNNING_MAX = 4;
 /** Of an accusation by a re-examination. */
 const REASON = 'rejected_by_reexamination';
 
@@ -40,17 +37,11 @@ export class Reexaminer {
 
   constructor(deps: FreshDeps) {
     this.#deps = deps;
-    this.#work = new DueWork({
-      runningMax: RUNNING_MAX,
-      keyOf: ({ requestId, choice }) => `${requestId}/${choice}`,
-      due: (limit) => {
-        const { store, clock } = deps.pipeline();
-        return store.read((handle) => waitingItems(handle, clock.nowMs(), limit));
-      },
-      run: (row) => this.#run(row),
-      background: (work) => deps.pipeline().background(work),
-      // The next of the queue has waited for this place.
-      onFree: () => (deps.pipeline().stopping.aborted ? undefined : this.runDue()),
+    this.#work = freshWork(deps, {
+      due: waitingItems,
+      taskOf: (now, row) => this.#taskOf(now, row),
+      finish: (now, row, task, found) => this.#finish(now, row, task, found),
+      putOff: (now, row) => this.#putOff(now, row),
     });
   }
 
@@ -63,21 +54,6 @@ export class Reexaminer {
   /** Begins what is due and not begun; called after rulings, on a timer and at a start. */
   async runDue(): Promise<void> {
     await this.#work.begin();
-  }
-
-  async #run(row: ReexaminedRow): Promise<void> {
-    const deps = this.#deps.pipeline();
-    try {
-      const task = await this.#taskOf(deps, row);
-      const found = await tryAudit(deps, task);
-      if (found === null) await this.#putOff(deps, row);
-      else await this.#finish(deps, row, task, found);
-    } catch (error) {
-      if (deps.stopping.aborted) return;
-      // A reserve that pays for nothing now is asked again, as is whoever could not be had.
-      await this.#putOff(deps, row);
-      if (!(error instanceof ProtocolError && error.code === 'reserve_empty')) throw error;
-    }
   }
 
   async #taskOf(deps: PipelineDeps, { requestId, choice, disputeId }: ReexaminedRow): Promise<AuditTask> {

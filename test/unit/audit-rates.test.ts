@@ -1,7 +1,6 @@
 /** What a gateway remembers of its providers to say audit rates at once is what the database says, whatever was changed meanwhile (spec-money.md §11.11). */
-import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { Address } from '#protocol/hash';
 import { EquilibriumRates } from '../../gateway/audit/audit-rates.ts';
 import { DEFAULT_SPLIT } from '../../gateway/ledger/dispute-money.ts';
@@ -10,24 +9,14 @@ import { addKey, putStake, retireKey } from '../../gateway/store/chain-state-rep
 import { openDispute, ruleDispute, settleRuledDispute } from '../../gateway/store/change-dispute.ts';
 import type { Handle, Store, Tx } from '../../gateway/store/handle.ts';
 import { applyTransfer } from '../../gateway/store/ledger-repo.ts';
-import { fundedStore, hashOf, PROVIDERS, STAKE_NANO, tempFolder } from './store-fixture.ts';
+import { hashOf, PROVIDERS, STAKE_NANO, storeOfEachTest } from './store-fixture.ts';
 import { JOBS, PAY_NANO, revealed } from './store-life-fixture.ts';
 
-let cleaners: (() => void)[] = [];
+const own = storeOfEachTest();
 let store: Store;
 beforeEach(async () => {
-  store = await fundedStore(
-    join(
-      tempFolder((clean) => cleaners.push(clean)),
-      'assay.db',
-    ),
-  );
+  store = own.store;
   await revealed(store);
-});
-afterEach(async () => {
-  await store.close();
-  for (const clean of cleaners) clean();
-  cleaners = [];
 });
 
 /** Counts looks at the database. */

@@ -1,5 +1,4 @@
 /** Disputes and late work on real files: what is frozen, withheld, refunded and paid, and when (spec-money.md 11.8, 11.9). */
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Fault } from '#protocol/verdict';
 import { BURN } from '../../gateway/ledger/accounts.ts';
@@ -11,7 +10,7 @@ import type { Store } from '../../gateway/store/handle.ts';
 import { jobById } from '../../gateway/store/jobs-repo.ts';
 import { applyTransfer, bondOf } from '../../gateway/store/ledger-repo.ts';
 import { requestById } from '../../gateway/store/requests-repo.ts';
-import { booksProblems, CLIENT_FUNDS_NANO, fundedStore, hashOf, STAKE_NANO, tempFolder } from './store-fixture.ts';
+import { booksProblems, CLIENT_FUNDS_NANO, hashOf, STAKE_NANO, storeOfEachTest } from './store-fixture.ts';
 import { answer, balances, everybody, JOBS, PAY_NANO, picture, refusal, revealed } from './store-life-fixture.ts';
 
 const LOSER = '0xcc';
@@ -20,23 +19,13 @@ const BAD = JOBS[2]!.jobId;
 const SLASH_NANO = STAKE_NANO / 5n;
 const APPEAL_MS = 5_000;
 
-let cleaners: (() => void)[] = [];
+const own = storeOfEachTest();
 let store: Store;
 beforeEach(async () => {
-  store = await fundedStore(
-    join(
-      tempFolder((clean) => cleaners.push(clean)),
-      'assay.db',
-    ),
-  );
+  store = own.store;
   await revealed(store);
 });
-afterEach(async () => {
-  expect(await booksProblems(store)).toEqual([]);
-  await store.close();
-  for (const clean of cleaners) clean();
-  cleaners = [];
-});
+afterEach(async () => expect(await booksProblems(store)).toEqual([]));
 
 const move = (kind: string, atMs: number) => ({ kind, moveJson: '{}', signature: null, atMs });
 const standings = () => everybody('counted').set(BAD, 'rejected');

@@ -1,5 +1,4 @@
 /** Work after a request's end and what a slash gives back for it (spec-money.md 11.8, 11.9), on real files. */
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RESERVE } from '../../gateway/ledger/accounts.ts';
 import { DEFAULT_SPLIT } from '../../gateway/ledger/dispute-money.ts';
@@ -13,12 +12,11 @@ import { requestById } from '../../gateway/store/requests-repo.ts';
 import {
   booksProblems,
   CLIENT_FUNDS_NANO,
-  fundedStore,
   hashOf,
   newJob,
   newRequest,
   RESERVE_FUNDS_NANO,
-  tempFolder,
+  storeOfEachTest,
 } from './store-fixture.ts';
 import {
   answer,
@@ -38,23 +36,13 @@ const REFEREE = newJob('referee', '0xee', { role: 'referee', wave: 1, maxNano: 5
 /** 2 nano each for 10 prompt tokens and 30 scored ones. */
 const SCORE_NANO = 80n;
 
-let cleaners: (() => void)[] = [];
+const own = storeOfEachTest();
 let store: Store;
 beforeEach(async () => {
-  store = await fundedStore(
-    join(
-      tempFolder((clean) => cleaners.push(clean)),
-      'assay.db',
-    ),
-  );
+  store = own.store;
   await revealed(store);
 });
-afterEach(async () => {
-  expect(await booksProblems(store)).toEqual([]);
-  await store.close();
-  for (const clean of cleaners) clean();
-  cleaners = [];
-});
+afterEach(async () => expect(await booksProblems(store)).toEqual([]));
 
 const issue = (change = {}) => store.withTx((tx) => recordLateJobs(tx, 'r1', [{ ...REFEREE, ...change }], 3_000));
 const pay = (jobId: string = REFEREE.jobId) => store.withTx((tx) => payLateWork(tx, jobId, 3_500));
