@@ -23,7 +23,10 @@ export class DueWork<Row> {
     this.#parts = parts;
   }
 
-  /** Begins what is due and not begun. @returns whether some of it may not begin yet */
+  /**
+   * Begins what is due and not begun.
+   * @returns whether some of it may not begin yet though nothing runs; the end of what runs looks again by itself
+   */
   async begin(): Promise<boolean> {
     const { runningMax, keyOf, due, mayBegin, run, background, onFree } = this.#parts;
     let isLeft = false;
@@ -41,6 +44,6 @@ export class DueWork<Row> {
           .then(async () => void (await onFree?.())),
       );
     }
-    return isLeft;
+    return isLeft && this.#running.size === 0;
   }
 }

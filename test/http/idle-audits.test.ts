@@ -4,7 +4,9 @@ import { expect, test } from 'vitest';
 import type { LogEntry } from '#protocol/log';
 import { hasIdleRoom } from '../../gateway/audit/idle-room.ts';
 import type { Fetch } from '../../gateway/round/provider-client.ts';
-import { signerOf, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
+import type { Handle, Store } from '../../gateway/store/handle.ts';
+import { MortalStore } from '../fixtures/mortal-store.ts';
+import { clock, signerOf, type ToyNetwork, type ToyOptions } from '../fixtures/toy-network.ts';
 import { entriesOf, toyNetworks } from '../fixtures/toy-networks.ts';
 
 const open = toyNetworks();
@@ -122,15 +124,15 @@ test('room is what stays free for clients beside it: an eighth of the places, ne
   );
 });
 
-/** Keeps the next order to generate back until it is let go. */
-function gate() {
+/** Keeps the next order, to generate or of another kind, back until it is let go. */
+function gate(kind = '/v1/jobs') {
   const held = { isOn: false, sent: () => {}, release: () => {} };
   const sent = new Promise<void>((resolve) => (held.sent = resolve));
   const released = new Promise<void>((resolve) => (held.release = resolve));
   const wrap: NonNullable<ToyOptions['wrap']> =
     (fetch: Fetch): Fetch =>
     async (url, init) => {
-      if (held.isOn && new URL(url).pathname === '/v1/jobs') {
+      if (held.isOn && new URL(url).pathname === kind) {
         held.isOn = false;
         held.sent();
         await released;
@@ -187,4 +189,41 @@ test('no wait is longer than the time in which the audit was promised', async ()
   await waiting;
   await network.gateway.settled();
   expect(auditsIn(await entriesOf(network))).toHaveLength(2);
+});
+
+/** Without an end of its reads, a gateway that looks again and again would let nothing else run in this process either. */
+class CountedStore extends MortalStore {
+  left = Number.POSITIVE_INFINITY;
+
+  override async read<T>(fn: (handle: Handle) => Promise<T>): Promise<T> {
+    if (this.left-- <= 0) throw new Error('read without an end');
+    return super.read(fn);
+  }
+}
+
+test('while an audit runs and nobody asks, what is due beside it is not looked for again and again', async () => {
+  const { held, sent, wrap } = gate('/v1/scores');
+  const stores: CountedStore[] = [];
+  const through = (store: Store): Store => {
+    stores.push(new CountedStore(store));
+    return stores.at(-1)!;
+  };
+  const audits = { ...AUDITS, regeneratePpm: 0, delayMs: 3_600_000, patienceMs: 3_600_000 };
+  const network = await open({ members: 4, wrap, through, limits: { audits } });
+  await network.ask('hello', ASKED);
+  await network.ask('hello again', ASKED);
+  await network.gateway.settled();
+  await network.store.withTx(async (tx) => void (await tx.db.update(tx.tables.audits).set({ dueAtMs: clock.nowMs() })));
+  held.isOn = true;
+  const reads = stores[0]!;
+  reads.left = 1_000;
+  const begun = network.gateway.tick();
+  await sent;
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(reads.left).toBeGreaterThan(800);
+  reads.left = Number.POSITIVE_INFINITY;
+  held.release();
+  await begun;
+  await network.gateway.settled();
+  expect(auditsIn(await entriesOf(network)).map(({ outcome }) => outcome)).toEqual(['held', 'held']);
 });

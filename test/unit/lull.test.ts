@@ -94,7 +94,7 @@ test('an answer that fails ends like any other, and whoever waits is let go by a
   expect(lull.isNow).toBe(true);
 });
 
-test('work that may not begin is left, and said to be; what is begun is begun once', async () => {
+test('work that may not begin is left, and said to be where nothing runs whose end asks again; what is begun is begun once', async () => {
   const background: Promise<void>[] = [];
   const ran: string[] = [];
   let isOpen = false;
@@ -112,13 +112,16 @@ test('work that may not begin is left, and said to be; what is begun is begun on
     },
     background: (piece) => background.push(piece),
   });
-  expect([await work.begin(), background.length]).toEqual([true, 1]);
+  expect([await work.begin(), background.length]).toEqual([false, 1]);
   isOpen = true;
-  // Beside the late one nothing else begins.
-  expect([await work.begin(), background.length]).toEqual([true, 1]);
+  // Beside the late one nothing else begins, and waiting for a lull that is there already would be waiting for nothing.
+  expect([await work.begin(), background.length]).toEqual([false, 1]);
   end();
   await Promise.all(background);
-  expect([await work.begin(), background.length]).toEqual([true, 2]);
+  isOpen = false;
+  expect([await work.begin(), background.length]).toEqual([true, 1]);
+  isOpen = true;
+  expect([await work.begin(), background.length]).toEqual([false, 2]);
   end();
   await Promise.all(background);
   expect([await work.begin(), background.length]).toEqual([false, 3]);
