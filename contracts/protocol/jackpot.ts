@@ -20,16 +20,16 @@ const MARGIN_PPM = 1_250_000n;
  */
 export const JACKPOT_SCORES_MAX = 20n;
 
-/** One order of a trial, by what it holds. */
+/** One order of a trial, by what it holds; of a witness's orders all of them, of which the last may hold an error. */
 type TrialOrder = 'genuine' | 'edited';
-/** Trials look like the orders for which they stand: those of a split come in twos, an audit is one. Every shape is as likely. */
+/** Trials look like the orders for which they stand: those of a split come in twos, an audit is one, and so are a witness's, pass by pass. Every shape is as likely. */
 const SHAPES: readonly (readonly TrialOrder[])[] = [
   ['genuine'],
   ['edited'],
   ['genuine', 'edited'],
   ['edited', 'genuine'],
 ];
-const AUDIT_SHAPES: readonly (readonly TrialOrder[])[] = [['genuine'], ['edited']];
+const SINGLE_SHAPES: readonly (readonly TrialOrder[])[] = [['genuine'], ['edited']];
 
 /** Orders of the trial that a draw makes, where there is a place for an error. @param number draws a number below a bound, by a word of its own */
 export function trialShape(mode: string, number: (word: string, below: number) => number): readonly TrialOrder[] {
@@ -90,5 +90,5 @@ export function jackpotNano(
 }
 
 function shapesOf(mode: string) {
-  return mode === 'audited' ? AUDIT_SHAPES : SHAPES;
+  return mode === 'audited' || mode === 'witnessed' ? SINGLE_SHAPES : SHAPES;
 }

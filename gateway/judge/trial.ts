@@ -17,7 +17,7 @@ export interface HeldTranscript {
   readonly shortEvidence: readonly (readonly ShortEvidence[])[];
   readonly sampling: Sampling;
   readonly eosIds: readonly number[];
-  /** Tokens up to the end of each chunk of a stream: where real orders end. Audits score the whole: then none. */
+  /** Tokens up to the ends of real orders: of a witnessed answer those that its witnesses were asked about, of others each chunk of a stream; of audits, which score the whole, none. */
   readonly chunkEnds: readonly number[];
   /** Of the policy: what orders about such a choice look like. */
   readonly mode: string;
@@ -30,13 +30,16 @@ export interface TrialPart {
   readonly tokens: readonly number[];
 }
 
+type DrawNumber = (word: string, below: number) => number;
+
 /**
- * The orders of one trial: one transcript as for a witness, whole or cut after a chunk; or two, as for a split; of an audited answer
- * one that is whole, as for an audit. They are what real orders are, so that nothing but the model tells a scorer what is right.
+ * The orders of one trial: of a witnessed answer those that a witness has, in their order; of an audited one one that is whole, as for an audit;
+ * else one, whole or cut after a chunk, or two, as for a split. They are what real orders are, so that nothing but the model tells a scorer what is right.
  * @param number draws a number below a bound, by a word of its own
  */
-export function trialOf(held: HeldTranscript, number: (word: string, below: number) => number): TrialPart[] {
+export function trialOf(held: HeldTranscript, number: DrawNumber): TrialPart[] {
   const ends = [...held.chunkEnds.filter((end) => end < held.tokens.length), held.tokens.length];
+  if (held.mode === 'witnessed') return panelOrders(held, ends, number);
   const tokens = held.tokens.slice(0, ends[number('end', ends.length)]);
   const genuine: TrialPart = { answer: 'accept', tokens };
   const edits = editsOf(held, tokens.length);
@@ -44,6 +47,27 @@ export function trialOf(held: HeldTranscript, number: (word: string, below: numb
   const { position, id } = edits[number('edit', edits.length)]!;
   const edited: TrialPart = { answer: 'reject', tokens: tokens.map((token, at) => (at === position ? id : token)) };
   return trialShape(held.mode, number).map((order) => (order === 'edited' ? edited : genuine));
+}
+
+/**
+ * What a witness is asked after every chunk: all that is open by then. A planted error stands in the last of them, as that of a generator which goes
+ * wrong there; every pass is as likely, so that none can be taken on trust.
+ */
+function panelOrders(held: HeldTranscript, ends: readonly number[], number: DrawNumber): TrialPart[] {
+  const passes = ends.map((end): TrialPart => ({ answer: 'accept', tokens: held.tokens.slice(0, end) }));
+  const edits = editsOf(held, held.tokens.length);
+  if (edits.length === 0 || trialShape(held.mode, number)[0] === 'genuine') return passes;
+  const byPass = ends
+    .map((end, at) => ({
+      at,
+      end,
+      own: edits.filter(({ position }) => position >= (ends[at - 1] ?? 0) && position < end),
+    }))
+    .filter(({ own }) => own.length > 0);
+  const { at, end, own } = byPass[number('end', byPass.length)]!;
+  const { position, id } = own[number('edit', own.length)]!;
+  const wrong = held.tokens.slice(0, end).map((token, place) => (place === position ? id : token));
+  return [...passes.slice(0, at), { answer: 'reject', tokens: wrong }];
 }
 
 /** Where the runner-up, the likeliest of all wrong tokens, is certainly wrong. Top-k and top-p may have dropped a better one: never there. */

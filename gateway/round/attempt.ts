@@ -14,7 +14,7 @@ import { type ScoringDeps, type TakenScore, targetOf } from './scoring.ts';
 import { Seating, type SeatingInput } from './seating.ts';
 import { breakTie, confirmEquivalents } from './tie-break.ts';
 import type { Wave, WaveDeps } from './wave.ts';
-import { attestedScores, panelOf, type WitnessPanel } from './witness-panel.ts';
+import { attestedScores, type JudgedPass, panelOf, type WitnessPanel } from './witness-panel.ts';
 
 /** A member that is held to have broken a rule, for the dispute that follows. */
 export interface Accusation {
@@ -135,6 +135,11 @@ export class Attempt {
     if (this.#panel === null) return this.scores;
     const passedOver = this.waves.flatMap((wave) => wave.skipped.map(({ provider }) => provider));
     return attestedScores(this.scores, new Set(passedOver));
+  }
+
+  /** Parts of the served transcript that its witnesses were asked about; none where nobody witnesses. */
+  get passes(): readonly JudgedPass[] {
+    return this.#panel?.passes ?? [];
   }
 
   /** Who can still be asked about its transcripts, after its end too. */

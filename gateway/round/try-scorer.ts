@@ -9,13 +9,15 @@ import { tolerancesOf } from '../judge/classes.ts';
 import { judgeTrial, type TrialPart, trialOf } from '../judge/trial.ts';
 import { reserveFreeNano } from '../store/ledger-repo.ts';
 import type { PipelineDeps, Running } from './accept.ts';
+import { askReferee, askScorer } from './ask-trial.ts';
 import type { AttemptResult } from './attempt.ts';
 import { chunkSizesOf, scorePassesOf } from './chunk-plan.ts';
 import type { LateJournal } from './late-journal.ts';
 import type { AttemptPlan } from './plan.ts';
-import { type AskedScorer, type ScoringDeps, type TakenScore, takeScore } from './scoring.ts';
+import type { ScoringDeps, TakenScore } from './scoring.ts';
 import { uninvolved } from './uninvolved.ts';
 import { lateJournalOf, latePlan } from './witness.ts';
+import type { JudgedPass } from './witness-panel.ts';
 
 /** Tries one scorer where the epoch's audit key says so. Its order is one like any other; a scorer that fails teaches nothing. */
 export async function tryScorer(
@@ -39,10 +41,11 @@ export async function tryScorer(
   // Whoever finds the error is paid at once: where that cannot be, it is not planted.
   if (prizeNano > (await deps.store.read(reserveFreeNano))) return;
   const journal = lateJournalOf(deps, { ...running.choices[choice]!, policy: request.policy, choice });
+  const { passes } = running.choices[choice]!.attempt;
   try {
     await judge(
       { ...deps, journal },
-      { plan: planFor(deps, running, choice), index: choice, result, parts, prizeNano, referee, seat },
+      { plan: planFor(deps, running, choice), index: choice, result, parts, passes, prizeNano, referee, seat },
       journal,
     );
   } catch (error) {
@@ -73,8 +76,6 @@ function planFor(deps: PipelineDeps, { request, choices }: Running, choice: numb
 function heldOf({ pipeline }: PipelineDeps, { request, choices }: Running, choice: number, { served }: AttemptResult) {
   const { plan, attempt } = choices[choice]!;
   const { model, maxTokens, policy } = request;
-  const witnessed = { mode: 'witnessed', release: 'verified' } as const;
-  const chunkSizes = chunkSizesOf(witnessed, { stream: true, maxTokens }, pipeline.streamChunks);
   return {
     tokens: served.tokens,
     shortEvidence: attempt.members
@@ -82,9 +83,22 @@ function heldOf({ pipeline }: PipelineDeps, { request, choices }: Running, choic
       .map((member) => member.shortEvidence),
     sampling: plan.sampling,
     eosIds: model.text.eosIds,
-    chunkEnds: policy.mode === 'audited' ? [] : scorePassesOf(witnessed, chunkSizes, maxTokens)!,
+    chunkEnds: orderEnds(pipeline, policy.mode, maxTokens, attempt.passes),
     mode: policy.mode,
   };
+}
+
+/** Where orders about such a choice end. */
+function orderEnds(
+  { streamChunks }: PipelineDeps['pipeline'],
+  mode: string,
+  maxTokens: number,
+  passes: readonly JudgedPass[],
+): readonly number[] {
+  if (mode === 'audited') return [];
+  if (mode === 'witnessed') return passes.map(({ tokens }) => tokens);
+  const witnessed = { mode: 'witnessed', release: 'verified' } as const;
+  return scorePassesOf(witnessed, chunkSizesOf(witnessed, { stream: true, maxTokens }, streamChunks), maxTokens)!;
 }
 
 interface Trial {
@@ -92,6 +106,7 @@ interface Trial {
   readonly index: number;
   readonly result: AttemptResult;
   readonly parts: readonly TrialPart[];
+  readonly passes: readonly JudgedPass[];
   /** For who finds what is planted. */
   readonly prizeNano: bigint;
   readonly referee: Seat;
@@ -99,31 +114,29 @@ interface Trial {
 }
 
 async function judge(deps: PipelineDeps & ScoringDeps, trial: Trial, journal: LateJournal): Promise<void> {
-  const { plan, index, result, parts, prizeNano, referee, seat } = trial;
+  const { plan, index, result, parts, passes, prizeNano, referee, seat } = trial;
   const calibration = plan.calibration?.calibration ?? null;
-  const ask = (scorer: AskedScorer) =>
-    Promise.all(
-      parts.map(({ tokens }) => takeScore(deps, plan, scorer, { seat: result.served.seat, tokens }, deps.stopping)),
-    );
+  const about = result.served.seat;
+  const orders = { plan, parts, about, passes };
   const taken: TakenScore[] = [];
   try {
-    const known = await ask({ seat: referee, role: 'referee' });
-    taken.push(...known.filter((score) => score !== null));
+    const known = await askReferee(deps, orders, referee, deps.stopping);
+    taken.push(...known.scores);
     // Only what the referee finds too is known.
-    if (known.some((score, at) => score?.judgement.vote !== parts[at]!.answer)) return;
-    const scored = await ask({ seat, role: 'member' });
+    if (!known.isKnown) return;
+    const scored = await askScorer(deps, orders, seat, deps.stopping);
     taken.push(...scored.filter((score) => score !== null));
     if (scored.some((score) => score === null)) return;
     const outcome = judgeTrial(
-      parts.map((part, at) => ({ ...part, reference: known[at]!.reply.evidence, scored: scored[at]!.reply.evidence })),
+      scored.map((score, at) => ({ ...parts[at]!, reference: known.evidence[at]!, scored: score!.reply.evidence })),
       plan,
       {
-        member: tolerancesOf(calibration, seat.numericClass, result.served.seat.numericClass),
+        member: tolerancesOf(calibration, seat.numericClass, about.numericClass),
         referee: tolerancesOf(calibration, seat.numericClass, referee.numericClass),
       },
     );
     if (outcome === 'unsure') return;
-    const evidenceHash = hashOf([...scored, ...known]);
+    const evidenceHash = hashOf([...scored, ...known.scores]);
     const { requestId } = plan;
     const jackpot = { jackpotNano: outcome === 'right' ? prizeNano : 0n };
     await deps.scorers.add({ provider: seat.address, requestId, choice: index, outcome, evidenceHash, ...jackpot });

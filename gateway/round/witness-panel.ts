@@ -30,6 +30,14 @@ export interface PanelAgreement {
   readonly of: number;
 }
 
+/** A part of the transcript that witnesses were asked about. */
+export interface JudgedPass {
+  /** Up to its end. */
+  readonly tokens: number;
+  /** When its orders left. */
+  readonly atMs: number;
+}
+
 type PanelDecision = Extract<WitnessDecision, { step: 'serve' | 'inconclusive' }>;
 
 type Cast = { readonly seat: Seat; readonly vote: Vote };
@@ -41,6 +49,7 @@ export class WitnessPanel {
   #seated: Seat[] = [];
   #pool: FreshPool | null = null;
   #last: PanelDecision | null = null;
+  #passes: JudgedPass[] = [];
 
   constructor(deps: ScoringDeps, input: PanelInput) {
     this.#deps = deps;
@@ -54,6 +63,11 @@ export class WitnessPanel {
     return { needed, standing, of };
   }
 
+  /** What it was asked about the transcript that it looked at last, first to last. */
+  get passes(): readonly JudgedPass[] {
+    return this.#passes;
+  }
+
   /**
    * Asks until it is decided whether what the generator has opened may be released.
    * @throws {ProtocolError} inconclusive, where it was not decided and the policy asks for an error then
@@ -62,6 +76,9 @@ export class WitnessPanel {
     const { release, onInconclusive } = this.#input.policy;
     // What is streamed before anybody has judged it is judged once, at its end.
     if (release === 'eager' && !member.finished) return 'allowed';
+    const [tokens, atMs] = [member.tokens.length, this.#deps.clock.nowMs()];
+    // Who takes a lost generator's place begins anew.
+    this.#passes = [...this.#passes.filter((pass) => pass.tokens < tokens), { tokens, atMs }];
     this.#last = await this.#decide(targetOf(member));
     if (this.#last.step === 'serve') return 'allowed';
     if (this.#last.isRejected) return 'rejected';

@@ -16,9 +16,11 @@ describe('a prize', () => {
     // Of a quorum nobody is asked for scores but trials: 1.25 · (6/4) / (3/4) = 2.5 scores, however rare they are.
     expect(paid('quorum', 3, 10_000)).toBe((5n * COST) / 2n);
     expect(paid('quorum', 3, 1)).toBe((5n * COST) / 2n);
-    // Two witnesses and a trial of every choice: 1.25 · 3.5 / 0.75 = 5.8333… scores, rounded up.
-    expect(paid('witnessed', 3, 1_000_000)).toBe(5_833_334n);
-    // The same after one answer in a hundred would be 335.8 scores: prizes alone do not make that pay.
+    // Two witnesses and a trial of every choice, half of them planted: 1.25 · 3 / 0.5 = 7.5 scores.
+    expect(paid('witnessed', 3, 1_000_000)).toBe((15n * COST) / 2n);
+    // And of seven choices in ten, 1.25 · 2.7 / 0.35 = 9.642857… scores, rounded up.
+    expect(paid('witnessed', 3, 700_000)).toBe(9_642_858n);
+    // The same after one answer in a hundred would be 502.5 scores: prizes alone do not make that pay.
     expect(paid('witnessed', 3, 10_000)).toBe(JACKPOT_SCORES_MAX * COST);
     expect(paid('audited', 1, 0)).toBe(0n);
   });
@@ -43,7 +45,7 @@ describe('a prize', () => {
           const prize = jackpotNano(cost, trialPpm, policy, audit);
           expect(prize).toBeLessThanOrEqual(cost * JACKPOT_SCORES_MAX);
           // Shapes counted one by one, where the code has sums: each as likely as the other.
-          const shapes = policy.mode === 'audited' ? 2 : 4;
+          const shapes = policy.mode === 'quorum' ? 4 : 2;
           const all = Array.from({ length: shapes }, (_, at) => trialShape(policy.mode, () => at)).flat();
           const tried = trialPpm / 1e6 / shapes;
           const errors = tried * all.filter((order) => order === 'edited').length;

@@ -98,6 +98,30 @@ describe('a trial', () => {
     for (const count of shapes.values()) expect(count).toBeGreaterThan(5);
   });
 
+  test('over a witnessed answer asks after every chunk as a panel does, with the wrong token in the last pass, whichever it is', async () => {
+    const planted = new Map<number, number>();
+    let genuine = 0;
+    for (let audit = 0; audit < 120; audit++) {
+      const choice = { text: 'hello', seed: 7n, sampling: sampled({}), audit };
+      const { written, parts } = await trialFor(choice, 'witnessed');
+      const ends = [4, 12, written.tokens.length];
+      expect(parts.map(({ tokens }) => tokens.length)).toEqual(ends.slice(0, parts.length));
+      for (const [at, { tokens, answer }] of parts.entries()) {
+        const apart = tokens.flatMap((token, place) => (token === written.tokens[place] ? [] : [place]));
+        expect(apart).toHaveLength(answer === 'reject' ? 1 : 0);
+        // What was said before is what was said: a witness has seen it already.
+        if (answer === 'reject') expect([at, apart[0]! >= (ends[at - 1] ?? 0)]).toEqual([parts.length - 1, true]);
+      }
+      if (parts.at(-1)!.answer === 'reject') planted.set(parts.length, (planted.get(parts.length) ?? 0) + 1);
+      else genuine++;
+      if (parts.at(-1)!.answer === 'accept') expect(parts).toHaveLength(3);
+    }
+    // A half each, with a deviation of 5.5, and of the passes a third of the planted ones, with one of 3.7.
+    expect(Math.abs(genuine - 60)).toBeLessThan(5 * 5.5);
+    expect([...planted.keys()].sort()).toEqual([1, 2, 3]);
+    for (const count of planted.values()) expect(count).toBeGreaterThan(2);
+  });
+
   test('edits nothing where the sampler may have dropped a better token', async () => {
     for (const sampling of [sampled({ topP: 0.9 }), sampled({ topK: 5 })]) {
       for (let audit = 0; audit < 8; audit++) {
