@@ -30,7 +30,7 @@ export function parseEngineChoice(text: string): EngineChoice | { problem: strin
   for (const setting of settings) {
     const set = readSetting(setting);
     if (set === null) {
-      return { problem: `"${setting}" is not threads=<n>, optimization=<level>, prefill=<n> or batching=off` };
+      return { problem: `"${setting}" is not threads=<n>, device=<name>, optimization=<level>, prefill=<n> or batching=off` };
     }
     options = { ...options, ...set };
   }
@@ -46,6 +46,7 @@ function readSetting(setting: string): Options | null {
   const count = /^[1-9]\d{0,2}$/.test(value ?? '') ? Number(value) : null;
   if (name === 'threads' && count !== null) return { intraOpThreads: count };
   if (name === 'prefill' && count !== null) return { chunkTokens: count };
+  if (name === 'device' && value !== undefined) return { executionProviders: [value, 'cpu'] };
   const level = GRAPH_OPTIMIZATIONS.find((known) => known === value);
   if (name === 'optimization' && level !== undefined) return { graphOptimization: level };
   return setting === 'batching=off' ? { batching: false } : null;

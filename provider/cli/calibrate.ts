@@ -31,8 +31,9 @@ folder's calibration/; of class pairs without a measurement it concludes nothing
 
   --model <folder>             the model (default: the embedded one)
   --classes <engine,…>         engines: files of the folder's onnx/, wasm:<such a file>, llama (a GGUF made of the embedded model)
-                               or llama:<file>.gguf; each may have +threads=<n>, +optimization=<level>, +prefill=<n>,
-                               +batching=off (default model.onnx,model.onnx+threads=2); the first finds the near-ties
+                               or llama:<file>.gguf; each may have +threads=<n>, +device=<cuda or webgpu>,
+                               +optimization=<level>, +prefill=<n>, +batching=off (default model.onnx,model.onnx+threads=2);
+                               the first finds the near-ties
   --prompts <file>             JSON list of prompts, as user messages or as lists of token ids (default: all invented)
   --responses <n>              how many each engine writes (default ${RESPONSES_DEFAULT}; no rate below 8.3 ÷ responses can be shown)
   --pair-responses <n>         the same for pairs of the first engine with another (default: as many)

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evidenceConsistent, LOGIT_SCALE, margin, type TokenEvidence } from '#protocol/evidence';
 import { GREEDY, type Sampling } from '#protocol/sampling';
+import { parseEngineChoice } from '../../provider/calibrate/engine-choice.ts';
 import type { Engine } from '../../provider/engine/engine.ts';
 import { EngineError } from '../../provider/engine/engine.ts';
 import { ENGINE_KINDS, engineStates } from '../../provider/engine/engine-kinds.ts';
@@ -215,4 +216,15 @@ describe('engines that are not installed', () => {
     expect(states.slice(0, 2).map(({ version }) => version)).toEqual(['1.30.0', '1.30.0']);
     for (const { version, problem } of states) expect(version === null).toBe(problem !== undefined);
   });
+});
+
+it('are chosen for a calibration with the device that they run on, the CPU behind it', () => {
+  expect(parseEngineChoice('model.onnx+device=cuda')).toEqual({
+    name: 'model.onnx+device=cuda',
+    kind: 'onnx',
+    weightsFile: 'onnx/model.onnx',
+    ggufPath: null,
+    options: { executionProviders: ['cuda', 'cpu'] },
+  });
+  expect(parseEngineChoice('model.onnx+device')).toHaveProperty('problem');
 });
