@@ -1,7 +1,7 @@
 /** Honest providers in large numbers, as bad as their calibration allows: nobody may be convicted. */
 import { type EvidenceAccount, feed, openAccount, standingOf } from '#protocol/evidence-account';
 import { BETS } from '#protocol/wealth';
-import { ResponseMaker } from '../bench/nulls/nulls.ts';
+import { MarginMaker } from '../bench/nulls/margins.ts';
 import { MARGIN_BETS } from '../bench/nulls/pool.ts';
 import { poolOf, SCENARIOS } from '../bench/nulls/scenarios.ts';
 
@@ -23,15 +23,14 @@ const OWN_SHARE = 0.2;
 export function auditHonest(audits: number, perProvider: number, scenarios = SCENARIOS): HonestCounts[] {
   const providers = Math.ceil(audits / perProvider / scenarios.length);
   return scenarios.map((scenario) => {
-    const pool = poolOf(scenario.law);
-    const maker = new ResponseMaker(scenario, scenario.seed + 1);
+    const maker = new MarginMaker(scenario, poolOf(scenario.law), scenario.seed + 1);
     const counts = { quarantined: 0, slashed: 0, largestWealth: 1 };
     for (let provider = 0; provider < providers; provider++) {
       const account = openAccount();
       let [isQuarantined, isSlashed] = [false, false];
       let wealth = 1;
       for (let audit = 0; audit < perProvider; audit++) {
-        const standing = next(account, maker, pool, audit, wealth);
+        const standing = next(account, maker, audit, wealth);
         const { stage } = standing;
         wealth = standing.wealth;
         counts.largestWealth = Math.max(counts.largestWealth, wealth);
@@ -45,14 +44,8 @@ export function auditHonest(audits: number, perProvider: number, scenarios = SCE
   });
 }
 
-function next(
-  account: EvidenceAccount,
-  maker: ResponseMaker,
-  pool: Parameters<ResponseMaker['next']>[0],
-  audit: number,
-  wealth: number,
-) {
-  maker.next(pool, wealth);
+function next(account: EvidenceAccount, maker: MarginMaker, audit: number, wealth: number) {
+  maker.next(wealth);
   // The pool's responses are bet on by their margins; all other factors are 1.
   const factors = BETS.map((_, i) => (i < MARGIN_BETS.length ? maker.factors[i]! : 1));
   const { rng } = maker;

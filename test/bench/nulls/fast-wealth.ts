@@ -1,15 +1,21 @@
-/** Wealth of the bets on margins in place, for many paths; the same numbers as `#protocol/wealth` where all other factors are 1. */
-import { EPOCH_RESPONSES, FACTOR_SCALE } from '#protocol/wealth';
-import { MARGIN_BETS } from './pool.ts';
-
-/** Share of the bets on margins; the others lie still and keep theirs. */
-export const MARGIN_SHARE = MARGIN_BETS.reduce((sum, { share }) => sum + share, 0);
+/** Wealth of some bets in place, for many paths; the same numbers as `#protocol/wealth` where all other factors are 1. */
+import { type Bet, EPOCH_RESPONSES, FACTOR_SCALE } from '#protocol/wealth';
 
 export class FastWealth {
-  readonly active = new Float64Array(MARGIN_BETS.length);
-  readonly detector = new Float64Array(MARGIN_BETS.length);
+  readonly active: Float64Array;
+  readonly detector: Float64Array;
   responses = 0;
   starts = 0;
+  readonly #shares: Float64Array;
+  /** Of all bets; the others lie still and keep theirs. */
+  readonly #share: number;
+
+  constructor(bets: readonly Bet[]) {
+    this.#shares = Float64Array.from(bets, ({ share }) => share);
+    this.#share = this.#shares.reduce((sum, share) => sum + share, 0);
+    this.active = new Float64Array(bets.length);
+    this.detector = new Float64Array(bets.length).fill(1);
+  }
 
   reset(): void {
     this.active.fill(0);
@@ -18,7 +24,7 @@ export class FastWealth {
     this.starts = 0;
   }
 
-  /** @param factors of the bets on margins, capped and rounded */
+  /** @param factors of these bets, capped and rounded */
   bet(factors: Float64Array): void {
     let stake = 0;
     if (this.responses % EPOCH_RESPONSES === 0) {
@@ -34,18 +40,18 @@ export class FastWealth {
 
   get wealth(): number {
     const started = this.starts / (this.starts + 1);
-    return 1 / (this.starts + 1) + (1 - MARGIN_SHARE) * started + mixed(this.active);
+    return 1 / (this.starts + 1) + (1 - this.#share) * started + this.#mixed(this.active);
   }
 
   get alarm(): number {
-    return 1 - MARGIN_SHARE + mixed(this.detector);
+    return 1 - this.#share + this.#mixed(this.detector);
   }
-}
 
-function mixed(wealth: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < wealth.length; i++) sum += MARGIN_BETS[i]!.share * wealth[i]!;
-  return sum;
+  #mixed(wealth: Float64Array): number {
+    let sum = 0;
+    for (let i = 0; i < wealth.length; i++) sum += this.#shares[i]! * wealth[i]!;
+    return sum;
+  }
 }
 
 /** As `responseFactors` caps and rounds. */

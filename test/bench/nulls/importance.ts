@@ -4,10 +4,8 @@
  * (Siegmund 1976, "Importance sampling in the Monte Carlo study of sequential tests").
  */
 import { EPOCH_RESPONSES } from '#protocol/wealth';
-import { FACTOR_RULES } from '../../../gateway/judge/factors.ts';
 import { FastWealth } from './fast-wealth.ts';
-import { type Kind, type NullScenario, type Pool, ResponseMaker } from './nulls.ts';
-import { MARGIN_BETS } from './pool.ts';
+import type { NullMaker } from './nulls.ts';
 
 export interface RareEstimate {
   readonly samples: number;
@@ -18,9 +16,9 @@ export interface RareEstimate {
   readonly interval: readonly [number, number];
 }
 
-/** P(the wealth ever reaches `target` within the scenario's responses). */
-export function rareProbability(scenario: NullScenario, pool: Pool, samples: number, target: number): RareEstimate {
-  const tilted = new TiltedPath(scenario, pool);
+/** P(the wealth ever reaches `target` within so many responses). */
+export function rareProbability(maker: NullMaker, responses: number, samples: number, target: number): RareEstimate {
+  const tilted = new TiltedPath(maker, responses);
   let [hits, sum, squares] = [0, 0, 0];
   for (let i = 0; i < samples; i++) {
     const weight = tilted.play(target);
@@ -39,96 +37,42 @@ export function rareProbability(scenario: NullScenario, pool: Pool, samples: num
 }
 
 class TiltedPath {
-  readonly #scenario: NullScenario;
-  readonly #pool: Pool;
-  readonly #maker: ResponseMaker;
-  readonly #path = new FastWealth();
-  /** Likelihood ratios, by bet: as wealth, but of factors without caps. */
-  readonly #ratio = new FastWealth();
+  readonly #maker: NullMaker;
+  readonly #responses: number;
+  readonly #path: FastWealth;
+  /** Likelihood ratios, by bet: as wealth, but of ratios in place of factors. */
+  readonly #ratio: FastWealth;
 
-  constructor(scenario: NullScenario, pool: Pool) {
-    this.#scenario = scenario;
-    this.#pool = pool;
-    this.#maker = new ResponseMaker(scenario, scenario.seed);
+  constructor(maker: NullMaker, responses: number) {
+    this.#maker = maker;
+    this.#responses = responses;
+    this.#path = new FastWealth(maker.bets);
+    this.#ratio = new FastWealth(maker.bets);
   }
 
   /** @returns the path's weight, 0 where it did not reach the target */
   play(target: number): number {
-    const { rng, factors, exact } = this.#maker;
+    const { rng, bets, factors, ratios } = this.#maker;
     this.#path.reset();
     this.#ratio.reset();
-    const bet = rng.below(MARGIN_BETS.length);
+    const bet = rng.below(bets.length);
     // Start j with probability 1 / (j (j + 1)): P(start > j) = 1 / (j + 1).
     const start = Math.floor(1 / (1 - rng.unit()));
-    for (let response = 0; response < this.#scenario.responses; response++) {
+    for (let response = 0; response < this.#responses; response++) {
       const isTilted = response >= (start - 1) * EPOCH_RESPONSES;
       const { wealth } = this.#path;
-      if (isTilted) this.#nextTilted(wealth, bet);
-      else this.#maker.next(this.#pool, wealth);
+      if (isTilted) this.#maker.nextTilted(wealth, bet);
+      else this.#maker.next(wealth);
       this.#path.bet(factors);
-      this.#ratio.bet(exact);
+      this.#ratio.bet(ratios);
       if (this.#path.wealth >= target) return 1 / this.#likelihood();
     }
     return 0;
   }
 
+  /** All bets have the same share here. */
   #likelihood(): number {
     const { active, starts } = this.#ratio;
-    return 1 / (starts + 1) + active.reduce((sum, ratio) => sum + ratio, 0) / MARGIN_BETS.length;
+    return 1 / (starts + 1) + active.reduce((sum, ratio) => sum + ratio, 0) / active.length;
   }
-
-  /** A response of the same client, its ranges drawn with density factor · (their law). */
-  #nextTilted(wealth: number, bet: number): void {
-    const { client, dependence } = this.#scenario;
-    const maker = this.#maker;
-    const isNear = client === 'near_ties' || (client === 'adaptive' && wealth > 1);
-    const kind = isNear ? this.#pool.near : this.#pool.mixed;
-    const isShared = dependence === 'shared' || (dependence === 'half' && maker.rng.unit() < 0.5);
-    const picked = maker.pick(kind);
-    if (isShared) {
-      const range = this.#drawBy((at) => 1 + this.#mean(kind, picked, bet, at));
-      maker.take(kind, picked, () => range);
-      return;
-    }
-    // The factor is a mixture: 1 with what the shares leave, and each token's own, which only its own range decides.
-    const token = this.#pickToken(picked.length);
-    const range = token === null ? 0 : this.#drawBy((at) => 1 + this.#gain(kind, picked[token]!, bet, at));
-    maker.take(kind, picked, (at) => (at === token ? range : maker.drawRange()));
-  }
-
-  #gain(kind: Kind, position: number, bet: number, range: number): number {
-    return kind.gains[(position * MARGIN_BETS.length + bet) * this.#scenario.law.ranges.length + range]!;
-  }
-
-  #mean(kind: Kind, picked: readonly number[], bet: number, range: number): number {
-    return picked.reduce((sum, position, token) => sum + shareOf(token) * this.#gain(kind, position, bet, range), 0);
-  }
-
-  #pickToken(length: number): number | null {
-    let u = this.#maker.rng.unit();
-    for (let token = 0; token < length; token++) {
-      u -= shareOf(token);
-      if (u < 0) return token;
-    }
-    return null;
-  }
-
-  /** A range with probability proportional to its own times a density of mean 1. */
-  #drawBy(density: (range: number) => number): number {
-    const { probabilities } = this.#scenario.law;
-    let u = this.#maker.rng.unit();
-    let last = 0;
-    for (let at = 0; at < probabilities.length; at++) {
-      if (probabilities[at]! === 0) continue;
-      u -= probabilities[at]! * density(at);
-      last = at;
-      if (u < 0) break;
-    }
-    return last;
-  }
-}
-
-function shareOf(token: number): number {
-  const block = Math.floor(token / FACTOR_RULES.blockTokens) + 1;
-  return 1 / (block * (block + 1)) / FACTOR_RULES.blockTokens;
 }

@@ -7,9 +7,10 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../../contract/program.ts';
 import { provenance } from '../gateway/provenance.ts';
-import { rareProbability } from './importance.ts';
-import { playNulls } from './nulls.ts';
-import { poolOf, SCENARIOS } from './scenarios.ts';
+import { MarginMaker } from './margins.ts';
+import { OpenedMaker } from './opened.ts';
+import { allHold, copyRows, type NullRow, nullRow } from './record.ts';
+import { COPY_ROUNDS, OPENED_SCENARIOS, poolOf, SCENARIOS } from './scenarios.ts';
 
 const { values } = parseArgs({
   options: {
@@ -19,38 +20,21 @@ const { values } = parseArgs({
   },
 });
 
-/** Upper end of the 95% interval of a share (Wilson). */
-function wilson(count: number, total: number): readonly [number, number] {
-  const z = 1.96;
-  const share = count / total;
-  const centre = (share + (z * z) / (2 * total)) / (1 + (z * z) / total);
-  const half = (z / (1 + (z * z) / total)) * Math.sqrt((share * (1 - share)) / total + (z * z) / (4 * total * total));
-  return [Math.max(0, centre - half), centre + half];
-}
-
 // Before anything runs: whoever goes on working meanwhile changes nothing of what is measured.
 const origin = provenance();
-const results = SCENARIOS.map((scenario) => {
-  const pool = poolOf(scenario.law);
-  const counts = playNulls(scenario, pool, Number(values.nulls));
-  const rare = scenario.bought > 0 ? null : rareProbability(scenario, pool, Number(values.samples), 1e6);
-  const level = (alpha: number, reached: number) => {
-    const interval = wilson(reached, counts.nulls);
-    return { alpha, reached, share: reached / counts.nulls, interval, holds: interval[0] <= alpha };
-  };
-  const row = {
-    scenario: scenario.name,
-    responses: scenario.responses,
-    levels: [level(1e-2, counts.reached['1e2']), level(1e-3, counts.reached['1e3'])],
-    alarms: { level: scenario.responses / 1e5, paths: counts.alarms, share: counts.alarms / counts.nulls },
-    largestWealth: counts.largest,
-    meanWealthAtEnd: counts.meanAtEnd,
-    slash: rare && { alpha: 1e-6, ...rare, holds: rare.interval[0] <= 1e-6 },
-  };
+const sizes = { nulls: Number(values.nulls), samples: Number(values.samples) };
+const say = (row: NullRow) => {
   process.stdout.write(`${JSON.stringify(row)}\n`);
   return row;
-});
-const holds = results.every(({ levels, slash }) => levels.every((one) => one.holds) && (slash?.holds ?? true));
-const record = { ...origin, nulls: Number(values.nulls), samples: Number(values.samples), holds, results };
+};
+const results = [
+  ...SCENARIOS.map((scenario) => {
+    const pool = poolOf(scenario.law);
+    return say(nullRow(scenario, () => new MarginMaker(scenario, pool), sizes));
+  }),
+  ...OPENED_SCENARIOS.map((scenario) => say(nullRow(scenario, () => new OpenedMaker(scenario), sizes))),
+];
+const found = { results, copies: copyRows(COPY_ROUNDS) };
+const record = { ...origin, ...sizes, holds: allHold(found), ...found };
 if (values.out !== undefined) writeFileSync(path.resolve(ROOT, values.out), `${JSON.stringify(record, null, 2)}\n`);
-process.exitCode = holds ? 0 : 1;
+process.exitCode = record.holds ? 0 : 1;

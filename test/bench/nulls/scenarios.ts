@@ -1,6 +1,7 @@
 /** The honest providers that error rates are measured on: noise as wild as the calibration allows, clients and providers as bad as they like. */
 import { boundsOf, FP16_LIKE, FP32_LIKE, type NoiseLaw } from '../../unit/honest-noise.ts';
-import { type ClientKind, type Dependence, kindOf, type NullScenario, type Pool } from './nulls.ts';
+import { type ClientKind, kindOf, type MarginScenario, type Pool } from './margins.ts';
+import type { Dependence, NullScenario } from './nulls.ts';
 import { lawOf, positionsOf, type RangeLaw } from './pool.ts';
 
 /** Positions of each kind in a pool. */
@@ -46,14 +47,14 @@ function scenario(
   client: ClientKind,
   bought = 0,
   responses = 64,
-): NullScenario {
+): MarginScenario {
   const buys = bought > 0 ? `, ${bought * 100}% bought` : '';
   const name = `${law}, ${dependence} ranges, client ${client}${buys}`;
   return { name, law: LAWS[law], dependence, client, bought, responses, seed: 1 };
 }
 
-/** Every law, every dependence, every client at least once. */
-export const SCENARIOS: readonly NullScenario[] = [
+/** Bets on margins: every law, every dependence, every client at least once. */
+export const SCENARIOS: readonly MarginScenario[] = [
   scenario('heavy tails', 'independent', 'mixed'),
   scenario('heavy tails', 'shared', 'near_ties'),
   scenario('heavy tails', 'shared', 'adaptive'),
@@ -62,3 +63,19 @@ export const SCENARIOS: readonly NullScenario[] = [
   scenario('few responses in the calibration', 'shared', 'near_ties'),
   scenario('few responses in the calibration', 'half', 'adaptive', 0, 128),
 ];
+
+/** Bets on opened evidence; each of these responses was opened, which one in four is. */
+export const OPENED_SCENARIOS: readonly NullScenario[] = (
+  [
+    ['heavy tails', 'independent'],
+    ['heavy tails', 'shared'],
+    ['fp16-like', 'half'],
+    ['few responses in the calibration', 'shared'],
+  ] as const
+).map(([law, dependence]) => {
+  const name = `opened evidence: ${law}, ${dependence} ranges`;
+  return { name, law: LAWS[law], dependence, responses: 64, seed: 1 };
+});
+
+/** Rounds under another seed of one account, for the bet on copies. */
+export const COPY_ROUNDS = 4_096;
