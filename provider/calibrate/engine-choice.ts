@@ -30,7 +30,9 @@ export function parseEngineChoice(text: string): EngineChoice | { problem: strin
   for (const setting of settings) {
     const set = readSetting(setting);
     if (set === null) {
-      return { problem: `"${setting}" is not threads=<n>, device=<name>, optimization=<level>, prefill=<n> or batching=off` };
+      return {
+        problem: `"${setting}" is not threads=<n>, device=<name>, optimization=<level>, prefill=<n> or batching=off`,
+      };
     }
     options = { ...options, ...set };
   }

@@ -28,7 +28,7 @@ const STAKE = 1_000;
 const STAKES = [50, 100, 300, 1_000, 3_000];
 const FIXED_PPM = 50_000;
 /** No audit finds these, so that no run of them ends. */
-const UNSEEN = ['fp16', 'steer_tie'];
+const UNSEEN = ['fp16', 'fp16_kv', 'steer_tie'];
 
 export function economy(sizes: Sizes, seed: number, say: (what: string) => void = () => {}) {
   const { trials, runs } = sizes;

@@ -29,17 +29,24 @@ export interface AccountPath {
   readonly slash: Delay;
 }
 
-export interface PathOptions {
+/** What an account counts of a response. */
+export type CountedText = Pick<JudgedText, 'tokens' | 'factors'>;
+
+export interface PathOptions<T extends CountedText = JudgedText> {
   readonly responsesMax: number;
   readonly rules?: AccountRules;
   /** Operators whose scorers are drawn; each with the same chance. */
   readonly operators?: number;
   /** Factors by the scorer of an operator, by its number; what an honest one finds unless a bench wants it otherwise. */
-  readonly heard?: (text: JudgedText, operator: number) => readonly number[];
+  readonly heard?: (text: T, operator: number) => readonly number[];
 }
 
 /** Every rule of a slash but control across a fleet, which one account does not need. */
-export function accountPath(texts: readonly JudgedText[], rng: SeededRng, options: PathOptions): AccountPath {
+export function accountPath<T extends CountedText>(
+  texts: readonly T[],
+  rng: SeededRng,
+  options: PathOptions<T>,
+): AccountPath {
   const { responsesMax, rules = ACCOUNT_RULES, operators = OPERATORS, heard = honestly } = options;
   const account = openAccount(rules);
   let [tokens, quarantine]: [number, Delay] = [0, null];
@@ -65,7 +72,7 @@ export function accountPath(texts: readonly JudgedText[], rng: SeededRng, option
   return { quarantine, slash: null };
 }
 
-function honestly(text: JudgedText): readonly number[] {
+function honestly(text: CountedText): readonly number[] {
   return text.factors;
 }
 

@@ -1,6 +1,6 @@
 /** Judged answers of the laboratory as a record: what the simulation of the economy draws from in place of made-up machines. */
 import type { Calibration } from '#protocol/calibration';
-import { LAB_NAMES, type LabModels, type LabName, labCheat } from '../../cheats/lab/lab.ts';
+import { LAB_NAMES, type LabModels, type LabName, labCheat, mixedShare } from '../../cheats/lab/lab.ts';
 import { judgedTexts, pairNamed, type Texts, textName } from './rows.ts';
 
 /** One answer: tokens that were asked for at most, tokens that came, 1 where it convicts by itself, a factor for every bet; numbers between spaces, so that it is a line. */
@@ -23,7 +23,7 @@ export interface AnswersRecord {
 }
 
 /** Mixtures are made of others' answers, share by share, where they are drawn. */
-export const RECORDED: readonly LabName[] = LAB_NAMES.filter((name) => name !== 'mixed');
+export const RECORDED: readonly LabName[] = LAB_NAMES.filter((name) => mixedShare(name) === null);
 /** Significant digits of a factor: what is dropped is less than a millionth of it. */
 const DIGITS = 7;
 

@@ -1,13 +1,11 @@
 /** All parts of the record that a run makes of its texts. */
 import type { Calibration, PairCalibration } from '#protocol/calibration';
 import { tokenTerm } from '../../../gateway/judge/compensator.ts';
-import { tokensOf } from '../../../provider/calibrate/corpus.ts';
 import type { LabModels } from '../../cheats/lab/lab.ts';
 import { engineOf } from '../../cheats/lab/token-loop.ts';
-import { HonestTally } from '../honest/honest-column.ts';
 import { liarFactors, liarRows } from './liars.ts';
 import { judgedTexts, pairNamed, rowsOf, type Sizes, type Texts, textName } from './rows.ts';
-import { accepting, captures, computing, copies, earlyStops, trials } from './structural.ts';
+import { accepting, captures, computing, copyRounds, earlyStops, greedyCopies, trials } from './structural.ts';
 import type { DetectRecord, Floor } from './table.ts';
 import type { ScoredText } from './text.ts';
 
@@ -37,7 +35,8 @@ export async function detect({ models, texts, calibration, sizes, say }: DetectI
   const referee = { engine: engineOf(models.real), pair: same, paths: sizes.paths };
   const structural = [
     ...earlyStops(sampled, models.real.text),
-    copies(sampled, same),
+    await copyRounds(sampled, referee, sizes),
+    greedyCopies(texts[textName('honest', 0)]!, same),
     await trials(
       tried,
       { attack: 'a scorer that computes minnow-1m', answer: computing(engineOf(models.small)) },
@@ -62,17 +61,7 @@ export async function detect({ models, texts, calibration, sizes, say }: DetectI
     structural,
     liars,
     captures: captures(),
-    honest: [columnOf(honestText, same), columnOf(fp16Text, wider)],
   };
-}
-
-function columnOf(texts: readonly ScoredText[], pair: PairCalibration) {
-  const tally = new HonestTally(pair);
-  for (const text of texts) {
-    const { sampling, seed } = text.order;
-    tally.add({ tokens: tokensOf(text), sampling, seed }, text.scored);
-  }
-  return tally.column();
 }
 
 function floorOf(texts: readonly ScoredText[], pair: PairCalibration): Floor {

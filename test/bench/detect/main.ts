@@ -12,6 +12,8 @@ import { type Calibration, calibrationHash, parseCalibration } from '#protocol/c
 import { LAB_NAMES, type LabName, openLab } from '../../cheats/lab/lab.ts';
 import { ROOT } from '../../contract/program.ts';
 import { provenance } from '../gateway/provenance.ts';
+import type { HonestRecord } from '../honest/main.ts';
+import { newestRecord } from '../newest.ts';
 import { type AnswersRecord, recordedCheats } from './answers.ts';
 import { detect } from './detect.ts';
 import { allTexts } from './rows.ts';
@@ -65,10 +67,11 @@ try {
     const found = await detect({ models: lab, texts, calibration, sizes, say });
     const command = `npm run bench:detect -- --crude ${sizes.crude} --weak ${sizes.weak} --paths ${sizes.paths} --max ${sizes.responsesMax}`;
     const record = { ...origin, command, calibration: calibrationHash(calibration), ...found };
-    if (values.out === undefined) say(page(record));
+    const text = page(record, newestRecord<HonestRecord>('honest').record.columns);
+    if (values.out === undefined) say(text);
     else {
       writeFileSync(path.resolve(ROOT, `${values.out}.json`), `${JSON.stringify(record, null, 2)}\n`);
-      writeFileSync(path.resolve(ROOT, `${values.out}.md`), page(record));
+      writeFileSync(path.resolve(ROOT, `${values.out}.md`), text);
     }
   }
 } finally {

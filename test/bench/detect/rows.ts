@@ -1,6 +1,6 @@
 /** The statistical rows of the table: which texts, claimed as which class, and what came of them. */
 import { type Calibration, type PairCalibration, pairOf } from '#protocol/calibration';
-import { LAB_NAMES, type LabModels, type LabName, labCheat, MIXED_SHARE } from '../../cheats/lab/lab.ts';
+import { LAB_NAMES, type LabModels, type LabName, labCheat, mixedShare } from '../../cheats/lab/lab.ts';
 import { labOrders } from '../../cheats/lab/orders.ts';
 import { engineOf } from '../../cheats/lab/token-loop.ts';
 import { SeededRng } from '../../simulation/seeded-rng.ts';
@@ -51,13 +51,13 @@ const CRUDE: readonly LabName[] = [
   'raised',
 ];
 
-/** Of 1% of tokens one in six shows. */
-const RARE: readonly LabName[] = ['some_seeds'];
+/** Twice as many: of 1% of tokens one in six shows, and of int8's answers one in sixty convicts. */
+const RARE: readonly LabName[] = ['some_seeds', 'int8'];
 const RARE_TIMES = 2;
 
 function countOf(cheat: LabName, temperature: 0 | 1, { crude, weak }: Sizes): number {
-  if (RARE.includes(cheat)) return RARE_TIMES * weak;
-  return (CRUDE.includes(cheat) ? crude : weak) / (temperature === 0 ? 2 : 1);
+  const sampled = (CRUDE.includes(cheat) ? crude : weak) * (RARE.includes(cheat) ? RARE_TIMES : 1);
+  return temperature === 0 ? sampled / 2 : sampled;
 }
 
 export type Texts = Readonly<Record<string, readonly ScoredText[]>>;
@@ -89,7 +89,7 @@ export async function allTexts(
   }: { workFolder: string; say: (line: string) => void; names?: readonly LabName[] },
 ): Promise<Texts> {
   const texts: Record<string, readonly ScoredText[]> = {};
-  for (const cheat of names.filter((name) => name !== 'mixed')) {
+  for (const cheat of names.filter((name) => mixedShare(name) === null)) {
     for (const temperature of labCheat(cheat).temperatures) {
       const name = textName(cheat, temperature);
       texts[name] = await textsOf(models, { cheat, temperature }, sizes, workFolder);
@@ -160,9 +160,10 @@ interface Wanted {
 /** A provider that mixes is as many of its honest responses to each of the others as its share says. */
 export function judgedTexts(texts: Texts, { cheat, temperature, pair, vocabSize }: Wanted): JudgedText[] {
   const judgedOf = (name: LabName) => texts[textName(name, temperature)]!.map((text) => judged(text, pair, vocabSize));
-  if (cheat !== 'mixed') return judgedOf(cheat);
+  const share = mixedShare(cheat);
+  if (share === null) return judgedOf(cheat);
   const bad = judgedOf('int4');
-  const wanted = Math.round((bad.length * (1 - MIXED_SHARE)) / MIXED_SHARE);
+  const wanted = Math.round((bad.length * (1 - share)) / share);
   const honest = judgedOf('honest');
   return [...bad, ...Array.from({ length: wanted }, (_, i) => honest[i % honest.length]!)];
 }

@@ -5,12 +5,13 @@ import { recordTrial, SCORER_AT_START, scorerStanding } from '#protocol/scorer-r
 import type { FinishKind } from '#protocol/typed';
 import { captureProbability, witnessedCaptureProbability } from '../../../gateway/audit/collusion.ts';
 import { COPY_PROBABILITY_MAX, copyProbability } from '../../../gateway/judge/copying.ts';
+import { responseFactors } from '../../../gateway/judge/factors.ts';
 import { shapeProblem } from '../../../gateway/judge/shape.ts';
 import { type JudgedPart, judgeTrial, type TrialPart, trialOf } from '../../../gateway/judge/trial.ts';
 import { tokensOf } from '../../../provider/calibrate/corpus.ts';
 import type { Engine } from '../../../provider/engine/engine.ts';
 import { SeededRng } from '../../simulation/seeded-rng.ts';
-import { type Delay, type Spread, spreadOf } from './accounts.ts';
+import { accountPath, type Delay, type Spread, spreadOf } from './accounts.ts';
 import type { ScoredText } from './text.ts';
 
 export interface Structural {
@@ -20,6 +21,8 @@ export interface Structural {
   /** Responses or trials that were looked at, and the share of them that shows it. */
   readonly cases: number;
   readonly caught: number;
+  /** Rounds under another seed, where those that show it make an account. */
+  readonly rounds?: { readonly quarantine: Spread; readonly slash: Spread };
   /** Trials, where it takes several. */
   readonly trials?: { readonly quarantine: Spread; readonly lying: Spread };
 }
@@ -40,11 +43,47 @@ export function earlyStops(texts: readonly ScoredText[], text: Engine['text']): 
 
 /** A peer's answer under one's own name, where every member of the round has noise of its own. */
 export function copies(texts: readonly ScoredText[], pair: PairCalibration): Structural {
-  const caught = texts.filter(
-    ({ scored, order }) => copyProbability(scored, order.sampling, pair) < COPY_PROBABILITY_MAX,
+  const caught = texts.filter((text) => peersChance(text, pair) <= COPY_PROBABILITY_MAX);
+  const attack = 'copies a peer, in a round under another seed';
+  return { attack, check: 'copies (7.15)', cases: texts.length, caught: caught.length / texts.length };
+}
+
+/** The same as an account sees it: rounds are made only over answers that chance does not write twice (7.15). */
+export async function copyRounds(
+  texts: readonly ScoredText[],
+  scorer: { readonly engine: Engine; readonly pair: PairCalibration },
+  { paths, responsesMax }: { readonly paths: number; readonly responsesMax: number },
+): Promise<Structural> {
+  const { engine, pair } = scorer;
+  const counted = await Promise.all(
+    texts
+      .filter((text) => peersChance(text, pair) <= COPY_PROBABILITY_MAX)
+      .map(async (text) => {
+        const { sampling, seed: peers } = text.order;
+        const claimed = { tokens: tokensOf(text), sampling, seed: peers + 1n };
+        const evidence = await engine.score({ ...text.order, seed: claimed.seed, outputIds: claimed.tokens });
+        const copy = { probability: peersChance(text, pair), isSame: true };
+        return { tokens: claimed.tokens.length, factors: responseFactors({ claimed, evidence, bounds: pair, copy })! };
+      }),
   );
-  const attack = 'copies a peer, in a canary round with seeds of their own';
-  return { attack, check: 'copies (7.10)', cases: texts.length, caught: caught.length / texts.length };
+  const found = copies(texts, pair);
+  const all = Array.from({ length: paths }, (_, i) =>
+    accountPath(counted, new SeededRng(`${found.attack} ${i}`), { responsesMax }),
+  );
+  const rounds = {
+    quarantine: spreadOf(all.map(({ quarantine }) => quarantine)),
+    slash: spreadOf(all.map(({ slash }) => slash)),
+  };
+  return { ...found, rounds };
+}
+
+/** Without noise everybody honest writes the same: no round is made. */
+export function greedyCopies(texts: readonly ScoredText[], pair: PairCalibration): Structural {
+  return { ...copies(texts, pair), attack: 'copies a peer at temperature 0', check: null };
+}
+
+function peersChance({ scored, order }: ScoredText, pair: PairCalibration): number {
+  return copyProbability(scored, order.sampling, pair);
 }
 
 /** One scorer's way to answer an order. */

@@ -1,6 +1,9 @@
 /** The record of a run, and the tables that people read; the README has the first of them, word for word. Pure. */
 import type { HonestColumn } from '../honest/honest-column.ts';
-import type { Delay, Spread } from './accounts.ts';
+import { honestTable, OPTIONS_SENTENCE } from '../honest/table.ts';
+import { grouped, tableOf } from '../markdown.ts';
+import type { Delay } from './accounts.ts';
+import { aimOf, forgedSentence } from './aims.ts';
 import type { LiarRow } from './liars.ts';
 import type { Row } from './rows.ts';
 import type { Capture, Structural } from './structural.ts';
@@ -19,7 +22,6 @@ export interface DetectRecord {
   readonly structural: readonly Structural[];
   readonly liars: readonly LiarRow[];
   readonly captures: readonly Capture[];
-  readonly honest: readonly HonestColumn[];
 }
 
 /** What a calibration expects of an honest token at the least: evidence is what is above it. */
@@ -33,25 +35,6 @@ export interface Floor {
   readonly observed: number;
 }
 
-/** Most tokens to wealth 10^6 that the issue asks for at T = 1, without caps. */
-const AIMS: Readonly<Record<string, number>> = {
-  smaller_model: 20,
-  wrong_seed: 40,
-  replay: 40,
-  int4: 120,
-  hidden_prompt: 350,
-  cut_prompt: 350,
-  cooler: 500,
-  int8: 2_000,
-  warmer: 2_000,
-  some_seeds: 20_000,
-};
-
-export function aimOf({ cheat, temperature }: Pick<Row, 'cheat' | 'temperature'>): number | null {
-  return temperature === 1 ? (AIMS[cheat] ?? null) : null;
-}
-
-const grouped = (count: number) => count.toString().replace(/\B(?=(\d{3})+$)/g, ',');
 const percent = (share: number) => `${Number((100 * share).toPrecision(2))}%`;
 
 function delay(value: Delay): string {
@@ -60,11 +43,6 @@ function delay(value: Delay): string {
 
 function tokens(value: Delay): string {
   return value === null ? 'not' : grouped(value.tokens);
-}
-
-function lines(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
 /** Medians, and the 95th percentile after a slash: what a reader wants first. */
@@ -80,7 +58,7 @@ export function mainTable({ rows }: Pick<DetectRecord, 'rows'>): string {
     '10^6 without caps',
     'aim',
   ];
-  return lines(
+  return tableOf(
     head,
     rows.map((row) => {
       const { title, temperature, otherChoice, rejected, convicted, quarantine, slash, bare } = row;
@@ -135,7 +113,7 @@ export function readmeTable({ rows }: Pick<DetectRecord, 'rows'>): string {
   ];
   const rowOf = (cheat: string, temperature: 0 | 1) =>
     rows.find((row) => row.cheat === cheat && row.temperature === temperature);
-  return lines(
+  return tableOf(
     head,
     SHOWN.map((cheat) => {
       const row = rowOf(cheat, 1)!;
@@ -166,7 +144,7 @@ export function detailTable({ rows }: Pick<DetectRecord, 'rows'>): string {
     '10^6 uncapped, by responses',
     '10^6 without caps, 95%',
   ];
-  return lines(
+  return tableOf(
     head,
     rows.map((row) => [
       row.title,
@@ -183,19 +161,21 @@ export function detailTable({ rows }: Pick<DetectRecord, 'rows'>): string {
 }
 
 export function structuralTable({ structural }: Pick<DetectRecord, 'structural'>): string {
-  const trials = ({ trials: counted }: Structural) => {
-    if (counted === undefined) return '1 answer';
-    const at = ({ median }: Spread) => (median === null ? 'not' : String(median.responses));
-    return `${at(counted.quarantine)} trials; shown after ${at(counted.lying)}`;
+  const at = (found: Delay) => (found === null ? 'not' : String(found.responses));
+  const takes = ({ check, trials, rounds }: Structural) => {
+    if (trials !== undefined) return `${at(trials.quarantine.median)} trials; shown after ${at(trials.lying.median)}`;
+    if (rounds === undefined) return check === null ? 'not found' : '1 answer';
+    const { quarantine, slash } = rounds;
+    return `quarantine after ${at(quarantine.median)} such rounds (95%: ${at(quarantine.p95)}), slash after ${at(slash.median)} (${at(slash.p95)})`;
   };
-  return lines(
+  return tableOf(
     ['attack', 'stopped by', 'cases', 'of them show it', 'takes'],
-    structural.map((row) => [row.attack, row.check ?? 'nothing', grouped(row.cases), percent(row.caught), trials(row)]),
+    structural.map((row) => [row.attack, row.check ?? 'nothing', grouped(row.cases), percent(row.caught), takes(row)]),
   );
 }
 
 export function liarTable({ liars }: Pick<DetectRecord, 'liars'>): string {
-  return lines(
+  return tableOf(
     ['scorers that lie', 'quarantine', 'slash', 'accounts that came to it'],
     liars.map(({ attack, quarantine, slash }) => [
       attack,
@@ -209,7 +189,7 @@ export function liarTable({ liars }: Pick<DetectRecord, 'liars'>): string {
 export function captureTable({ captures }: Pick<DetectRecord, 'captures'>): string {
   const policies = [...new Set(captures.map(({ policy }) => policy))];
   const shares = [...new Set(captures.map(({ share }) => share))];
-  return lines(
+  return tableOf(
     ['requests whose wrong answer is served', ...shares.map((share) => `${percent(share)} collude`)],
     policies.map((policy) => [
       policy,
@@ -218,32 +198,8 @@ export function captureTable({ captures }: Pick<DetectRecord, 'captures'>): stri
   );
 }
 
-export function honestTable({ honest }: Pick<DetectRecord, 'honest'>): string {
-  const perMillion = (count: number, of: number) => Number(((1e6 * count) / of).toPrecision(2));
-  return lines(
-    [
-      'honest pair (generator, scorer)',
-      'tokens',
-      'largest margin',
-      'mean, allowed mean',
-      'rejected',
-      'quarantines, slashes a million tokens',
-      'largest wealth',
-    ],
-    honest.map((one) => [
-      `${one.generator}, ${one.scorer}`,
-      grouped(one.tokens),
-      one.largestMargin.toPrecision(2),
-      `${one.meanMargin.toPrecision(2)}, ${one.meanAllowed.toPrecision(2)}`,
-      String(one.rejected),
-      `${perMillion(one.quarantines, one.tokens)}, ${perMillion(one.slashes, one.tokens)}`,
-      one.wealthMax.toPrecision(3),
-    ]),
-  );
-}
-
 export function floorTable({ floors }: Pick<DetectRecord, 'floors'>): string {
-  return lines(
+  return tableOf(
     ['pair', 'responses', 'bound beyond the clip: near-ties, others', 'expected of this text', 'observed'],
     floors.map(({ pair, responses, near, apart, expected, observed }) => [
       pair,
@@ -255,8 +211,8 @@ export function floorTable({ floors }: Pick<DetectRecord, 'floors'>): string {
   );
 }
 
-/** The page beside the record. */
-export function page(record: DetectRecord): string {
+/** The page beside the record. @param columns the newest record's of honest machines */
+export function page(record: DetectRecord, columns: readonly HonestColumn[]): string {
   const { date, commit, machine, command, calibration, lengths, sizes } = record;
   return `# What the judge detects, ${date.slice(0, 10)}
 
@@ -266,6 +222,8 @@ left after ${grouped(sizes.responsesMax)} responses ("not"). Tokens of evidence,
 
 ${mainTable(record)}
 
+${forgedSentence(record.rows)}.
+
 ${detailTable(record)}
 
 ${structuralTable(record)}
@@ -274,7 +232,11 @@ ${liarTable(record)}
 
 ${captureTable(record)}
 
-${honestTable(record)}
+Honest machines, from the newest record of \`npm run bench:honest\`:
+
+${honestTable(columns)}
+
+${OPTIONS_SENTENCE}.
 
 ${floorTable(record)}
 `;

@@ -1,16 +1,17 @@
 /** What the README and SPEC chapter 7 say about honest machines, made of a record word for word. Pure. */
+import { grouped } from '../markdown.ts';
 import type { HonestColumn } from './honest-column.ts';
 
 /** Tokens that every pair of engines should have judged of each other, and of the engines that take five times as long and more. */
-const AIM = { tokens: 1_000_000, slowTokens: 200_000, slow: /^(ort-wasm|llamacpp)-/ } as const;
+export const HONEST_AIM = { tokens: 1_000_000, slowTokens: 200_000, slow: /^(ort-wasm|llamacpp)-/ } as const;
 
-const grouped = (count: number) => count.toString().replace(/\B(?=(\d{3})+$)/g, ',');
 const counted = (count: number, one: string, many = `${one}s`) =>
   `${count === 0 ? 'no' : grouped(count)} ${count === 1 ? one : many}`;
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
-function aimOf({ generator, scorer }: HonestColumn): number {
-  return [generator, scorer].some((name) => AIM.slow.test(name)) ? AIM.slowTokens : AIM.tokens;
+/** Tokens that a pair should have. */
+export function honestAimOf({ generator, scorer }: Pick<HonestColumn, 'generator' | 'scorer'>): number {
+  return [generator, scorer].some((name) => HONEST_AIM.slow.test(name)) ? HONEST_AIM.slowTokens : HONEST_AIM.tokens;
 }
 
 /** @returns the README's sentence: how much was judged, what came of it, and how many pairs are short of what they should have */
@@ -18,12 +19,12 @@ export function honestSentence(columns: readonly HonestColumn[]): string {
   const of = (field: 'tokens' | 'responses' | 'quarantines' | 'slashes' | 'abstained' | 'rejected') =>
     columns.map((column) => column[field]);
   const tokens = of('tokens');
-  const short = columns.filter((column) => column.tokens < aimOf(column)).length;
+  const short = columns.filter((column) => column.tokens < honestAimOf(column)).length;
   const refused = sum([...of('abstained'), ...of('rejected')]);
   return (
     `${grouped(sum(tokens))} tokens in ${grouped(sum(of('responses')))} answers of ${columns.length} pairs, from ${grouped(Math.min(...tokens))} to ${grouped(Math.max(...tokens))} a pair: ` +
     `${counted(sum(of('quarantines')), 'quarantine')}, ${counted(sum(of('slashes')), 'slash', 'slashes')}, ${counted(refused, 'answer')} that a judge did not accept; ` +
-    `a pair should have ${grouped(AIM.tokens)} (${grouped(AIM.slowTokens)} with WebAssembly or llama.cpp), and ${short === 0 ? 'all of them do' : `${short} of ${columns.length} have fewer`}`
+    `a pair should have ${grouped(HONEST_AIM.tokens)} (${grouped(HONEST_AIM.slowTokens)} with WebAssembly or llama.cpp), and ${short === 0 ? 'all of them do' : `${short} of ${columns.length} have fewer`}`
   );
 }
 

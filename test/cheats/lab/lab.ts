@@ -3,7 +3,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../../../provider/engine/engine.ts';
 import { readModelFolder } from '../../../provider/engine/model-folder.ts';
-import { type LoadedModel, loadOnnxModel } from '../../../provider/engine/onnx/onnx-engine.ts';
+import { type LoadedModel, loadOnnxModel, type OnnxEngineOptions } from '../../../provider/engine/onnx/onnx-engine.ts';
+import { loadNodeRuntime } from '../../../provider/engine/onnx/runtime.ts';
 import {
   cachedReplay,
   cutPrompt,
@@ -14,6 +15,7 @@ import {
   otherSeed,
   scaledTemperature,
 } from '../../fixtures/cheats-engine.ts';
+import { withHalfCache } from './half-cache.ts';
 import { engineOf } from './token-loop.ts';
 import { draftedBy, someSeeds, steering } from './writers.ts';
 
@@ -22,6 +24,7 @@ const MODELS = fileURLToPath(new URL('../../../provider/models/minnow/dist/', im
 /** Files of weights that cheats run; `real` is what they claim. */
 const WEIGHTS = {
   real: ['minnow-5m', 'model.onnx'],
+  halfCache: ['minnow-5m', 'model.onnx'],
   fp16: ['minnow-5m', 'model_fp16.onnx'],
   int8: ['minnow-5m', 'model_quantized.onnx'],
   int4: ['minnow-5m', 'model_q4.onnx'],
@@ -36,7 +39,8 @@ export async function openLab(): Promise<LabModels & { close(): Promise<void> }>
   const loaded = await Promise.all(
     names.map(async (name) => {
       const [model, file] = WEIGHTS[name];
-      return [name, await loadOnnxModel(await readModelFolder(path.join(MODELS, model), `onnx/${file}`))] as const;
+      const folder = await readModelFolder(path.join(MODELS, model), `onnx/${file}`);
+      return [name, await loadOnnxModel(folder, await optionsOf(name))] as const;
     }),
   );
   const models = Object.fromEntries(loaded) as unknown as LabModels;
@@ -48,6 +52,11 @@ export async function openLab(): Promise<LabModels & { close(): Promise<void> }>
   };
 }
 
+/** Batches keep caches of their own, which nothing rounds. */
+async function optionsOf(name: WeightsName): Promise<OnnxEngineOptions> {
+  return name === 'halfCache' ? { batching: false, runtime: withHalfCache(await loadNodeRuntime()) } : {};
+}
+
 export interface LabCheat {
   readonly title: string;
   /** Temperatures at which it is another thing than honesty. */
@@ -55,8 +64,8 @@ export interface LabCheat {
   readonly build: (models: LabModels) => Engine;
 }
 
-/** Of its requests a provider that mixes cheats on this share. */
-export const MIXED_SHARE = 1 / 4;
+/** Of its requests a provider that mixes cheats on this share; its texts are made of those of int4 and of honest ones. */
+const MIXED_SHARES = { mixed: 1 / 4, mixed_tenth: 1 / 10 } as const;
 const SYSTEM = 'You are a pirate. Answer in one short sentence.';
 /** Tokens of an answer that is ended early. */
 export const EARLY_TOKENS = 8;
@@ -74,7 +83,13 @@ export const LAB = {
   smaller_model: { title: 'smaller model (minnow-1m)', temperatures: BOTH, build: ({ small }) => engineOf(small) },
   int4: { title: 'int4 weights', temperatures: BOTH, build: ({ int4 }) => engineOf(int4) },
   int8: { title: 'int8 weights and activations', temperatures: BOTH, build: ({ int8 }) => engineOf(int8) },
-  fp16: { title: 'fp16 weights, claimed as fp32', temperatures: BOTH, build: ({ fp16 }) => engineOf(fp16) },
+  // Weights are halves in every file; this one's graph rounds each product and norm to half as well (`train/export_onnx.py`).
+  fp16: { title: 'fp16 activations, claimed as fp32', temperatures: BOTH, build: ({ fp16 }) => engineOf(fp16) },
+  fp16_kv: {
+    title: 'fp16 key-value cache, claimed as fp32',
+    temperatures: BOTH,
+    build: ({ halfCache }) => engineOf(halfCache),
+  },
   cooler: {
     title: 'temperature 0.7 for 1',
     temperatures: SAMPLED,
@@ -131,7 +146,12 @@ export const LAB = {
   mixed: {
     title: 'int4 on a quarter of requests',
     temperatures: BOTH,
-    build: ({ real, int4 }) => onSomeRequests(engineOf(real), engineOf(int4), MIXED_SHARE),
+    build: ({ real, int4 }) => onSomeRequests(engineOf(real), engineOf(int4), MIXED_SHARES.mixed),
+  },
+  mixed_tenth: {
+    title: 'int4 on a tenth of requests',
+    temperatures: BOTH,
+    build: ({ real, int4 }) => onSomeRequests(engineOf(real), engineOf(int4), MIXED_SHARES.mixed_tenth),
   },
 } as const satisfies Record<string, LabCheat>;
 
@@ -141,4 +161,9 @@ export const LAB_NAMES = Object.keys(LAB) as LabName[];
 /** The cheat by its name. */
 export function labCheat(name: LabName): LabCheat {
   return LAB[name];
+}
+
+/** The share of its requests that a mixture cheats on; null for all other cheats, which cheat on each. */
+export function mixedShare(name: LabName): number | null {
+  return (MIXED_SHARES as Partial<Record<LabName, number>>)[name] ?? null;
 }
