@@ -7,6 +7,7 @@ import { loadOf, startGateway, startMocks, takeHolds } from '../gateway/bench.ts
 import { type Joined, joinedOf } from '../gateway/cells.ts';
 import { type Child, cpuNs } from '../gateway/child.ts';
 import { type LoadResult, runLoad } from '../gateway/load.ts';
+import { FastRng } from '../nulls/fast-rng.ts';
 import type { Asked, AuditCounts, Kind, RowBlocks } from './figures.ts';
 
 /** Short beside real machines, so that a run is; long beside the gateway's own 3 ms, so that covers have slack to draw from. */
@@ -27,6 +28,8 @@ const WARM_SECONDS = 1;
 /** From one block to the next, for connections and what is left of the block before. */
 const SETTLE_SECONDS = 0.1;
 const AUDITS_WAIT_MS = 5_000;
+/** Of the order of rows. */
+const ORDER_SEED = 1;
 /** Long enough for an audit to end on a machine that has time: two messages, 8 to 10 ms of its auditor, some of the gateway. */
 const PAUSE_MS = 40;
 
@@ -149,7 +152,7 @@ async function prepare(
   return security;
 }
 
-/** Rounds of one block of every row, each round begun by another. */
+/** Rounds of one block of every row in a drawn order: what a block leaves behind on its gateway meets every row alike. */
 async function series(
   rows: readonly Row[],
   asked: Asked,
@@ -157,11 +160,12 @@ async function series(
   mocks: readonly string[],
   { seconds, progress }: AuditedOptions,
 ): Promise<RowBlocks[]> {
+  const rng = new FastRng(ORDER_SEED);
   const none = { promised: 0, held: 0, regenerated: 0, other: 0 };
   const had = new Map<Row, Series>(rows.map((row) => [row, { blocks: [], audits: none, cpuNs: 0, loadAverage: 0 }]));
   for (let round = 0; round < rounds; round++) {
-    for (let turn = 0; turn < rows.length; turn++) {
-      const row = rows[(round + turn) % rows.length]!;
+    const drawn = rows.map((row) => ({ row, at: rng.unit() })).sort((a, b) => a.at - b.at);
+    for (const { row } of drawn) {
       const one = had.get(row)!;
       const before = row.gateway.audits();
       await takeHolds(mocks);
