@@ -6,6 +6,8 @@ import type { HonestRecord } from './honest/main.ts';
 import { honestDetail, honestSentence } from './honest/said.ts';
 import { OPTIONS_SENTENCE } from './honest/table.ts';
 import { newestRecord, shippedCalibration } from './newest.ts';
+import type { NullsRecord } from './nulls/record.ts';
+import { nullsSentence, nullsTable } from './nulls/said.ts';
 
 export interface Said {
   readonly file: string;
@@ -19,14 +21,17 @@ export function allSaid(): Said[] {
   const { record: detect } = newestRecord<DetectRecord>('detect');
   const { record: score } = newestRecord<ScoreFigures>('score');
   const { columns } = newestRecord<HonestRecord>('honest').record;
+  const { record: nulls } = newestRecord<NullsRecord>('nulls');
   return [
     { file: README, text: readmeTable(detect) },
     { file: README, text: forgedSentence(detect.rows) },
     { file: README, text: aimSentence({ rows: detect.rows, score, columns }) },
     { file: README, text: honestSentence(columns) },
+    { file: README, text: nullsSentence(nulls) },
     { file: JUDGE, text: calibrationTable(shippedCalibration()) },
     { file: JUDGE, text: honestDetail(columns) },
     { file: JUDGE, text: OPTIONS_SENTENCE },
+    { file: JUDGE, text: nullsTable(nulls) },
   ];
 }
 

@@ -8,6 +8,8 @@ import type { DetectRecord } from '../bench/detect/table.ts';
 import type { HonestRecord } from '../bench/honest/main.ts';
 import { poissonUpper } from '../bench/honest/table.ts';
 import { newestRecord, shippedCalibration } from '../bench/newest.ts';
+import { allHold, isWithin, type NullsRecord } from '../bench/nulls/record.ts';
+import { nullsSentence, nullsTable } from '../bench/nulls/said.ts';
 import { allSaid, detectPage } from '../bench/said.ts';
 import { ROOT } from '../contract/program.ts';
 
@@ -15,6 +17,7 @@ const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
 /** Lines are broken anywhere. */
 const unbroken = (text: string) => text.replace(/\s+/g, ' ');
 
+const nulls = newestRecord<NullsRecord>('nulls');
 const records: AimedRecords = {
   rows: newestRecord<DetectRecord>('detect').record.rows,
   score: newestRecord<ScoreFigures>('score').record,
@@ -85,7 +88,28 @@ test('no event in n tokens leaves a rate of three over n, and every event more l
   expect(poissonUpper(2)).toBeCloseTo(6.296, 3);
 });
 
-test('another figure of a calibration is another table', () => {
+test('the record of nulls holds by the upper end of every interval, and a level that only its lower end meets does not', () => {
+  const { record } = nulls;
+  expect(record.holds).toBe(true);
+  expect(allHold(record)).toBe(true);
+  for (const { levels, slash } of record.results) {
+    for (const { interval, alpha, holds } of [...levels, slash]) {
+      expect(interval[1]).toBeLessThanOrEqual(alpha);
+      expect(holds).toBe(true);
+    }
+    expect(slash.hits).toBeGreaterThan(20);
+  }
+  expect(isWithin([0.0005, 0.0011], 0.001)).toBe(false);
+  const [row, ...rest] = record.results;
+  const failed = { ...row!, slash: { ...row!.slash, holds: false } };
+  expect(allHold({ ...record, results: [failed, ...rest] })).toBe(false);
+});
+
+test('another figure of a null or of a calibration is another text', () => {
+  const { record } = nulls;
+  const results = record.results.map((row) => ({ ...row, slash: { ...row.slash, interval: [0, 9e-7] as const } }));
+  expect(nullsSentence({ ...record, results })).not.toBe(nullsSentence(record));
+  expect(nullsTable({ ...record, results })).not.toBe(nullsTable(record));
   const calibration = shippedCalibration();
   const pairs = calibration.pairs.map((pair) => ({ ...pair, tie: 0.2 }));
   expect(calibrationTable({ pairs })).not.toBe(calibrationTable(calibration));
