@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { SAVED_PPM } from '../../gateway/audit/detection.ts';
 import { type AnswersRecord, parseAnswer } from '../bench/detect/answers.ts';
+import type { FastRng } from '../bench/nulls/fast-rng.ts';
 import { LENGTHS } from '../cheats/lab/orders.ts';
 import { ROOT } from '../contract/program.ts';
 
@@ -53,6 +54,22 @@ export function recordedAnswers(file = ANSWERS_FILE): RecordedAnswers {
   const { pool: honest } = cheats.get('honest')!;
   cheats.delete('honest');
   return { record, honest, cheats };
+}
+
+/** Two halves by turns, for every machine and kind of order: what one predicts the other has to show. */
+export function halvesOf({ record, honest, cheats }: RecordedAnswers): [RecordedAnswers, RecordedAnswers] {
+  const halfOf = (pool: AnswerPool, half: number) => pool.map((answers) => answers.filter((_, at) => at % 2 === half));
+  const half = (which: number): RecordedAnswers => ({
+    record,
+    honest: halfOf(honest, which),
+    cheats: new Map([...cheats].map(([name, cheat]) => [name, { ...cheat, pool: halfOf(cheat.pool, which) }])),
+  });
+  return [half(0), half(1)];
+}
+
+/** As many answers drawn from it anew, some of them twice (Efron 1979): what another laboratory might have recorded. */
+export function resampled(pool: AnswerPool, rng: FastRng): AnswerPool {
+  return pool.map((answers) => answers.map(() => answers[rng.below(answers.length)]!));
 }
 
 /** Mean tokens of answers to each kind of order: what they cost by. */

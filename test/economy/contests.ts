@@ -1,6 +1,7 @@
 /** Strategies against the mechanism: what each one wins, and where the mechanism breaks. */
 import { PPM } from '#protocol/log';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
+import { mixedShare } from '../cheats/lab/lab.ts';
 import { C_NANO } from './answer-prices.ts';
 import type { AnswerPool, KnownCheat } from './answers.ts';
 import { meanOf, rounded } from './statistics.ts';
@@ -8,6 +9,7 @@ import {
   always,
   type Cheaper,
   churning,
+  copying,
   hitAndRun,
   honest,
   later,
@@ -47,7 +49,7 @@ export function profitOf({ savedNano, slashNano, forfeitNano, foreseenNano, faul
 }
 
 /** A score of an answer, in millionths of its price: of the demo's prices, with a prompt as long as the answer (`prices.ts`). */
-const SCORE_PPM = 400_000;
+export const SCORE_PPM = 400_000;
 
 /** Whoever is convicted has no pay left to take it from. */
 export function feeOf({ ending, examinedNano }: Life): number {
@@ -84,12 +86,15 @@ export function contest({ horizon, ...world }: World, strategy: Strategy, runs: 
 /** Answers in which a little of a fine cheat is found at the rates of a small stake. */
 export const LONG = 100_000;
 
+/** Assumptions: one prompt in five has been seen before, half of the requests are at temperature 0. */
+const COPIES = { seen: 0.2, greedy: 0.5 } as const;
+
 /** Everything that the laboratory's cheats can be used for: each of them always, and the telling ones in every other way. */
 export function strategiesOf(pool: AnswerPool, cheats: ReadonlyMap<string, KnownCheat>): Strategy[] {
   const [smaller, int4, int8] = ['smaller_model', 'int4', 'int8'].map((name) => cheats.get(name)!);
   return [
     honest(pool),
-    // Lazy is `replay`, answers from a cache; copying is the same to a judge, what an accomplice wrote to another order.
+    // Lazy is `replay`, answers from a cache.
     ...[...cheats.values()].filter(({ savedPpm }) => savedPpm > 0).map((cheat) => always(cheat)),
     sometimes(smaller!, 0.1),
     sometimes(smaller!, 0.01),
@@ -100,6 +105,8 @@ export function strategiesOf(pool: AnswerPool, cheats: ReadonlyMap<string, Known
     hitAndRun(smaller!, 20),
     repenting(int4!),
     sometimes(int4!, 0.2),
+    ...(['mixed', 'mixed_tenth'] as const).map((name) => ({ ...sometimes(int4!, mixedShare(name)!), name })),
+    ...[false, true].map((looks) => copying(pool, cheats.get('replay')!, { ...COPIES, looks })),
     hitAndRun(int4!, 50),
     onLong(int8!),
     sometimes(int8!, 0.5),

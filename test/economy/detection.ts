@@ -4,7 +4,7 @@ import { type CheatFigures, FRACTIONS_PPM, type MeasuredCheat, RARE_PPM } from '
 import { PENALTY_BPS, type ProviderFault } from '../../gateway/ledger/penalties.ts';
 import { FastRng } from '../bench/nulls/fast-rng.ts';
 import { C_NANO } from './answer-prices.ts';
-import type { AnswerPool, KnownCheat, RecordedAnswers } from './answers.ts';
+import { type AnswerPool, type KnownCheat, type RecordedAnswers, resampled } from './answers.ts';
 import { sometimes } from './strategies.ts';
 import { type Ending, type Life, live, type World } from './world.ts';
 
@@ -25,12 +25,13 @@ export interface Trials {
   readonly seed: number;
   /** Probability that who repeats a surprising score is an accomplice. */
   readonly confirmingPpm: number;
+  /** Whether every trial draws its answers from another resampling of the recorded ones: what is predicted then allows for how few they are. */
+  readonly resamples?: boolean;
 }
 
 /** Every answer audited, at once, by auditors that are honest; those that repeat their scores may not be. @param share of its answers that it cheats on */
 export function measureDetection(cheat: KnownCheat, honest: AnswerPool, share: number, tried: Trials): Detection {
-  const { trials, most, seed, confirmingPpm } = tried;
-  const strategy = sometimes(cheat, share);
+  const { trials, most, seed, confirmingPpm, resamples = false } = tried;
   const world: World = {
     stakeNano: 1000n * C_NANO,
     rate: { kind: 'fixed', ppm: PPM },
@@ -46,7 +47,12 @@ export function measureDetection(cheat: KnownCheat, honest: AnswerPool, share: n
     probes: 10 * most,
   };
   const rng = new FastRng(seed);
-  const lives = Array.from({ length: trials }, () => live(world, strategy, rng));
+  const trial = (): Life => {
+    if (!resamples) return live(world, sometimes(cheat, share), rng);
+    const other = { ...cheat, pool: resampled(cheat.pool, rng) };
+    return live({ ...world, honest: resampled(honest, rng) }, sometimes(other, share), rng);
+  };
+  const lives = Array.from({ length: trials }, trial);
   const audits = lives.map((life) => life.audits).sort((a, b) => a - b);
   const mean = audits.reduce((sum, count) => sum + count, 0) / trials;
   const fractionPpm = Math.round(share * PPM);

@@ -4,12 +4,14 @@ import { DEFAULT_DETECTION, type DetectionTable } from '../../gateway/audit/dete
 import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
 import { C_NANO } from './answer-prices.ts';
 import { type KnownCheat, type RecordedAnswers, recordedAnswers } from './answers.ts';
+import { companyOf, lazyAuditor } from './auditors.ts';
 import { type ContestRow, contest, exits, type LeakRow, LONG, leaks, strategiesOf } from './contests.ts';
-import { type Detection, measureDetection, quantile } from './detection.ts';
+import { type Detection, measureDetection, quantile, type Trials } from './detection.ts';
+import { contendersOf, gridOf } from './grid.ts';
 import { EXAMINATION, honestLeavers, leavers, sybils } from './leavers.ts';
-import { priceRow } from './prices.ts';
-import { always } from './strategies.ts';
-import { foundWithin, threshold } from './thresholds.ts';
+import { subjectsOf, thresholdsOf, withinOf } from './predictions.ts';
+import { type Backing, priceRow, ratioLimits, shapeRows } from './prices.ts';
+import { always, honest } from './strategies.ts';
 import type { Strategy, World } from './world.ts';
 
 /** How much of everything. */
@@ -25,21 +27,17 @@ const LAG = 8;
 /** Answers of which the pay is retained: some sixty a day for the week that pay stays (`PAY_DELAY_MS`). */
 const PAY_DELAY = 400;
 const STAKE = 1_000;
-const STAKES = [50, 100, 300, 1_000, 3_000];
+/** What the aim is about. */
+const AIMED: Backing = { stake: 100, collusionPpm: COLLUSION_PPM, lag: LAG, payDelay: PAY_DELAY };
 const FIXED_PPM = 50_000;
-/** No audit finds these, so that no run of them ends. */
-const UNSEEN = ['fp16', 'fp16_kv', 'steer_tie'];
 
 export function economy(sizes: Sizes, seed: number, say: (what: string) => void = () => {}) {
   const { trials, runs } = sizes;
   const recorded = recordedAnswers();
-  const { honest, cheats } = recorded;
-  const found = [...cheats.values()].filter(({ name }) => !UNSEEN.includes(name));
-  const detections = found.map((cheat) =>
-    measureDetection(cheat, honest, 1, { trials, most: 3_000, seed: seed + 2, confirmingPpm: COLLUSION_PPM }),
-  );
+  const { honest: pool, cheats } = recorded;
+  const tried: Trials = { trials, most: 3_000, seed: seed + 2, confirmingPpm: COLLUSION_PPM };
+  const detections = subjectsOf(recorded).map(({ cheat, share }) => measureDetection(cheat, pool, share, tried));
   say('detection measured');
-  const byName = new Map(detections.map((detection) => [detection.figures.cheat, detection]));
   const world: World = {
     stakeNano: BigInt(STAKE) * C_NANO,
     rate: { kind: 'equilibrium', table: DEFAULT_DETECTION, rules: AUDIT_RULES },
@@ -50,37 +48,60 @@ export function economy(sizes: Sizes, seed: number, say: (what: string) => void 
     unbonding: LAG + 1,
     ownShare: 0.2,
     clients: 20,
-    honest,
+    honest: pool,
     horizon: 4_000,
     probes: 5_000,
   };
   // Predictions are about audits alone.
   const examined = { ...world, examination: EXAMINATION };
-  const thresholds = thresholdsOf({ ...world, horizon: 200_000 }, recorded, byName, runs, seed);
+  const sides = { collusions: [0, COLLUSION_PPM], payDelays: [0, PAY_DELAY] };
+  const thresholds = thresholdsOf({ ...world, horizon: 200_000 }, recorded, tried, sides, runs, seed);
   say('thresholds');
   const fixed = { ...world, horizon: 200_000, rate: { kind: 'fixed', ppm: FIXED_PPM } } as const;
-  const within = found.map((cheat) => foundWithin(fixed, cheat, byName.get(cheat.name)!, 4 * runs, seed + 3));
+  const within = withinOf(fixed, recorded, tried, 4 * runs, seed + 3);
   say('found within');
-  const strategies = strategiesOf(honest, cheats);
-  const contests: ContestRow[] = [100, 300, STAKE].flatMap((stake) =>
-    [0, PAY_DELAY].flatMap((payDelay) =>
-      strategies.flatMap((strategy) => {
-        const lives = livesOf(strategy, stake, payDelay, Math.ceil(runs / 2));
-        const at = { ...examined, stakeNano: BigInt(stake) * C_NANO, payDelay };
-        return lives === 0 ? [] : [contest(at, strategy, lives, seed + 4)];
-      }),
-    ),
-  );
+  const contests = contestsOf(examined, strategiesOf(pool, cheats), runs, seed + 4);
   say('contests');
+  const grid = gridOf(examined, contendersOf(recorded), runs, seed + 12);
+  say('grid');
   return {
     answers: recorded.record.calibration,
     detections: detections.map(shown),
     thresholds,
     within,
     contests,
+    grid,
+    ...auditorsOf(examined, recorded, runs, seed + 14),
     ...breaks(examined, cheats, runs, seed, say),
     prices: pricesOf(DEFAULT_DETECTION),
+    shapes: shapeRows(DEFAULT_DETECTION, AIMED),
+    ratioLimits: ratioLimits(DEFAULT_DETECTION, AIMED),
   };
+}
+
+function contestsOf(world: World, strategies: readonly Strategy[], runs: number, seed: number): ContestRow[] {
+  return [100, 300, STAKE].flatMap((stake) =>
+    [0, PAY_DELAY].flatMap((payDelay) =>
+      strategies.flatMap((strategy) => {
+        const lives = livesOf(strategy, stake, payDelay, Math.ceil(runs / 2));
+        const at = { ...world, stakeNano: BigInt(stake) * C_NANO, payDelay };
+        return lives === 0 ? [] : [contest(at, strategy, lives, seed)];
+      }),
+    ),
+  );
+}
+
+/** Auditors that do not look, alone and in company, at the stake of the aim. */
+function auditorsOf(world: World, { honest: pool, cheats }: RecordedAnswers, runs: number, seed: number) {
+  const lazyAuditors = [10_000, 50_000, 150_000, 250_000].flatMap((ppm) =>
+    [1, 0.5, 0.1].map((share) => lazyAuditor(share, ppm, 10 * runs, seed)),
+  );
+  const at: World = { ...world, stakeNano: 100n * C_NANO, rate: { kind: 'fixed', ppm: 150_000 } };
+  const ways = [honest(pool), always(cheats.get('smaller_model')!), always(cheats.get('int8')!)];
+  const companies = [2, 6, 12, 18].flatMap((accomplices) =>
+    ways.map((strategy) => companyOf(at, strategy, accomplices, runs, seed + 1)),
+  );
+  return { lazyAuditors, companies };
 }
 
 /** Lives of a hundred thousand answers take a second each: many at the stake of the aim, some at others, none where no pay is retained, which is no network of ours. */
@@ -88,26 +109,6 @@ function livesOf({ horizon }: Strategy, stake: number, payDelay: number, some: n
   if (horizon !== LONG) return some;
   if (payDelay === 0) return 0;
   return stake === 100 ? Math.ceil(1.5 * some) : Math.ceil(some / 4);
-}
-
-function thresholdsOf(
-  world: World,
-  { cheats }: RecordedAnswers,
-  detections: ReadonlyMap<string, Detection>,
-  runs: number,
-  seed: number,
-) {
-  return ['smaller_model', 'replay', 'int4', 'int8'].flatMap((name) =>
-    STAKES.flatMap((stake) =>
-      [0, COLLUSION_PPM].flatMap((collusionPpm) =>
-        [0, PAY_DELAY].flatMap((payDelay) => {
-          const at = { ...world, stakeNano: BigInt(stake) * C_NANO, collusionPpm, payDelay };
-          const row = threshold(at, cheats.get(name)!, detections.get(name)!, runs, seed + stake);
-          return row === null ? [] : [row];
-        }),
-      ),
-    ),
-  );
 }
 
 function breaks(
@@ -170,9 +171,7 @@ function pricesOf(table: DetectionTable) {
   ] as const;
   const stakes = [20, 50, 100, 200, 300, 500, 1_000, 2_000, 5_000, 10_000];
   return [0, 100, 200, PAY_DELAY].flatMap((payDelay) =>
-    tables.flatMap(([name, wanted]) =>
-      stakes.map((stake) => priceRow(name, wanted, stake, COLLUSION_PPM, LAG, payDelay)),
-    ),
+    tables.flatMap(([name, wanted]) => stakes.map((stake) => priceRow(name, wanted, { ...AIMED, stake, payDelay }))),
   );
 }
 

@@ -11,7 +11,9 @@ import { ROOT } from '../contract/program.ts';
 import { recordedAnswers } from './answers.ts';
 import { measuredCheats, measuredModule } from './detection.ts';
 import { economy } from './economy.ts';
-import { auditHonest } from './honest.ts';
+import { gridSvg } from './grid-svg.ts';
+import { auditHonest, BOUNDED, measured, STRETCHES, stretched } from './honest.ts';
+import { leastHeadroom } from './honest-answers.ts';
 import { plotsOf } from './plots.ts';
 
 /** What the audit rate goes by. */
@@ -43,7 +45,8 @@ if (values.only === undefined || values.only === 'strategies') {
   const sizes = { trials: Number(values.trials), runs: Number(values.runs) };
   const result = economy(sizes, seed, (what) => console.log(`${new Date().toISOString()} ${what}`));
   write(fileOf('economy'), { ...origin, seed, sizes, ...result });
-  for (const [plot, svg] of plotsOf(result, `npm run sim:economy, ${day}, commit ${origin.commit}, seed ${seed}`)) {
+  const note = `npm run sim:economy, ${day}, commit ${origin.commit}, seed ${seed}`;
+  for (const [plot, svg] of [...plotsOf(result, note), ['grid', gridSvg(result.grid, note)] as const]) {
     writeFileSync(`${fileOf('economy')}-${plot}.svg`, svg);
   }
   const columns = ({ strategy, stake, payDelay, profit, half, answers }: (typeof result.contests)[number]) => ({
@@ -57,9 +60,12 @@ if (values.only === undefined || values.only === 'strategies') {
   console.table(result.contests.map(columns));
   console.table(result.thresholds);
   console.table(result.within);
+  console.table(result.grid);
 }
 if (values.only === undefined || values.only === 'honest') {
-  const honest = auditHonest(Number(values.audits), 1_000);
-  write(fileOf('economy-honest'), { ...origin, honest });
+  const audits = Number(values.audits);
+  const honest = [...auditHonest(audits, 1_000, measured()), ...auditHonest(audits, 1_000, BOUNDED)];
+  const wider = STRETCHES.map((stretch) => stretched(audits / 10, stretch));
+  write(fileOf('economy-honest'), { ...origin, honest, stretched: wider, headroom: leastHeadroom() });
   console.table(honest);
 }

@@ -1,5 +1,6 @@
 /** The simulation's results as plots. */
 import type { Economy } from './economy.ts';
+import { AIMS, multipleOf } from './prices.ts';
 import { type Plot, type Series, svgOf } from './svg.ts';
 
 function grouped<T>(
@@ -12,12 +13,25 @@ function grouped<T>(
   return names.map((name) => ({ name, style, points: rows.filter((row) => nameOf(row) === name).map(pointOf) }));
 }
 
+/** Tokens of a prompt for each of the answer in the plot of shapes: half octaves from 1 / 8 to 128. */
+const RATIOS = Array.from({ length: 21 }, (_, k) => 2 ** (k / 2 - 3));
+/** Tokens of the answer there: enough that a nano says nothing. */
+const LONG_ANSWER = 100_000;
+
+function byRatio(ppm: number): (readonly [number, number])[] {
+  return RATIOS.map((ratio) => [
+    ratio,
+    multipleOf({ inputTokens: Math.round(LONG_ANSWER * ratio), outputTokens: LONG_ANSWER }, ppm),
+  ]);
+}
+
 /** Answers of which pay is retained in the plot of prices. */
 const RETAINED = 200;
 
 /** File names without their ending, and their SVG. */
 export function plotsOf(result: Economy, note: string): (readonly [name: string, svg: string])[] {
-  const { thresholds, prices, leaks, collusion, exits, sybils } = result;
+  const { thresholds, prices, shapes, leaks, collusion, exits, sybils } = result;
+  const [{ newPpm, recordPpm }] = shapes as [(typeof shapes)[number]];
   const late = prices.filter(({ payDelay }) => payDelay === RETAINED);
   const bare = prices.filter(({ payDelay, table }) => payDelay === 0 && table === 'and int8');
   const rates = thresholds.map(({ predictedPpm }) => predictedPpm / 1e6);
@@ -43,7 +57,7 @@ export function plotsOf(result: Economy, note: string): (readonly [name: string,
     [
       'prices',
       {
-        title: 'Price of an audited answer over a single one',
+        title: 'Price of an audited answer over a single one, prompt as long as the answer',
         x: { title: 'stake, in prices of an answer', isLog: true },
         y: { title: 'price multiple' },
         series: [
@@ -67,8 +81,24 @@ export function plotsOf(result: Economy, note: string): (readonly [name: string,
           ),
         ],
         marks: [
-          { y: 1.15, name: 'aim 1.15' },
-          { y: 1.05, name: 'aim 1.05 with a record' },
+          { y: AIMS.newMultiple, name: `aim ${AIMS.newMultiple}` },
+          { y: AIMS.recordMultiple, name: `aim ${AIMS.recordMultiple} with a record` },
+        ],
+      },
+    ],
+    [
+      'shapes',
+      {
+        title: 'Price of an audited answer by the lengths of prompt and answer',
+        x: { title: 'tokens of the prompt for each of the answer', isLog: true },
+        y: { title: 'price multiple at a stake of 100 answers' },
+        series: [
+          { name: `new, rate ${newPpm / 1e4}%`, style: 'line', points: byRatio(newPpm) },
+          { name: `with a record, rate ${recordPpm / 1e4}%`, style: 'line', points: byRatio(recordPpm) },
+        ],
+        marks: [
+          { y: AIMS.newMultiple, name: `aim ${AIMS.newMultiple}` },
+          { y: AIMS.recordMultiple, name: `aim ${AIMS.recordMultiple} with a record` },
         ],
       },
     ],

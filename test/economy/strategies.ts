@@ -57,6 +57,39 @@ export function repenting(cheaper: Cheaper): Strategy {
   return { ...always(cheaper), name: `${cheaper.name} until in quarantine`, repents: true };
 }
 
+/** What a copier meets: shares of its requests, and whether it minds how they are to be sampled. */
+export interface Copies {
+  /** Of its prompts, those that it has seen another's answer to: as an auditor, a witness or an accomplice. */
+  readonly seen: number;
+  /** Of all requests, those at temperature 0, where a copy is what the model itself writes. */
+  readonly greedy: number;
+  /** Whether it copies at temperature 0 alone. */
+  readonly looks: boolean;
+}
+
+/** Answers of a pool that is put together of two, to a thousandth. */
+const MIXED_ANSWERS = 1_000;
+
+/**
+ * Copies a peer's answer where it has one, and computes the others. At temperature 0 the judge sees an honest answer; above it one under another seed.
+ * @param replayed answers under other seeds, as the judge sees them
+ */
+export function copying(honestPool: AnswerPool, replayed: Cheaper, { seen, greedy, looks }: Copies): Strategy {
+  const mixed = replayed.pool.map((copies, length) =>
+    Array.from({ length: MIXED_ANSWERS }, (_, at) => {
+      const from = at < greedy * MIXED_ANSWERS ? honestPool[length]! : copies;
+      return from[at % from.length]!;
+    }),
+  );
+  const share = looks ? seen * greedy : seen;
+  return {
+    name: looks ? 'copying at temperature 0 alone' : 'copying',
+    pool: looks ? honestPool : mixed,
+    savedPpm: replayed.savedPpm,
+    cheats: (_, rng) => rng.unit() < share,
+  };
+}
+
 /** Honest, then cheats, then honest again until it asks for its stake: how many answers of each. */
 export interface Phases {
   readonly before: number;

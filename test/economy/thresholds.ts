@@ -7,7 +7,7 @@ import type { KnownCheat } from './answers.ts';
 import { convictedWithin, type Detection } from './detection.ts';
 import { meanOf, rounded, shareOf } from './statistics.ts';
 import { always, later } from './strategies.ts';
-import { live, type World } from './world.ts';
+import { live, type Strategy, type World } from './world.ts';
 
 export interface ThresholdRow {
   readonly cheat: string;
@@ -19,6 +19,8 @@ export interface ThresholdRow {
   /** 95% interval of the simulated one. */
   readonly low: number;
   readonly high: number;
+  /** Where the predicted one is: below the interval it is too low to deter, above it more than is needed. */
+  readonly side: 'inside' | 'below' | 'above';
   readonly runs: number;
 }
 
@@ -55,6 +57,7 @@ export function threshold(
   const lag = (Number(lagNano) * figures.savedPpm) / PPM;
   const [gain, loss] = [meanOf(saved), meanOf(slashed)];
   const scaled = (taken: number) => rounded((predictedPpm * (taken - lag)) / (loss.mean - lag));
+  const [low, high] = [scaled(gain.mean - gain.half), scaled(gain.mean + gain.half)];
   return {
     cheat: figures.cheat,
     stake: Number(stakeNano / C_NANO),
@@ -62,8 +65,9 @@ export function threshold(
     payDelay,
     predictedPpm,
     simulatedPpm: scaled(gain.mean),
-    low: scaled(gain.mean - gain.half),
-    high: scaled(gain.mean + gain.half),
+    low,
+    high,
+    side: predictedPpm < low ? 'below' : predictedPpm > high ? 'above' : 'inside',
     runs,
   };
 }
@@ -72,43 +76,51 @@ export interface WithinRow {
   readonly cheat: string;
   readonly ratePpm: number;
   readonly collusion: number;
-  /** Answers within which 95% are predicted to be found, from audits measured apart. */
+  /** Answers within which 95% are predicted to be convicted or in quarantine. */
   readonly within95: number;
   readonly predictedMean: number;
   readonly mean: number;
-  /** Share of the runs that were found within, and its interval. */
+  /** Share of the runs that were convicted or in quarantine within, and its interval. */
   readonly share: number;
   readonly low: number;
   readonly high: number;
+  /** Of the runs: convicted within, by one answer or by the account; in quarantine within; of these, convicted later by requests of the gateway's own. */
+  readonly convicted: number;
+  readonly quarantined: number;
+  readonly probed: number;
   readonly runs: number;
 }
 
-/** How soon a cheat is found, predicted and seen. */
+/** How soon a cheat is convicted or in quarantine, as other answers of it predict and as it comes out. */
 export function foundWithin(
   world: World,
-  cheat: KnownCheat,
-  detection: Detection,
+  strategy: Strategy,
+  { audits, figures }: Detection,
   runs: number,
   seed: number,
 ): WithinRow {
   const { rate, collusionPpm, lagMax } = world;
   if (rate.kind !== 'fixed') throw new Error('a prediction is for one rate');
   const q = (rate.ppm / PPM) * (1 - collusionPpm / PPM);
-  const within95 = convictedWithin(detection.audits, q, 0.95) + lagMax + 1;
+  const within95 = convictedWithin(audits, q, 0.95) + lagMax + 1;
   const rng = new FastRng(seed);
-  const lives = Array.from({ length: runs }, () => live(world, always(cheat), rng));
-  const found = lives.filter(({ ending, answers }) => ending !== 'served' && answers <= within95).length;
-  const { share, low, high } = shareOf(found, runs);
+  const lives = Array.from({ length: runs }, () => live(world, strategy, rng));
+  const within = lives.filter(({ ending, answers }) => ending !== 'served' && answers <= within95);
+  const quarantined = within.filter(({ wasQuarantined }) => wasQuarantined);
+  const { share, low, high } = shareOf(within.length, runs);
   return {
-    cheat: cheat.name,
+    cheat: figures.cheat,
     ratePpm: rate.ppm,
     collusion: collusionPpm / PPM,
     within95,
-    predictedMean: rounded(detection.figures.auditsMilli / 1000 / q + lagMax / 2),
+    predictedMean: rounded(figures.auditsMilli / 1000 / q + lagMax / 2),
     mean: rounded(meanOf(lives.map(({ answers }) => answers)).mean),
     share,
     low,
     high,
+    convicted: (within.length - quarantined.length) / runs,
+    quarantined: quarantined.length / runs,
+    probed: quarantined.filter(({ ending }) => ending === 'slashed').length / runs,
     runs,
   };
 }

@@ -64,6 +64,8 @@ export interface Life {
   readonly ending: Ending;
   /** Of a slash. */
   readonly fault: ProviderFault | null;
+  /** Whether it was in quarantine at the end, or before witnessed requests of the gateway's own convicted it. */
+  readonly wasQuarantined: boolean;
   /** Answers until it was convicted or put into quarantine, and how many it cheated on. */
   readonly answers: number;
   readonly cheated: number;
@@ -80,6 +82,8 @@ export interface Life {
   /** Answers that were examined, and their price: what the examination costs goes by it. */
   readonly examined: number;
   readonly examinedNano: bigint;
+  /** Price of the answers that accomplices were to look at, and passed: the scores of those are saved too. */
+  readonly passedNano: bigint;
   /** Mean audit rate over its answers, weighted by their price, in millionths. */
   readonly ratePpm: number;
 }
@@ -89,6 +93,7 @@ interface Pending {
   readonly answer: Answer;
   /** Share of the answers that it was drawn from that convict by themselves. */
   readonly grossShare: number;
+  readonly priceNano: bigint;
   readonly own: boolean;
   readonly id: number;
 }
@@ -109,6 +114,7 @@ class ProviderLife {
   #count = { answers: 0, cheated: 0, audits: 0, examined: 0, rate: 0, weight: 0 };
   #savedNano = 0n;
   #examinedNano = 0n;
+  #passedNano = 0n;
   #foreseenNano = 0;
   #isPaidOut = false;
 
@@ -152,7 +158,7 @@ class ProviderLife {
       if (this.#fault !== null) return;
       this.#count.examined++;
       this.#examinedNano += priceNano;
-      this.#judge({ lands: 0, ...this.#answerTo(length, isCheat), own, id });
+      this.#judge({ lands: 0, ...this.#answerTo(length, isCheat), priceNano, own, id });
     }
   }
 
@@ -168,7 +174,8 @@ class ProviderLife {
       const length = this.#rng.below(LENGTHS.length);
       const seen = { at: this.#world.horizon + probe, length, audited: true };
       const isCheat = this.#strategy.cheats(seen, this.#rng);
-      this.#judge({ lands: 0, ...this.#answerTo(length, isCheat), own: true, id: -1 - probe });
+      const priceNano = PRICES_NANO[length]!;
+      this.#judge({ lands: 0, ...this.#answerTo(length, isCheat), priceNano, own: true, id: -1 - probe });
     }
   }
 
@@ -178,6 +185,7 @@ class ProviderLife {
     return {
       ending,
       fault: this.#fault,
+      wasQuarantined: this.#isQuarantined,
       ...count,
       savedNano: this.#savedNano,
       slashNano,
@@ -185,6 +193,7 @@ class ProviderLife {
       forfeitNano: ending === 'slashed' || ending === 'locked' ? this.#retained.nano : 0n,
       foreseenNano: this.#foreseenNano,
       examinedNano: this.#examinedNano,
+      passedNano: this.#passedNano,
       ratePpm: weight === 0 ? 0 : rate / weight,
     };
   }
@@ -210,7 +219,7 @@ class ProviderLife {
     if (audited) {
       count.audits++;
       const lands = at + 1 + rng.below(lagMax + 1);
-      this.#pending.push({ lands, ...this.#answerTo(length, isCheat), own, id: at });
+      this.#pending.push({ lands, ...this.#answerTo(length, isCheat), priceNano: price, own, id: at });
     }
     if (this.#isPaidOut || !this.#retained.isFull) return;
     this.#isPaidOut = true;
@@ -228,7 +237,7 @@ class ProviderLife {
     }
   }
 
-  #judge({ answer, grossShare, own, id }: Pending): void {
+  #judge({ answer, grossShare, priceNano, own, id }: Pending): void {
     const { collusionPpm, confirmingPpm, clients, stakeNano } = this.#world;
     const rng = this.#rng;
     const lossNano = Number(penaltyNano('wrong_output', stakeNano) + this.#retained.nano);
@@ -236,6 +245,7 @@ class ProviderLife {
     // An accomplice says that all is well.
     if (rng.unit() * PPM < collusionPpm) {
       this.#passed++;
+      this.#passedNano += priceNano;
       return;
     }
     if (answer.isGross) {

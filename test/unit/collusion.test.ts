@@ -1,4 +1,4 @@
-/** What audits cost, what canaries must pay, and how often accomplices sit where it matters. */
+/** How often accomplices sit where it matters. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -8,8 +8,6 @@ import {
   quorumCapture,
   witnessedCapture,
 } from '../../gateway/audit/collusion.ts';
-import { canaryNeededPpm, jackpotNano } from '../economy/canaries.ts';
-import { AUDIT_MIX, auditCostNano, auditSurchargeNano } from '../economy/surcharge.ts';
 
 const poolArb = fc
   .tuple(fc.integer({ min: 1, max: 60 }), fc.nat(60))
@@ -122,58 +120,5 @@ describe('accomplices in a finite registry', () => {
       }),
       { numRuns: 60 },
     );
-  });
-});
-
-describe('the surcharge', () => {
-  const prices = { scoreNano: 400n, regenerationNano: 1_000n };
-
-  test('is the expected cost of what an audit is made of, by hand', () => {
-    // 0.9 of a score and 0.1 of a generation = 460, 1.07 times; 0.05 canaries with 5 scores of prize = 100.
-    expect(auditCostNano(prices)).toBe(593n);
-    expect(auditSurchargeNano(prices, 1_000_000)).toBe(593n);
-    expect(auditSurchargeNano(prices, 100_000)).toBe(60n);
-    expect(auditSurchargeNano(prices, 0)).toBe(0n);
-  });
-
-  test('grows with the rate and every part of the mix, and is rounded up by less than a nano', () => {
-    const nano = fc.bigInt({ min: 0n, max: 10n ** 15n });
-    const share = fc.integer({ min: 0, max: 1_000_000 });
-    fc.assert(
-      fc.property(nano, nano, share, share, (scoreNano, regenerationNano, a, b) => {
-        const at = (rate: number) => auditSurchargeNano({ scoreNano, regenerationNano }, rate);
-        expect(at(Math.min(a, b)) <= at(Math.max(a, b))).toBe(true);
-        const more = auditSurchargeNano({ scoreNano, regenerationNano }, a, { ...AUDIT_MIX, canaryPpm: 60_000 });
-        expect(more >= at(a)).toBe(true);
-      }),
-    );
-  });
-});
-
-describe('canaries', () => {
-  test('pay a scorer that computes at least its cost, a nano less would not do', () => {
-    expect(jackpotNano(7n, 10_000)).toBe(700n);
-    expect(jackpotNano(7n, 10_000, 3)).toBe(2_100n);
-    fc.assert(
-      fc.property(
-        fc.bigInt({ min: 1n, max: 10n ** 12n }),
-        fc.integer({ min: 1, max: 1_000_000 }),
-        fc.integer({ min: 1, max: 9 }),
-        (cost, ppm, finders) => {
-          const jackpot = jackpotNano(cost, ppm, finders);
-          const income = (nano: bigint) => nano * BigInt(ppm) >= cost * 1_000_000n * BigInt(finders);
-          expect(income(jackpot)).toBe(true);
-          expect(income(jackpot - 1n)).toBe(false);
-        },
-      ),
-    );
-    expect(() => jackpotNano(1n, 0)).toThrow(RangeError);
-  });
-
-  test('are so many that accepting unseen loses, or none where nothing is lost', () => {
-    expect(canaryNeededPpm(1n, 100n)).toBe(10_001);
-    expect(canaryNeededPpm(0n, 0n)).toBe(0);
-    expect(canaryNeededPpm(1n, 0n)).toBeNull();
-    expect(canaryNeededPpm(5n, 4n)).toBeNull();
   });
 });
