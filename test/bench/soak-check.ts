@@ -6,7 +6,8 @@ import { recoverNative } from '#protocol/signer-native';
 import { createTextModel } from '#protocol/text';
 import { type TrustedKeys, verifyResponse } from '#protocol/verify';
 import { parseSavedResponse } from '#protocol/verify-saved';
-import { folderReader } from '../../gateway/model-reader.ts';
+import { witnessJudge } from '../../gateway/judge/witness-judge.ts';
+import { folderReader, readCalibrations } from '../../gateway/model-reader.ts';
 import type { SoakRequest } from './soak-plan.ts';
 
 export interface Answer {
@@ -32,8 +33,11 @@ export type Checker = (request: SoakRequest, answer: Answer) => Checked;
  * @param mixed whether engines compute differently: honest members may part at a near-tie, which is no fault
  */
 export async function createChecker(modelFolder: string, trusted: TrustedKeys, mixed = false): Promise<Checker> {
-  const { textFiles, modelDigest } = await readModel(folderReader(modelFolder));
+  const reader = folderReader(modelFolder);
+  const { textFiles, modelDigest } = await readModel(reader);
   const text = createTextModel(textFiles);
+  const calibrations = await readCalibrations(reader, modelDigest);
+  const judge = witnessJudge((hash) => calibrations.find((known) => known.hash === hash)?.calibration ?? null);
   return (request, answer) => {
     const nothing = { chargedNano: 0n, outputTokens: 0, verdict: 'none' };
     if (answer.status !== 200) return { ...nothing, problems: [`status ${answer.status}`] };
@@ -46,19 +50,25 @@ export async function createChecker(modelFolder: string, trusted: TrustedKeys, m
       receipt: answer.receipt,
       trusted,
       recover: recoverNative,
+      judge,
     });
     const saved = parseSavedResponse(answer.text);
     const statement = saved?.assay?.attestation ? parseAttestation(saved.assay.attestation)?.statement : null;
-    // One seat's answer is compared with nobody's, and a near-tie was read from evidence that a client does not get; both say so.
-    const uncompared = request.n === 1 || statement?.verdict === 'equivalent';
+    const { mode, n, isFull, maxTokens, stop } = request;
+    // One seat's answer is compared with nobody's; a near-tie, and what witnesses say, was read from evidence that a client does
+    // not get unless it asks: all of them say so.
+    const uncompared = mode === 'single' || statement?.verdict === 'equivalent' || (mode === 'witnessed' && !isFull);
     const problems = items
       .filter(({ name, status }) => status !== (uncompared && name === 'agreement' ? 'not checked' : 'proved'))
       .map(({ name, status, detail }) => `${name} ${status}: ${detail}`);
     if (!saved?.content || !statement) return { ...nothing, problems: [...problems, 'no attested content'] };
-    const { n, maxTokens, stop } = request;
     const { verdict } = statement;
-    const wanted = n === 1 ? ['unverified'] : mixed ? ['agreed', 'equivalent'] : ['agreed'];
-    if (!wanted.includes(verdict)) problems.push(`verdict ${verdict}`);
+    const wanted = mode === 'single' ? 'unverified' : 'agreed';
+    // Only transcripts that are compared can be equivalent: a witness accepts or does not.
+    const isTie = mixed && mode === 'quorum' && verdict === 'equivalent';
+    if (verdict !== wanted && !isTie) problems.push(`verdict ${verdict}`);
+    const unwilling = statement.scores.filter(({ accepted }) => accepted !== true);
+    if (mode === 'witnessed' && unwilling.length > 0) problems.push(`${unwilling.length} witnesses did not accept`);
     if (statement.faults.length > 0) problems.push(`faults: ${statement.faults.map(({ fault }) => fault).join(', ')}`);
     if (statement.agreement.standing !== n || statement.agreement.of !== n) problems.push('not everybody agreed');
     if (BigInt(statement.price.chargedNano) > BigInt(statement.price.quoteNano))

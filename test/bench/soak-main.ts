@@ -15,6 +15,7 @@ function table(result: SoakResult): string {
     ['requests', `${answered} answered; planned: ${listed(counts)}`],
     ['problems', String(result.problems.length)],
     ['verdicts', listed(result.verdicts)],
+    ['by mode', listed(result.modes)],
     ['classes', listed(result.classes)],
     ['ready after', `${Math.round(result.readyMs)} ms`],
     ['wall time', `${seconds.toFixed(1)} s`],

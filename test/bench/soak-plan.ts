@@ -6,7 +6,10 @@ export interface SoakRequest {
   readonly index: number;
   /** Body as it is sent, byte for byte; the checks read the same text. */
   readonly body: string;
+  readonly mode: 'single' | 'quorum' | 'witnessed';
   readonly n: number;
+  /** Whether the answer carries the evidence of its witnesses. */
+  readonly isFull: boolean;
   readonly stream: boolean;
   readonly maxTokens: number;
   readonly stop: readonly string[];
@@ -31,20 +34,28 @@ const STOPS: readonly (readonly string[])[] = [['.'], [' the'], ['\n', ', and'],
 const TEMPERATURES = [0.3, 0.7, 1, 1.4] as const;
 /** Longest answer in tokens. */
 const TOKENS_MAX = 200;
+/** Of the requests to three seats of engines that compute differently: one generates and two score. */
+const WITNESSED_SHARE = 1 / 3;
+/** Of those, the ones that ask for the witnesses' evidence. */
+const FULL_SHARE = 1 / 2;
 
-/** @param tokensMax longest answer in tokens */
-export function soakRequests(seed: string, count: number, tokensMax = TOKENS_MAX): SoakRequest[] {
+/**
+ * @param tokensMax longest answer in tokens
+ * @param mixed whether engines compute differently: then some of the same requests are witnessed in place of a quorum
+ */
+export function soakRequests(seed: string, count: number, tokensMax = TOKENS_MAX, mixed = false): SoakRequest[] {
   const rng = new SeededRng(`soak/${seed}`);
-  return Array.from({ length: count }, (_, index) => soakRequest(rng.branch(String(index)), index, tokensMax));
+  return Array.from({ length: count }, (_, index) => soakRequest(rng.branch(String(index)), index, tokensMax, mixed));
 }
 
-function soakRequest(rng: SeededRng, index: number, tokensMax: number): SoakRequest {
+function soakRequest(rng: SeededRng, index: number, tokensMax: number, mixed: boolean): SoakRequest {
   const n = rng.pick([1, 3, 3, 5]);
+  const mode = modeOf(rng.branch('mode'), n, mixed);
   const stream = rng.chance(0.5);
   const maxTokens = rng.chance(0.1) ? rng.between(1, 3) : rng.between(1, tokensMax);
   const stop = rng.chance(0.25) ? rng.pick(STOPS) : [];
   const fields = {
-    model: rng.chance(0.2) ? `minnow-5m:${suffixOf(n)}` : 'minnow-5m',
+    model: rng.chance(0.2) ? `minnow-5m:${suffixOf(mode, n)}` : 'minnow-5m',
     messages: messages(rng),
     [rng.chance(0.5) ? 'max_tokens' : 'max_completion_tokens']: maxTokens,
     ...sampling(rng),
@@ -53,16 +64,23 @@ function soakRequest(rng: SeededRng, index: number, tokensMax: number): SoakRequ
     ...(stream && rng.chance(0.5) ? { stream_options: { include_usage: true } } : {}),
     ...(rng.chance(0.2) ? { user: 'soak', metadata: { index: String(index) } } : {}),
   };
+  const isFull = mode === 'witnessed' && fields.model === 'minnow-5m' && rng.branch('evidence').chance(FULL_SHARE);
   const verification = {
-    ...(n === 1 ? { mode: 'single' } : { mode: 'quorum', n }),
+    ...(mode === 'single' ? { mode } : { mode, n }),
+    ...(isFull ? { evidence: 'full' } : {}),
     ...(stream && rng.chance(0.3) ? { release: 'eager' } : {}),
   };
   const body = { ...fields, ...(fields.model === 'minnow-5m' ? { verification } : {}) };
-  return { index, body: JSON.stringify(body), n, stream, maxTokens, stop };
+  return { index, body: JSON.stringify(body), mode, n, isFull, stream, maxTokens, stop };
 }
 
-function suffixOf(n: number): string {
-  return n === 1 ? 'single' : `quorum-${n}`;
+function modeOf(rng: SeededRng, n: number, mixed: boolean): SoakRequest['mode'] {
+  if (n === 1) return 'single';
+  return mixed && n === 3 && rng.chance(WITNESSED_SHARE) ? 'witnessed' : 'quorum';
+}
+
+function suffixOf(mode: SoakRequest['mode'], n: number): string {
+  return mode === 'single' ? mode : `${mode}-${n}`;
 }
 
 function messages(rng: SeededRng): object[] {

@@ -42,6 +42,8 @@ export interface SoakResult {
   readonly answered: number;
   /** Answers by verdict. */
   readonly verdicts: Readonly<Record<string, number>>;
+  /** The same by the mode that was asked for, as in `witnessed agreed`. */
+  readonly modes: Readonly<Record<string, number>>;
   /** Active members by numeric class. */
   readonly classes: Readonly<Record<string, number>>;
   readonly readyMs: number;
@@ -66,7 +68,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   // Each demonstration keeps its data apart.
   const dataFolder = mixed ? path.join(folder, 'mixed') : folder;
   try {
-    const requests = soakRequests(options.seed, options.requests, options.tokensMax);
+    const requests = soakRequests(options.seed, options.requests, options.tokensMax, mixed);
     const classes = await classesOf(network);
     const rssStartMib = rssMib(network.pid);
     const sent = await sendAll(network, requests, options);
@@ -94,6 +96,7 @@ async function sendAll(network: Network, requests: readonly SoakRequest[], optio
   const problems: string[] = [];
   const latencies: number[] = [];
   const verdicts: Record<string, number> = {};
+  const modes: Record<string, number> = {};
   let chargedNano = 0n;
   let outputTokens = 0;
   const begunAt = performance.now();
@@ -104,7 +107,8 @@ async function sendAll(network: Network, requests: readonly SoakRequest[], optio
       problems.push(...checked.problems.map((problem) => `request ${request?.index}: ${problem}`));
       chargedNano += checked.chargedNano;
       outputTokens += checked.outputTokens;
-      verdicts[checked.verdict] = (verdicts[checked.verdict] ?? 0) + 1;
+      countIn(verdicts, checked.verdict);
+      countIn(modes, `${request.mode} ${checked.verdict}`);
       latencies.push(ms);
       options.progress?.(latencies.length);
     }
@@ -120,6 +124,7 @@ async function sendAll(network: Network, requests: readonly SoakRequest[], optio
     chargedNano,
     outputTokens,
     verdicts,
+    modes,
     wallMs,
     p50Ms: quantile(0.5),
     p95Ms: quantile(0.95),
@@ -163,16 +168,22 @@ async function classesOf(network: Network): Promise<Record<string, number>> {
   const reply = await (await fetch(`${network.url}/v1/providers`, { dispatcher })).json();
   const { data } = reply as { data: readonly { readonly role: string; readonly numeric_class: string }[] };
   const classes: Record<string, number> = {};
-  for (const { role, numeric_class: name } of data) if (role === 'member') classes[name] = (classes[name] ?? 0) + 1;
+  for (const { role, numeric_class: name } of data) if (role === 'member') countIn(classes, name);
   return classes;
 }
 
 function countsOf(requests: readonly SoakRequest[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const { n, stream, stop, body } of requests) {
-    const kinds = [`n=${n}`, stream ? 'streamed' : 'plain', body.includes('"temperature":0,') ? 'greedy' : 'sampled'];
+  for (const { mode, n, isFull, stream, stop, body } of requests) {
+    const sampling = body.includes('"temperature":0,') ? 'greedy' : 'sampled';
+    const kinds = [mode, `n=${n}`, stream ? 'streamed' : 'plain', sampling];
     if (stop.length > 0) kinds.push('stop');
-    for (const kind of kinds) counts[kind] = (counts[kind] ?? 0) + 1;
+    if (isFull) kinds.push('evidence=full');
+    for (const kind of kinds) countIn(counts, kind);
   }
   return counts;
+}
+
+function countIn(counts: Record<string, number>, kind: string): void {
+  counts[kind] = (counts[kind] ?? 0) + 1;
 }

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { LOCAL_DOMAIN } from '#protocol/eip712';
 import {
   EVIDENCE_TOP_MAX,
   evidenceConsistent,
@@ -13,16 +14,32 @@ import {
   tokenEvidenceSchema,
 } from '#protocol/evidence';
 import { feed, openAccount, standingOf } from '#protocol/evidence-account';
-import { zRevealEvent, zScoreReply } from '#protocol/messages';
+import { evidenceRoot } from '#protocol/evidence-tree';
+import { type Hash, sha256, utf8 } from '#protocol/hash';
+import { type JobOrderWire, type RevealEventWire, zRevealEvent, zScoreReply } from '#protocol/messages';
+import { scoredHash } from '#protocol/request';
 import { GREEDY } from '#protocol/sampling';
+import { packShortEvidence } from '#protocol/short-evidence';
+import { nativeSigner, recoverNative } from '#protocol/signer-native';
+import { digests } from '#protocol/typed';
+import { BETS } from '#protocol/wealth';
+import type { Seat } from '../../gateway/committee/seat.ts';
 import { convict } from '../../gateway/judge/convict.ts';
 import { responseFactors } from '../../gateway/judge/factors.ts';
 import { judgeScore } from '../../gateway/judge/score.ts';
 import { shapeProblem } from '../../gateway/judge/shape.ts';
+import { type MemberFault, SealedMember } from '../../gateway/round/member.ts';
+import type { IssuedTicket } from '../../gateway/round/plan.ts';
+import type { JobEvent, ProviderClient } from '../../gateway/round/provider-client.ts';
+import { commitmentEvent, revealEvent, sealChunk } from '../../provider/jobs/transcript.ts';
+import type { StoredChunk } from '../../provider/store/store.ts';
+import { continued } from '../fixtures/witnessed-network.ts';
 import { SeededRng } from '../simulation/seeded-rng.ts';
 import { boundsOf, COARSE, honestResponse } from '../unit/honest-noise.ts';
 import { machine, promptOf, sampled, score, write } from '../unit/judge-fixture.ts';
 
+const SIGNER = nativeSigner(sha256(utf8('peer holes')));
+const HASH: Hash = `0x${'11'.repeat(32)}`;
 const bounds = boundsOf(COARSE);
 const tolerances = { tie: 0.01, border: 0.01, reject: 0.05, gross: 1 };
 const order = { promptIds: promptOf('tell me'), sampling: sampled({}), seed: 5n, maxTokens: 40 };
@@ -72,16 +89,25 @@ test('Gonka, padded top_logprobs enlarge the divisor: a position lists eight tok
 });
 
 test('Gonka, a longer answer dilutes a bad part: what is wrong in one block weighs the same whatever follows', async () => {
-  const { written, evidence } = await cheap();
-  const first = {
-    claimed: { ...written, tokens: written.tokens.slice(0, 32) },
-    evidence: evidence.slice(0, 32),
-    bounds,
-  };
-  const honest = { ...written, tokens: [...written.tokens] };
-  const long = { claimed: honest, evidence, bounds };
-  for (const [i, factor] of responseFactors(first)!.entries()) {
-    expect(responseFactors(long)![i]! * 3).toBeGreaterThan(factor);
+  const sampling = sampled({ logitBias: [[0, -100]] });
+  const real = machine('fp32', 'b');
+  const short = await write(machine('fp32', 'a', 'cheap'), { ...order, sampling, maxTokens: 32 });
+  const long = [...short.tokens];
+  for await (const { id } of continued(real, { ...order, sampling, maxTokens: 32 + 96 }, short.tokens)) long.push(id);
+  expect(long).toHaveLength(32 + 96);
+  const [first, all] = await Promise.all(
+    [short.tokens, long].map(async (tokens) => {
+      const claimed = { ...short, tokens };
+      return responseFactors({ claimed, evidence: await score(real, claimed), bounds })!;
+    }),
+  );
+  const caught = BETS.flatMap(({ test: name, stake }, i) => (name === 'margin' && stake >= 4 ? [i] : []));
+  expect(caught.length).toBeGreaterThan(5);
+  for (const i of caught) {
+    // A mean over all tokens would leave a quarter of what is above 1.
+    expect(first![i]).toBeGreaterThan(2);
+    expect(all![i]).toBeGreaterThan(first![i]! / 2);
+    expect(all![i]).toBeGreaterThan(1);
   }
 });
 
@@ -101,19 +127,82 @@ test('Gonka, z > 1 convicts one honest node in six at every look: 200 honest res
       operator: `o${i % 3}`,
       factors,
     });
+    expect(standingOf(account).stage).toBe('clear');
   }
   const mean = margins.reduce((sum, margin) => sum + margin, 0) / margins.length;
   const deviation = Math.sqrt(margins.reduce((sum, margin) => sum + (margin - mean) ** 2, 0) / margins.length);
   expect(margins.filter((margin) => (margin - mean) / deviation > 1).length).toBeGreaterThan(10);
-  expect(standingOf(account).stage).toBe('clear');
 });
 
-test('TOPLOC, proofs that are missing are skipped: without an item for every token a reveal and a score are refused', async () => {
+/** A reply and a reveal as an honest provider signs them. */
+async function signedWork() {
   const { written, evidence } = await cheap();
-  // zip() would compare the first half and call the rest good.
-  expect(judgeScore(written, evidence.slice(0, Math.floor(evidence.length / 2)), tolerances)).toBeNull();
-  expect(zScoreReply.safeParse({ evidence: null }).success).toBe(false);
-  expect(zRevealEvent.safeParse({ shortEvidence: null }).success).toBe(false);
+  const { tokens, seed } = written;
+  const noise = { temperature: order.sampling.temperature, seed };
+  const items = written.evidence.map((item, at) => ({ id: tokens[at]!, evidence: item, finish: null }));
+  const before = { chunks: [], roots: [] };
+  const chunk = sealChunk({
+    provider: SIGNER.address,
+    jobId: HASH,
+    before,
+    tokens: items,
+    finish: 'length',
+    noise,
+    salt: HASH,
+  });
+  const signed = {
+    jobId: HASH,
+    ticketHash: HASH,
+    provider: SIGNER.address,
+    transcriptHash: scoredHash(order.promptIds, tokens),
+    evidenceRoot: evidenceRoot(0, evidence),
+    outputTokens: tokens.length,
+  };
+  const reply = { score: signed, signature: SIGNER.sign(digests.score(LOCAL_DOMAIN, signed)), evidence };
+  return { written, reply, chunk, reveal: revealEvent(SIGNER, LOCAL_DOMAIN, chunk) };
+}
+
+/** What the gateway makes of a reveal of this sealed chunk: the tokens that it takes, or the fault. */
+async function taken(chunk: StoredChunk, reveal: RevealEventWire): Promise<number | string> {
+  async function* events(): AsyncGenerator<JobEvent> {
+    yield { kind: 'commitment', event: commitmentEvent(SIGNER, LOCAL_DOMAIN, chunk) };
+    yield { kind: 'reveal', event: zRevealEvent.parse(reveal) };
+  }
+  const client = { openJob: async () => events() } as unknown as ProviderClient;
+  const seat = { address: SIGNER.address, url: 'http://member' } as Seat;
+  const issued = { ticket: { jobId: HASH } } as IssuedTicket;
+  const member = new SealedMember({ client, domain: LOCAL_DOMAIN, recover: recoverNative }, seat, issued);
+  await member.start({} as JobOrderWire, new AbortController().signal);
+  await member.nextCommitment();
+  const outcome = member.nextReveal({ capacity: chunk.tokens.length });
+  return outcome.then(
+    ({ tokenCount }) => tokenCount,
+    (error: MemberFault) => error.fault,
+  );
+}
+
+test('TOPLOC, proofs that are missing are skipped: without an item for every token a reveal and a score are refused', async () => {
+  const { written, reply, chunk, reveal } = await signedWork();
+  const { tokens } = written;
+  expect(zScoreReply.safeParse(reply).success).toBe(true);
+  expect(zRevealEvent.safeParse(reveal).success).toBe(true);
+  for (const missing of [null, undefined]) {
+    expect(zScoreReply.safeParse({ ...reply, evidence: missing }).success).toBe(false);
+    expect(zRevealEvent.safeParse({ ...reveal, shortEvidence: missing }).success).toBe(false);
+  }
+  const { evidence: _, ...withoutEvidence } = reply;
+  const { shortEvidence: __, ...withoutShort } = reveal;
+  expect(zScoreReply.safeParse(withoutEvidence).success).toBe(false);
+  expect(zRevealEvent.safeParse(withoutShort).success).toBe(false);
+  // zip() would compare what is there and call the rest good.
+  expect(await taken(chunk, reveal)).toBe(tokens.length);
+  for (const count of [0, 1, tokens.length - 1]) {
+    const { evidence } = zScoreReply.parse({ ...reply, evidence: reply.evidence.slice(0, count) });
+    expect(judgeScore(written, evidence, tolerances)).toBeNull();
+    expect(responseFactors({ claimed: written, evidence, bounds })).toBeNull();
+    const short = packShortEvidence(chunk.shortEvidence.slice(0, count));
+    expect(await taken(chunk, { ...reveal, shortEvidence: short })).toBe('bad_evidence');
+  }
 });
 
 test('TOPLOC, a modulus of 0 from the wire reaches a division: no evidence that parses makes a factor that is no number', () => {

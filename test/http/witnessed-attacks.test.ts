@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StatementWire } from '#protocol/attestation';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
+import { evidenceRoot } from '#protocol/evidence-tree';
 import type { ScoreReply } from '#protocol/messages';
 import { scoredHash } from '#protocol/request';
 import { digests } from '#protocol/typed';
@@ -168,6 +169,12 @@ describe('a gateway', () => {
   });
 });
 
+/** The same reply about other evidence, under a signature of its own. */
+function about(reply: ScoreReply, name: string, evidence: ScoreReply['evidence']): ScoreReply {
+  const score = { ...reply.score, evidenceRoot: evidenceRoot(0, evidence) };
+  return { score, evidence, signature: signerOf(name).sign(digests.score(LOCAL_DOMAIN, score)) };
+}
+
 describe('a witness', () => {
   const lies: readonly [string, (reply: ScoreReply, name: string) => ScoreReply][] = [
     [
@@ -179,6 +186,14 @@ describe('a witness', () => {
     ],
     ["signs with somebody else's key", (reply) => ({ ...reply, signature: signerOf('x').sign(new Uint8Array(32)) })],
     ['leaves out the evidence of a token', (reply) => ({ ...reply, evidence: reply.evidence.slice(1) })],
+    [
+      'leaves out the evidence of a token, well signed',
+      (reply, name) => about(reply, name, reply.evidence.slice(0, -1)),
+    ],
+    [
+      'adds evidence of a token that nobody claimed, well signed',
+      (reply, name) => about(reply, name, [...reply.evidence, reply.evidence[0]!]),
+    ],
   ];
   test.each(lies)('that %s has no voice: it is passed over, and the next of the draw scores', async (_, lie) => {
     const liar = 'p2';

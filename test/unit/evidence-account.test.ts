@@ -10,9 +10,11 @@ import {
   openAccount,
   standingOf,
 } from '#protocol/evidence-account';
-import { BETS } from '#protocol/wealth';
+import { BETS, EPOCH_RESPONSES } from '#protocol/wealth';
 
 const all = (factor: number) => BETS.map(() => factor);
+/** Quarantine asks one of these, a slash never the detector: an honest provider is sure to see it some day (spec-judge.md §7.10). */
+const [WEALTH_QUARANTINE, DETECTOR_QUARANTINE] = [1e3, 1e5];
 
 let number = 0;
 function response(changes: Partial<CountedResponse> = {}): CountedResponse {
@@ -99,6 +101,43 @@ test('easy requests that a provider buys of itself cost it time: wealth comes ba
   expect(standingOf(bought).stage).toBe('clear');
   for (let i = 0; i < 60; i++) feed(bought, response());
   expect(standingOf(bought).stage).toBe('slash');
+});
+
+describe('the detector', () => {
+  /** So many lost responses that the wealth of a late start has a share of 1 / (40 · 41) of what the detector has of the same gains. */
+  const lost = 40 * EPOCH_RESPONSES;
+
+  test('puts into quarantine by itself, at whatever moment anybody looks, and never slashes', () => {
+    // Nothing but wealth can be lacking: one client may do, and no half and no prompt of the gateway has to confirm.
+    const account = openAccount(BARE_ACCOUNT_RULES);
+    for (let i = 0; i < lost; i++) feed(account, response({ factors: all(0.5) }));
+    expect(standingOf(account)).toMatchObject({ stage: 'clear', lacks: ['wealth'] });
+    let standing = standingOf(account);
+    while (standing.detector < 2 * DETECTOR_QUARANTINE) {
+      feed(account, response({ factors: all(1.5) }));
+      standing = standingOf(account);
+      expect(standing.wealth).toBeLessThan(WEALTH_QUARANTINE);
+      expect(standing.lacks).toEqual(['wealth']);
+      expect(standing.stage).toBe(standing.detector < DETECTOR_QUARANTINE ? 'clear' : 'quarantine');
+    }
+  });
+
+  test('does not stand in for wealth where every other condition of a slash holds', () => {
+    const slashed = fed(40);
+    expect(standingOf(slashed)).toMatchObject({ stage: 'slash', lacks: [] });
+    const late = { ...slashed, all: { ...slashed.all, active: BETS.map(() => 1) } };
+    const standing = standingOf(late);
+    expect(standing.detector).toBeGreaterThan(DETECTOR_QUARANTINE);
+    expect(standing.wealth).toBeLessThan(WEALTH_QUARANTINE);
+    expect(standing).toMatchObject({ stage: 'quarantine', lacks: ['wealth'] });
+  });
+
+  test('below its threshold it does nothing', () => {
+    const slashed = fed(40);
+    const low = BETS.map(() => DETECTOR_QUARANTINE / 2);
+    const quiet = { ...slashed, all: { ...slashed.all, active: BETS.map(() => 1), detector: low } };
+    expect(standingOf(quiet).stage).toBe('clear');
+  });
 });
 
 describe('surprising scores', () => {
