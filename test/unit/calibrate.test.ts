@@ -184,6 +184,34 @@ describe('assay calibrate', () => {
   });
 });
 
+describe('the calibration that ships with minnow-1m', () => {
+  it('is of that model, and holds its reference class to the same ties; of other classes it says nothing', async () => {
+    const { modelDigest } = await readModelFolder(MODEL);
+    const shipped = await readCalibrations(folderReader(MODEL), modelDigest);
+    const { calibration } = shipped.at(-1)!;
+    const reference = 'ort-1.30.0/cpu/fp32/kv-fp32/model.onnx';
+    expect(tolerancesOf(calibration, reference, reference)).toEqual({
+      tie: 0.01,
+      border: 0.01,
+      reject: 0.05,
+      gross: 1,
+    });
+    for (const other of [
+      'ort-1.31.0/cpu/fp32/kv-fp32/model.onnx',
+      'ort-1.30.0/cpu/int8/kv-fp32/model_quantized.onnx',
+    ]) {
+      expect(tolerancesOf(calibration, reference, other)).toBeNull();
+      expect(tolerancesOf(calibration, other, other)).toBeNull();
+    }
+    for (const pair of calibration.pairs) expect(pair.quantiles.at(-1)!.range).toBeLessThan(pair.tie);
+  });
+
+  it('is of no other model: the two are not mistaken for each other', async () => {
+    const other = await readModelFolder(path.join(MODEL, '../minnow-5m'));
+    await expect(readCalibrations(folderReader(MODEL), other.modelDigest)).rejects.toThrow('of another model');
+  });
+});
+
 describe('the calibration that ships with minnow-5m', () => {
   const FOLDER = path.resolve(import.meta.dirname, '../../provider/models/minnow/dist/minnow-5m');
 
