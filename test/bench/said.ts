@@ -1,6 +1,7 @@
 /** Everything that documents say word for word of a record: a test holds them to it, and `npm run bench:said` prints it. */
 import { calibrationTable } from './calibration-table.ts';
 import { aimSentence, forgedSentence, type ScoreFigures } from './detect/aims.ts';
+import { copiesPhrase, slipPhrases } from './detect/slips.ts';
 import { type DetectRecord, page, readmeTable } from './detect/table.ts';
 import type { HonestRecord } from './honest/main.ts';
 import { honestDetail, honestSentence } from './honest/said.ts';
@@ -26,9 +27,11 @@ export function allSaid(): Said[] {
     { file: README, text: readmeTable(detect) },
     { file: README, text: forgedSentence(detect.rows) },
     { file: README, text: aimSentence({ rows: detect.rows, score, columns }) },
+    ...slipPhrases(detect).map((text) => ({ file: README, text })),
     { file: README, text: honestSentence(columns) },
     { file: README, text: nullsSentence(nulls) },
     { file: JUDGE, text: calibrationTable(shippedCalibration()) },
+    { file: JUDGE, text: copiesPhrase(detect) },
     { file: JUDGE, text: honestDetail(columns) },
     { file: JUDGE, text: OPTIONS_SENTENCE },
     { file: JUDGE, text: nullsTable(nulls) },

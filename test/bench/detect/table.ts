@@ -91,12 +91,14 @@ const SHOWN = [
   'early_end',
   'drafts',
   'mixed',
+  'mixed_tenth',
   'some_seeds',
   'forged',
   'raised',
   'steer_far',
   'steer_tie',
   'fp16',
+  'fp16_kv',
   'honest',
 ] as const;
 
