@@ -1,15 +1,13 @@
 /** An answer that fell after a conviction, before a real contract's referees (SPEC.md §8.3, spec-chain.md C9.8). */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { chainDigests } from '#protocol/chain-messages';
-import { type Address, fromHex, type Hash, sha256, toHex, utf8 } from '#protocol/hash';
-import { portableSigner } from '#protocol/signer';
+import type { Hash } from '#protocol/hash';
 import { judgeCases } from '../../gateway/cli/referee.ts';
 import { requestById } from '../../gateway/store/requests-repo.ts';
 import { creditOf } from '../../provider/chain/account.ts';
 import { TOY_MODEL } from '../simulation/toy-machine.ts';
-import { DEMO } from './chain-fixture.ts';
 import { type ChainGateway, soon } from './chain-gateway.ts';
 import { ASKED, type Court, DAY, LIAR, REFEREES, startCourt } from './court.ts';
+import { payingClient } from './paying-client.ts';
 
 let court: Court;
 
@@ -56,27 +54,6 @@ it('an answer that falls after a conviction is a case of its own: its client, an
   expect(await creditOf((await net.party(0n)).chain, client)).toBe(BigInt(opened.division.refund));
   expect(await toy.gateway.chain!.compare()).toEqual([]);
 });
-
-/** A client with an escrow, of which it has paid some, and a key of its own. */
-async function payingClient({ net, account, post, toy }: ChainGateway): Promise<{ client: Address; apiKey: string }> {
-  const { domain, addresses } = net.network;
-  const { key, chain } = await net.party(10n);
-  const [signer, client, apiKey] = [portableSigner(fromHex(key)), chain.sender, 'sk-assay-a-client-made-this-one'];
-  const named = { settlement: addresses.Settlement, client, gateway: account };
-  await chain.send({ callee: 'token', functionName: 'approve', args: [addresses.Settlement, 5n * DEMO] });
-  await chain.send({ callee: 'Settlement', functionName: 'deposit', args: [account, 5n * DEMO] });
-  await soon(async () => expect((await toy.call(`/v1/escrow/${client}`)).status).toBe(200));
-  const keyHash = toHex(sha256(utf8(apiKey)));
-  const ofKey = signer.sign(chainDigests.escrowKey(domain, { ...named, keyHash, revoked: false }));
-  await post('/v1/escrow/keys', { client, key_hash: keyHash, revoked: false, signature: ofKey });
-  const cumulative = 2n * DEMO;
-  const signature = signer.sign(chainDigests.voucher(domain, { ...named, epoch: 0n, cumulative }));
-  await post('/v1/vouchers', { client, epoch: '0', cumulative: String(cumulative), signature });
-  await soon(async () => {
-    expect(await (await toy.call(`/v1/escrow/${client}`)).json()).toMatchObject({ redeemed: String(cumulative) });
-  });
-  return { client, apiKey };
-}
 
 /** Asks one provider alone until it is the liar. @returns the request */
 async function answeredByLiar({ post, toy }: ChainGateway, apiKey: string): Promise<string> {
