@@ -105,3 +105,8 @@ export const CHAIN_SETTINGS: Settings<ChainConfig> = {
     parse: nano,
   },
 };
+
+/** What is wrong with values that are in range by themselves. */
+export function chainProblems({ network, rpcUrl }: ChainConfig): readonly string[] {
+  return (network === null) === (rpcUrl === null) ? [] : ['--network and --rpc-url are given together, or neither is'];
+}

@@ -20,6 +20,7 @@ export function limitsOf(config: GatewayConfig): GatewayLimits {
     streamChunks: [8, 16, 32, 64],
     audits: {
       ratePpm: config.auditPpm,
+      bounds: { floorPpm: config.auditFloorPpm, ceilingPpm: config.auditCeilingPpm },
       regeneratePpm: config.auditRegeneratePpm,
       delayMs: config.auditDelayMs,
       patienceMs: config.auditPatienceMs,

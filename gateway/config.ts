@@ -16,8 +16,8 @@ import {
   type SettingsResult,
   word,
 } from '#protocol/settings';
-import { AUDIT_SETTINGS, type AuditConfig } from './config-audits.ts';
-import { address, CHAIN_SETTINGS, type ChainConfig } from './config-chain.ts';
+import { AUDIT_SETTINGS, type AuditConfig, auditProblems } from './config-audits.ts';
+import { address, CHAIN_SETTINGS, type ChainConfig, chainProblems } from './config-chain.ts';
 import { KEY_RATES_DEFAULT } from './limits/key-limiter.ts';
 import { RATE_MAX } from './limits/token-bucket.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
@@ -276,10 +276,8 @@ export const GATEWAY_SETTINGS = SETTINGS;
 
 export function parseGatewayConfig(sources: SettingSources): SettingsResult<GatewayConfig> {
   const parsed = parseSettings(SETTINGS, ENV_PREFIX, sources);
-  if (parsed.ok && (parsed.config.network === null) !== (parsed.config.rpcUrl === null)) {
-    return { ok: false, problems: ['--network and --rpc-url are given together, or neither is'] };
-  }
-  return parsed;
+  const problems = parsed.ok ? [...chainProblems(parsed.config), ...auditProblems(parsed.config)] : [];
+  return problems.length > 0 ? { ok: false, problems } : parsed;
 }
 
 /** The effective configuration for printing: no key, and not where it lies. */

@@ -7,11 +7,12 @@ import { COLLUDING_SHARE } from '../round/security.ts';
 import { endedAudits } from '../store/audits-repo.ts';
 import type { Store } from '../store/handle.ts';
 import { bondOf, countedStakeNano } from '../store/ledger-repo.ts';
-import { lonePayNano, retainedNano } from '../store/retained-pay.ts';
+import { lonePay, type RetainedPay, retainedPay } from '../store/retained-pay.ts';
 import type { AuditLimits, AuditRates, AuditStanding } from './audit-terms.ts';
+import { type AuditWorth, worthOf } from './cheat-loss.ts';
 import { auditCollusionPpm, poolOf } from './collusion.ts';
 import { DEFAULT_DETECTION } from './detection.ts';
-import { auditRate, type Incentive, leastLossNano } from './equilibrium.ts';
+import { AUDIT_RULES, type AuditRules, auditRate, type Incentive } from './equilibrium.ts';
 
 /**
  * Answers that a provider may have in flight beside those that it has been paid for: what one machine generates at a time (the batch that the
@@ -28,13 +29,17 @@ export interface AuditRateDeps {
   readonly clock: Clock;
   readonly registry: Pick<Registry, 'members' | 'operatorOf' | 'excluded'>;
   readonly evidence: Pick<EvidenceDesk, 'standing'>;
-  readonly limits: { readonly audits: Pick<AuditLimits, 'delayMs' | 'patienceMs'> };
+  readonly limits: {
+    readonly audits: Pick<AuditLimits, 'delayMs' | 'patienceMs' | 'bounds'>;
+    /** How long answers may be examined, and how long they are kept; without either nobody is examined. */
+    readonly reexamineMs?: number;
+    readonly retentionMs?: number;
+  };
 }
 
 /** What is known of a provider's pay since a time. */
-interface KnownPay {
+interface KnownPay extends RetainedPay {
   readonly atMs: number;
-  readonly retainedNano: bigint;
   /** Of the time in which an audit may not have run yet. */
   readonly recentNano: bigint;
   /** When a request last needed it. */
@@ -49,6 +54,7 @@ interface KnownStake {
 
 export class EquilibriumRates implements AuditRates {
   readonly #deps: AuditRateDeps;
+  readonly #rules: AuditRules;
   /** Audits passed since the last that was not. */
   readonly #passed = new Map<string, number>();
   readonly #pay = new Map<string, KnownPay>();
@@ -58,6 +64,7 @@ export class EquilibriumRates implements AuditRates {
 
   constructor(deps: AuditRateDeps) {
     this.#deps = deps;
+    this.#rules = { ...AUDIT_RULES, ...deps.limits.audits.bounds };
   }
 
   /** Reads the records of all providers. */
@@ -89,7 +96,7 @@ export class EquilibriumRates implements AuditRates {
     const standings = new Map<Address, AuditStanding>();
     for (const provider of providers) {
       const { freeNano, frozenNano } = await this.#stakeOf(provider);
-      const { retainedNano: retained, recentNano } = await this.#payOf(provider);
+      const { retainedNano, recentNano, waiting } = await this.#payOf(provider);
       const operator = registry.operatorOf(provider) ?? '';
       const standing = evidence.standing({ operator, modelDigest });
       const isFlagged = (standing !== null && standing.stage !== 'clear') || excluded.has(provider);
@@ -98,11 +105,13 @@ export class EquilibriumRates implements AuditRates {
         stakeNano: freeNano + frozenNano,
         freeNano,
         lagNano: recentNano + priceNano * IN_FLIGHT,
-        retainedNano: retained,
+        retainedNano,
+        ...(waiting === null || !this.#isExamining ? {} : { waiting }),
         collusionPpm,
       };
       const record = { passed: this.#passed.get(provider) ?? 0, isFlagged };
-      standings.set(provider, { incentive, ratePpm: auditRate(incentive, record, DEFAULT_DETECTION).ratePpm });
+      const { ratePpm } = auditRate(incentive, record, DEFAULT_DETECTION, this.#rules);
+      standings.set(provider, { incentive, ratePpm });
     }
     return standings;
   }
@@ -116,8 +125,14 @@ export class EquilibriumRates implements AuditRates {
     }
   }
 
-  lossNano(incentive: Incentive, ratePpm: number): bigint {
-    return leastLossNano(incentive, DEFAULT_DETECTION, ratePpm);
+  worthOf(incentive: Incentive, ratePpm: number): AuditWorth {
+    return worthOf(incentive, DEFAULT_DETECTION, ratePpm);
+  }
+
+  /** Answers that are kept for less time are gone before the examination, which comes when the window is nearly over. */
+  get #isExamining(): boolean {
+    const { reexamineMs = 0, retentionMs = 0 } = this.#deps.limits;
+    return reexamineMs > 0 && reexamineMs <= retentionMs;
   }
 
   /** Without waiting for the disk: what promises the rate is written after all of this, and durable with it. */
@@ -155,8 +170,8 @@ export class EquilibriumRates implements AuditRates {
     const pay = await store.peek(async (handle) => ({
       atMs,
       askedAtMs,
-      retainedNano: await retainedNano(handle, provider, atMs),
-      recentNano: await lonePayNano(handle, provider, atMs - delayMs - patienceMs),
+      ...(await retainedPay(handle, provider, atMs)),
+      recentNano: (await lonePay(handle, provider, atMs - delayMs - patienceMs)).earnedNano,
     }));
     this.#pay.set(provider, pay);
     return pay;

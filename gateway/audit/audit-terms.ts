@@ -4,12 +4,15 @@ import type { Address, Hash } from '#protocol/hash';
 import { PPM } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
 import { jobPrice, type ModelPrice } from '../ledger/price.ts';
-import type { Incentive } from './equilibrium.ts';
+import { type AuditWorth, leastWorth } from './cheat-loss.ts';
+import type { AuditRules, Incentive } from './equilibrium.ts';
 
 /** How a gateway audits; times in milliseconds. */
 export interface AuditLimits {
   /** Of a million choices, how many are audited, whoever answers; null goes by what each provider would lose and win. */
   readonly ratePpm: number | null;
+  /** The operator's floor and ceiling of rates that go by the provider; absent for those of `AUDIT_RULES`. */
+  readonly bounds?: Pick<AuditRules, 'floorPpm' | 'ceilingPpm'>;
   /** Of a million audits, how many are a whole answer by another provider. */
   readonly regeneratePpm: number;
   /** Longest time from an answer until its audit is due; with `patienceMs` below `withinMs`. */
@@ -36,8 +39,8 @@ export interface AuditRates {
     modelDigest: Hash,
     priceNano: bigint,
   ): Promise<ReadonlyMap<Address, AuditStanding>>;
-  /** What the best cheat loses by each answer, at this rate; negative where it pays. */
-  lossNano(incentive: Incentive, ratePpm: number): bigint;
+  /** What this rate is worth against the cheats that are known. */
+  worthOf(incentive: Incentive, ratePpm: number): AuditWorth;
   count(audit: { readonly provider: string; readonly outcome: string | null }): void;
   /** Looks again at what it has summed up, where that gets old; called on a timer. */
   refresh(): Promise<void>;
@@ -59,10 +62,12 @@ export interface AuditOffer {
   /** Of an answer that any of these may give: the highest of theirs. Known before anything is held. */
   termsOf(providers: readonly { readonly address: Address }[]): AuditTerms;
   /**
-   * What the best cheat of any of these loses by an answer at its own rate, where it loses least.
+   * What that is worth against those of these that lose least by a cheat, each at its own rate.
    * @param collusionPpm probability that an auditor is an accomplice; what the rate goes by unless it is given
    */
-  lossNanoOf(providers: readonly { readonly address: Address }[], collusionPpm?: number): bigint;
+  worthOf(providers: readonly { readonly address: Address }[], collusionPpm?: number): AuditWorth;
+  /** The same where the client asks for so much, in millionths. */
+  asking(askedPpm: number): AuditOffer;
 }
 
 /**
@@ -75,33 +80,39 @@ export async function auditOfferOf(
   providers: readonly { readonly address: Address }[],
 ): Promise<AuditOffer | null> {
   if (policy.mode !== 'audited') return null;
-  const { regeneratePpm, withinMs } = audits;
-  const asked = Math.round((policy.auditRate ?? 0) * PPM);
   const whole = { inputTokens: Math.max(...promptTokens), outputTokens: maxTokens, scoredTokens: 0 };
   const { chargeNano } = jobPrice(model.price, whole);
   const addresses = providers.map(({ address }) => address);
   const standings = await rates.standingsOf(addresses, model.digest, chargeNano);
-  const known = new Map(
-    [...standings].map(([address, { ratePpm, incentive }]) => [
-      address,
-      { ratePpm: audits.ratePpm ?? ratePpm, incentive },
-    ]),
-  );
-  const mostPpm = Math.max(asked, ...[...known.values()].map(({ ratePpm }) => ratePpm));
+  return offerAt(rates, audits, standings, Math.round((policy.auditRate ?? 0) * PPM));
+}
+
+function offerAt(
+  rates: Pick<AuditRates, 'worthOf'>,
+  audits: AuditLimits,
+  standings: ReadonlyMap<Address, AuditStanding>,
+  askedPpm: number,
+): AuditOffer {
+  const { regeneratePpm, withinMs } = audits;
+  const own = ({ ratePpm }: AuditStanding) => Math.max(askedPpm, audits.ratePpm ?? ratePpm);
+  const mostPpm = Math.max(askedPpm, ...[...standings.values()].map(own));
   // Who came only after it was asked is audited as often as anybody.
-  const ppmOf = (some: readonly { readonly address: Address }[]) =>
-    Math.max(asked, ...some.map(({ address }) => known.get(address)?.ratePpm ?? mostPpm));
+  const ppmOf = ({ address }: { readonly address: Address }) => {
+    const known = standings.get(address);
+    return known === undefined ? mostPpm : own(known);
+  };
   return {
     most: { ppm: mostPpm, regeneratePpm, withinMs },
-    termsOf: (some) => ({ ppm: ppmOf(some), regeneratePpm, withinMs }),
-    lossNanoOf: (some, collusionPpm) => {
-      const losses = some.flatMap(({ address }) => {
-        const incentive = known.get(address)?.incentive;
-        if (incentive === undefined) return [];
-        const met = { ...incentive, collusionPpm: collusionPpm ?? incentive.collusionPpm };
-        return [rates.lossNano(met, ppmOf([{ address }]))];
-      });
-      return losses.reduce((least, loss) => (loss < least ? loss : least), losses[0] ?? 0n);
-    },
+    termsOf: (some) => ({ ppm: Math.max(askedPpm, ...some.map(ppmOf)), regeneratePpm, withinMs }),
+    worthOf: (some, collusionPpm) =>
+      leastWorth(
+        some.flatMap((provider) => {
+          const incentive = standings.get(provider.address)?.incentive;
+          if (incentive === undefined) return [];
+          const met = { ...incentive, collusionPpm: collusionPpm ?? incentive.collusionPpm };
+          return [rates.worthOf(met, ppmOf(provider))];
+        }),
+      ),
+    asking: (ppm) => offerAt(rates, audits, standings, ppm),
   };
 }

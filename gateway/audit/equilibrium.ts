@@ -64,6 +64,8 @@ export interface Incentive {
   readonly lagNano: bigint;
   /** Pay that a conviction takes beside the slash; absent where none is retained. */
   readonly retainedNano?: bigint;
+  /** Lone answers whose pay, all of it, waits for the provider's first examination; absent where none is ahead. The rate does not go by it. */
+  readonly waiting?: number;
   /** Probability that the auditor is an accomplice, in millionths. */
   readonly collusionPpm: number;
 }
@@ -147,15 +149,6 @@ export function lossByAnswerNano(incentive: Incentive, cheat: CheatFigures, rate
   return (dividend >= 0n ? dividend / divisor : -ceilDiv(-dividend, divisor)) - savedNano;
 }
 
-/** The least of these over the cheats of a table that save anything: what the best of them loses. */
-export function leastLossNano(incentive: Incentive, table: DetectionTable, ratePpm: number): bigint {
-  checkIncentive(incentive);
-  const losses = table.cheats
-    .filter(({ savedPpm }) => savedPpm > 0)
-    .map((cheat) => lossByAnswerNano(incentive, cheat, ratePpm));
-  return losses.reduce((least, loss) => (loss < least ? loss : least), losses[0] ?? 0n);
-}
-
 /**
  * What it is expected to have saved by the time its slash is frozen, rounded up; who leaves earlier leaves with less.
  * @returns null where it is never convicted
@@ -198,9 +191,12 @@ function ceilDiv(dividend: bigint, divisor: bigint): bigint {
   return (dividend + divisor - 1n) / divisor;
 }
 
-function checkIncentive({ priceNano, stakeNano, freeNano, lagNano, retainedNano = 0n, collusionPpm }: Incentive): void {
+/** @throws {RangeError} on figures out of range */
+export function checkIncentive(incentive: Incentive): void {
+  const { priceNano, stakeNano, freeNano, lagNano, retainedNano = 0n, waiting = 0, collusionPpm } = incentive;
   if ([priceNano, stakeNano, freeNano, lagNano, retainedNano].some((amount) => amount < 0n))
     throw new RangeError('negative amount');
+  if (!Number.isSafeInteger(waiting) || waiting < 0) throw new RangeError('"waiting" out of range');
   if (!isShare(collusionPpm)) throw new RangeError('"collusionPpm" out of range');
 }
 

@@ -9,6 +9,7 @@ import type { LogKeeper } from '../attest/log-keeper.ts';
 import type { ReceiptDesk } from '../attest/receipts.ts';
 import type { AuditDesk } from '../audit/audit-desk.ts';
 import { type AuditLimits, type AuditRates, auditOfferOf } from '../audit/audit-terms.ts';
+import type { AuditWorth } from '../audit/cheat-loss.ts';
 import type { Breakers } from '../committee/breakers.ts';
 import type { CandidateSkip, CapabilitySkips } from '../committee/capability-skips.ts';
 import type { Deadlines } from '../committee/deadlines.ts';
@@ -93,8 +94,8 @@ export interface Running {
   readonly seatNano: bigint;
   /** What the answer promises; null where its policy asks for no audits. */
   readonly audit: AuditTerms | null;
-  /** What the best cheat that audits know of would lose by it. */
-  readonly auditLossNano: bigint | null;
+  /** What that is worth against who may give it; null likewise. */
+  readonly auditWorth: AuditWorth | null;
   /** Ends with the client's leaving or the gateway's stop; released with the request. */
   readonly life: LinkedAbort;
   /** Set once it is being ended, and nothing else may end it. */
@@ -168,7 +169,7 @@ export async function accept(deps: PipelineDeps, request: AnswerRequest): Promis
     priceMultiple,
     seatNano,
     audit: audits?.termsOf(answering) ?? null,
-    auditLossNano: audits?.lossNanoOf(answering) ?? null,
+    auditWorth: audits?.worthOf(answering) ?? null,
     life,
     closed: false,
     closedBy: null,

@@ -81,6 +81,7 @@ async function* answer(deps: PipelineDeps, request: AnswerRequest): AsyncGenerat
       security: securityOf(request.policy, epoch.snapshot, seats, {
         ...running,
         operators: operatorsOf(admittedEntries(epoch.snapshot, request.model.digest, request.policy)),
+        limits: deps.pipeline,
         unprotected: unprotectedBy(deps, request.policy, choices[0]!.plan),
       }),
     };

@@ -17,7 +17,7 @@ import { ableEntries, admittedEntries, operatorsOf } from './eligible.ts';
 import { offerOf, shapesOf } from './offer.ts';
 import { wavesMaxOf } from './oversize.ts';
 import { cheapestPolicy, type OptionFacts, type QuotedOption } from './quote-options.ts';
-import { securityOf, unprotectedBy } from './security.ts';
+import { finalitySecondsOf, securityOf, unprotectedBy } from './security.ts';
 
 /** A request as far as its quote goes. */
 export interface QuotedRequest
@@ -88,7 +88,8 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
       ...offer,
       operators: operatorsOf(admitted),
       audit,
-      auditLossNano: offered?.lossNanoOf(able) ?? null,
+      auditWorth: offered?.worthOf(able) ?? null,
+      limits: deps.pipeline,
       unprotected: unprotectedBy(deps, policy, {
         modelDigest: model.digest,
         chunkSizes: chunkSizesOf(policy, request, streamChunks),
@@ -98,7 +99,7 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
     isCovered: reserveNano >= cover,
     cheapest: request.target
       ? cheapestPolicy(
-          optionFacts(request, eligible, admitted, streamChunks, await auditOf(inMode(request, 'audited'))),
+          optionFacts(deps, request, eligible, admitted, await auditOf(inMode(request, 'audited'))),
           request.target,
         )
       : null,
@@ -106,23 +107,19 @@ export async function quoteFacts(deps: PipelineDeps, request: QuotedRequest): Pr
 }
 
 function optionFacts(
+  deps: PipelineDeps,
   request: QuotedRequest,
   eligible: readonly Seat[],
   admitted: readonly SnapshotEntry[],
-  streamChunks: readonly number[],
   audits: AuditOffer | null,
 ): OptionFacts {
-  const audit = audits?.most ?? null;
   const addresses = new Set(eligible.map(({ address }) => address));
   return {
     policy: request.policy,
     entries: admitted.filter(({ address }) => addresses.has(address)),
-    audit,
-    auditLossNanoOf: (collusionPpm) => audits?.lossNanoOf(eligible, collusionPpm) ?? 0n,
-    quoteNanoOf: (policy) => {
-      const terms = policy.mode === 'audited' ? audit : null;
-      return quoteNano(...shapesOf({ ...request, policy, audit: terms }, streamChunks));
-    },
+    audits,
+    quoteNanoOf: (policy, audit) => quoteNano(...shapesOf({ ...request, policy, audit }, deps.pipeline.streamChunks)),
+    finalitySecondsOf: (policy) => finalitySecondsOf(policy, deps.pipeline),
   };
 }
 

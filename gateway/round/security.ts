@@ -4,6 +4,7 @@ import type { Snapshot } from '#protocol/draw';
 import type { Address } from '#protocol/hash';
 import { PPM } from '#protocol/log';
 import type { Policy } from '#protocol/policy';
+import type { AuditWorth } from '../audit/cheat-loss.ts';
 import { poolOf } from '../audit/collusion.ts';
 import { captureOf, cheatLossNano } from '../audit/figures.ts';
 import { generatingSeats } from './chunk-plan.ts';
@@ -30,8 +31,9 @@ export interface Offered {
   readonly operators: number;
   /** What is promised of audits; null in modes that have none. */
   readonly audit: AuditTerms | null;
-  /** What the best cheat that audits know of loses by an answer; null in modes that have none. */
-  readonly auditLossNano: bigint | null;
+  /** What that is worth against who may answer; null in modes that have none. */
+  readonly auditWorth: AuditWorth | null;
+  readonly limits: FinalityLimits;
   /** Why a lone member can tell that it is one; absent where it cannot. */
   readonly unprotected?: string | null;
 }
@@ -60,7 +62,8 @@ export function securityOf(
   const pool = poolOf(offered.operators, COLLUDING_SHARE);
   const stakes = seats.map((seat) => stakeAtRiskNano(snapshot, [seat]));
   const stakeNano = stakes.reduce((least, stake) => (stake < least ? stake : least), stakes[0] ?? 0n);
-  const lossNano = offered.auditLossNano ?? cheatLossNano(policy, pool, { seatNano: offered.seatNano, stakeNano });
+  const { auditWorth } = offered;
+  const lossNano = auditWorth?.lossNano ?? cheatLossNano(policy, pool, { seatNano: offered.seatNano, stakeNano });
   return {
     seats: policy.n,
     agree: policy.agree,
@@ -70,16 +73,41 @@ export function securityOf(
     colluding_share: COLLUDING_SHARE,
     capture_probability: roundedUp(captureOf(policy, pool)),
     cheat_loss_nano: lossNano.toString(),
+    ...undeterredOf(auditWorth),
     price_multiple: offered.priceMultiple,
     ...(offered.unprotected ? { unprotected: offered.unprotected } : {}),
     ...(offered.audit === null ? {} : { audit_rate: offered.audit.ppm / PPM }),
-    finality_seconds: finalitySecondsOf(offered.audit),
+    finality_seconds: finalitySecondsOf(policy, offered.limits),
   };
 }
 
-/** Until nothing of the policy's own can say any more that the answer was wrong. */
-export function finalitySecondsOf(audit: AuditTerms | null): number {
-  return audit === null ? 0 : Math.ceil(audit.withinMs / 1000);
+/** Names of cheats that lose nothing, where there are any. */
+export function undeterredOf(worth: AuditWorth | null): { readonly undeterred?: string } {
+  return worth === null || worth.undeterred.length === 0 ? {} : { undeterred: worth.undeterred.join(' ') };
+}
+
+/** What decides until when an answer can still be found wrong; in milliseconds. */
+export interface FinalityLimits {
+  readonly requestMs: number;
+  readonly retentionMs: number;
+  readonly reexamineMs: number;
+  readonly audits: { readonly withinMs: number };
+}
+
+/**
+ * Seconds from an answer until nothing looks at it any more that could find it wrong (spec-money.md §11.12); what was found by then has its dispute and appeal.
+ * Of a committee's answer each seat that was late is heard for as long as a request at most, one after the other: of all seats and their replacements those that do not stand behind it. Any other answer
+ * is kept for examinations and re-examinations, and each look at one that is begun on the last day has as long as an audit.
+ */
+export function finalitySecondsOf(
+  { mode, n, agree }: Pick<Policy, 'mode' | 'n' | 'agree'>,
+  limits: FinalityLimits,
+): number {
+  const { requestMs, retentionMs, reexamineMs, audits } = limits;
+  if (mode === 'quorum' && n > 1) return Math.ceil(((2 * n - agree) * requestMs) / 1000);
+  const keptMs = Math.min(reexamineMs, retentionMs);
+  const looks = [mode === 'audited' ? audits.withinMs : 0, keptMs === 0 ? 0 : keptMs + audits.withinMs];
+  return Math.ceil(Math.max(...looks) / 1000);
 }
 
 /** To thousandths. @param probability 0 to 1 */

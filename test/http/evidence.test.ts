@@ -1,7 +1,8 @@
 /** Accumulated evidence in a running gateway: counted, logged, quarantined, accused, recomputed; the same after a restart. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { accountKey, replayEvidence } from '#protocol/evidence-book';
-import type { ScoredEntry } from '#protocol/log';
+import { PPM, type ScoredEntry } from '#protocol/log';
+import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
 import { zDisputeBundle } from '../../gateway/dispute/bundle.ts';
 import { findingOf } from '../../gateway/dispute/finding.ts';
 import { disputeById, listDisputes } from '../../gateway/store/disputes-repo.ts';
@@ -58,7 +59,9 @@ async function askUntil(isThere: () => Promise<boolean>, most: number): Promise<
 }
 
 beforeAll(async () => {
-  network = await startToyNetwork({ members: 4, engines: { [CHEAT]: toyMachine({ salt: 'cheap' }) } });
+  const audits = { ratePpm: null, regeneratePpm: 0, delayMs: 0, withinMs: 3_600_000 };
+  const engines = { [CHEAT]: toyMachine({ salt: 'cheap' }) };
+  network = await startToyNetwork({ members: 4, engines, limits: { audits } });
   // Every rejected answer costs it a fifth of its stake; a draw by what would be left would hardly seat it any more.
   const order = { account: `stake:${signerOf(CHEAT).address}`, amount_nano: `1${'0'.repeat(17)}`, reference: 'rich' };
   expect((await network.admin('POST', '/deposits', order)).status).toBe(201);
@@ -108,6 +111,26 @@ test('a restart reads the same wealth out of the log, bit for bit', async () => 
     expect(book.account(key)!.all.responses).toBe(row.responses);
   }
   expect(Number(stored.find(({ operator }) => operator === OPERATOR)!.wealth)).toBe(before!.wealth);
+});
+
+test('whose quarantine is lifted while its account speaks against it is audited at the ceiling, all others at the floor', async () => {
+  const rateOf = async () => {
+    const reply = await network.call('/v1/quote', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: TOY_MODEL.id, prompt_tokens: 20, max_tokens: 20, verification: 'audited' }),
+    });
+    return ((await reply.json()) as { security: { audit_rate: number } }).security.audit_rate;
+  };
+  expect(await rateOf()).toBe(AUDIT_RULES.floorPpm / PPM);
+  const lifted = await network.admin('DELETE', `/providers/${signerOf(CHEAT).address}/quarantine`, {
+    reason: 'checked',
+  });
+  expect(lifted.status).toBe(200);
+  expect(await stageOf(OPERATOR)).not.toBe('clear');
+  expect(await rateOf()).toBe(AUDIT_RULES.ceilingPpm / PPM);
+  // What it answers next puts it back.
+  await askUntil(async () => network.gateway.registry.excluded().length > 0, 60);
 });
 
 test("the gateway's own prompts go on asking, until the account is slashed: accused, recomputed, upheld", async () => {

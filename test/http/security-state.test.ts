@@ -1,5 +1,6 @@
 /** What a quote and `assay-security` say of security follows from what the network is at that moment: stake, pay, operators (spec-money.md §11.12). */
 import { expect, test } from 'vitest';
+import { parseAttestation } from '#protocol/attestation';
 import { earningsAccount } from '../../gateway/ledger/accounts.ts';
 import { balanceNano } from '../../gateway/store/ledger-repo.ts';
 import { API_KEY, STAKE_NANO } from '../fixtures/network.ts';
@@ -30,15 +31,15 @@ function move(network: ToyNetwork, path: '/deposits' | '/withdrawals', account: 
 }
 
 /** Leaves every member this stake, and begins an epoch that knows of it. */
-async function withdrawTo(network: ToyNetwork, stakeNano: bigint): Promise<void> {
+async function withdrawTo(network: ToyNetwork, stakeNano: bigint, hadNano = STAKE_NANO): Promise<void> {
   for (const { address } of network.members) {
-    const { status } = await move(network, '/withdrawals', `stake:${address}`, STAKE_NANO - stakeNano);
+    const { status } = await move(network, '/withdrawals', `stake:${address}`, hadNano - stakeNano);
     expect(status).toBe(201);
   }
   network.gateway.epochs.renew();
 }
 
-test('less stake at risk: audits come more often and cost more, and what a cheat loses falls to where it wins', async () => {
+test('less stake at risk: audits come more often and cost more, and what a cheat loses falls, to where it wins at ten answers’ price', async () => {
   const network = await open({ members: 5, limits: { audits: AUDITS } });
   const rich = await securityOf(network, 'audited');
   const seatNano = 50_000n;
@@ -49,12 +50,40 @@ test('less stake at risk: audits come more often and cost more, and what a cheat
   expect(poor).toMatchObject({ stake_at_risk_nano: (100n * seatNano).toString(), audit_rate: 0.25 });
   expect(poor.price_multiple).toBeGreaterThan(rich.price_multiple as number);
   expect(poor.price_multiple).toBeLessThanOrEqual(1.15);
-  expect(BigInt(poor.cheat_loss_nano!) < 0n).toBe(true);
-  // A rate that the client asks for moves it too: with four times the audits it loses again.
+  // All of them are new: what they cheat on is looked at by an audit, or by the examination before their first pay leaves.
+  const poorNano = BigInt(poor.cheat_loss_nano!);
+  expect(poorNano > 0n && poorNano < BigInt(rich.cheat_loss_nano!)).toBe(true);
+  expect(poor).not.toHaveProperty('undeterred');
+  // A rate that the client asks for moves it too.
   const asked = await securityOf(network, 'audited; audit_rate=1');
-  expect(BigInt(asked.cheat_loss_nano!) > BigInt(poor.cheat_loss_nano!)).toBe(true);
+  expect(BigInt(asked.cheat_loss_nano!) > poorNano).toBe(true);
   expect(asked.audit_rate).toBe(1);
   expect(BigInt((await securityOf(network, 'quorum; n=3')).cheat_loss_nano!)).toBe(20n * seatNano - 45_000n);
+  await withdrawTo(network, 10n * seatNano, 100n * seatNano);
+  const poorest = await securityOf(network, 'audited');
+  expect(BigInt(poorest.cheat_loss_nano!) < 0n).toBe(true);
+  expect(poorest.undeterred).toBe('int8');
+});
+
+test('the operator’s floor raises the rate, its ceiling cuts it and the quote says that cheats pay then, and a client may ask for more than either', async () => {
+  const bounds = { floorPpm: 50_000, ceilingPpm: 60_000 };
+  const network = await open({ members: 5, limits: { audits: { ...AUDITS, bounds } } });
+  const rich = await securityOf(network, 'audited');
+  expect(rich.audit_rate).toBe(0.05);
+  // A score reads 400 tokens at a quarter of what the 200 of the answer cost: two fifths of the seat's price.
+  expect(rich.price_multiple).toBe(1.02);
+  expect(BigInt(rich.cheat_loss_nano!) > 0n).toBe(true);
+  await withdrawTo(network, 10n * 50_000n);
+  const poor = await securityOf(network, 'audited');
+  expect(poor.audit_rate).toBe(0.06);
+  expect(BigInt(poor.cheat_loss_nano!) < 0n).toBe(true);
+  expect(poor.undeterred).toContain('int8');
+  expect((await securityOf(network, 'audited; audit_rate=0.5')).audit_rate).toBe(0.5);
+  expect((await securityOf(network, 'audited; audit_rate=0.01')).audit_rate).toBe(0.06);
+  const { saved, headers } = await network.ask('hello', { verification: 'audited', max_tokens: 200 });
+  const { assay } = JSON.parse(saved) as { assay: { attestation: string } };
+  expect(parseAttestation(assay.attestation)!.statement.audit).toMatchObject({ ppm: 60_000 });
+  expect(headers.get('assay-security')).toContain('audit_rate=0.06');
 });
 
 test('who answers with less at stake makes the answer’s own header say so', async () => {

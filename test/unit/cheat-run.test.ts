@@ -1,11 +1,11 @@
 /** What a provider makes of cheating until it is convicted: no way of it pays at the rate that is asked for (spec-money.md §11.11). */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { worthOf } from '../../gateway/audit/cheat-loss.ts';
 import {
   answersToConviction,
   auditRate,
   type Incentive,
-  leastLossNano,
   lossByAnswerNano,
   neededPpm,
   runProfitNano,
@@ -78,9 +78,9 @@ describe('the run of a cheat', () => {
       fc.property(incentiveArb, cheatArb, cheatArb, recordArb, (incentive, a, b, record) => {
         const table = tableOf(a, { ...b, cheat: 'other' });
         const { ratePpm, undeterred } = auditRate(incentive, record, table);
-        const loss = leastLossNano(incentive, table, ratePpm);
+        const loss = worthOf(incentive, table, ratePpm).lossNano;
         if (undeterred.length === 0) expect(loss >= -2n).toBe(true);
-        else expect(loss <= 0n || leastLossNano(incentive, table, Math.max(0, ratePpm - 1)) <= 0n).toBe(true);
+        else expect(loss <= 0n || worthOf(incentive, table, Math.max(0, ratePpm - 1)).lossNano <= 0n).toBe(true);
       }),
       { endOnFailure: true },
     );

@@ -1,7 +1,9 @@
 /** The gateway's configuration: defaults, sources, problems, redaction (DESIGN §14). */
 import { describe, expect, it } from 'vitest';
 import { settingsHelp } from '#protocol/settings';
+import { AUDIT_RULES } from '../../gateway/audit/equilibrium.ts';
 import { GATEWAY_SETTINGS, parseGatewayConfig, redactedConfig } from '../../gateway/config.ts';
+import { limitsOf } from '../../gateway/config-limits.ts';
 
 const NEEDED = {
   ASSAY_GATEWAY_PROVIDERS: 'http://127.0.0.1:1,https://provider.example/base',
@@ -89,6 +91,41 @@ describe('the configuration', () => {
     expect(printed).not.toMatch(/secrets|sk-by-hand/);
     expect(JSON.parse(printed)).toMatchObject({ stakeNano: '100000000000', defaultPolicy: expect.any(String) });
     expect(settingsHelp(GATEWAY_SETTINGS)).not.toContain('[object');
+  });
+});
+
+describe('rates of audits', () => {
+  const FLOOR = 'ASSAY_GATEWAY_AUDIT_FLOOR_PPM';
+  const CEILING = 'ASSAY_GATEWAY_AUDIT_CEILING_PPM';
+
+  it('are bounded as the operator says, by variable, flag or file, and by those of the rules otherwise', () => {
+    const { floorPpm, ceilingPpm } = AUDIT_RULES;
+    expect(limitsOf(configOf({})).audits.bounds).toEqual({ floorPpm, ceilingPpm });
+    const set = configOf({ [FLOOR]: '20000' }, { auditCeilingPpm: '30000' });
+    expect(limitsOf(set).audits.bounds).toEqual({ floorPpm: 20_000, ceilingPpm: 30_000 });
+    expect(limitsOf(configOf({}, {}, { auditFloorPpm: 1, auditCeilingPpm: 1_000_000 })).audits.bounds).toEqual({
+      floorPpm: 1,
+      ceilingPpm: 1_000_000,
+    });
+  });
+
+  it.each([
+    [FLOOR, '0'],
+    [CEILING, '0'],
+    [FLOOR, '1000001'],
+    [CEILING, '1000001'],
+    [FLOOR, '0.05'],
+  ])('are refused where %s is %s', (name, value) => {
+    expect(problemsOf({ [name]: value })).toEqual([expect.stringContaining(name)]);
+  });
+
+  it('are refused where the floor is above the ceiling, also above the default one', () => {
+    expect(problemsOf({ [FLOOR]: '30000', [CEILING]: '20000' })).toEqual([
+      '--audit-floor-ppm (30000) must not be above --audit-ceiling-ppm (20000)',
+    ]);
+    expect(problemsOf({ [FLOOR]: '250001' })).toHaveLength(1);
+    expect(problemsOf({ [CEILING]: '9999' })).toHaveLength(1);
+    expect(problemsOf({ [FLOOR]: '20000', [CEILING]: '20000' })).toEqual([]);
   });
 });
 

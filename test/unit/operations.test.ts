@@ -102,6 +102,13 @@ describe('units, image and compose file', () => {
     expect(settingsHelp(GATEWAY_SETTINGS)).toContain('--admin-key-file');
   });
 
+  test('say what bounds of audits are by default', () => {
+    for (const { env, fallback } of [GATEWAY_SETTINGS.auditFloorPpm, GATEWAY_SETTINGS.auditCeilingPpm]) {
+      const row = new RegExp(`^\\| \`${env}\`, \\S+ \\| ([\\d,]+) `, 'm').exec(read('gateway/ops/OPERATIONS.md'));
+      expect(Number(row?.[1]?.replaceAll(',', ''))).toBe(fallback);
+    }
+  });
+
   test('copy and start what is there', () => {
     const dockerfile = read('gateway/ops/Dockerfile');
     for (const [, source] of dockerfile.matchAll(/^COPY --from=build \/app\/(\S+)/gm)) {

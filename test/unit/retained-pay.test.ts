@@ -8,6 +8,7 @@ import { PAY_DELAY_MS } from '../../gateway/ledger/retained.ts';
 import type { AnsweredVerdict } from '../../gateway/ledger/settle.ts';
 import { openDispute, ruleDispute, settleRuledDispute } from '../../gateway/store/change-dispute.ts';
 import { putEvidenceAccount } from '../../gateway/store/evidence-repo.ts';
+import { insertExamination } from '../../gateway/store/examinations-repo.ts';
 import type { Store } from '../../gateway/store/handle.ts';
 import { bondOf } from '../../gateway/store/ledger-repo.ts';
 import { upsertProvider } from '../../gateway/store/providers-repo.ts';
@@ -155,5 +156,34 @@ describe('pay for a lone answer', () => {
     expect(await of(prompt)).toMatchObject({ retainedNano: PAY_NANO, lagNano: inFlight });
     nowMs = OPENED_MS;
     expect(await of(late)).toMatchObject({ retainedNano: PAY_NANO, lagNano: inFlight + PAY_NANO });
+  });
+
+  test('waits for the first examination, and answers are counted until that begins, where anything is examined', async () => {
+    const waiting = async (limits: { reexamineMs?: number; retentionMs?: number }) => {
+      const rates = new EquilibriumRates({
+        store,
+        clock: { nowMs: () => OPENED_MS, sleep: async () => {} },
+        registry: { members: () => [], operatorOf: () => null, excluded: () => [] },
+        evidence: { standing: () => null },
+        limits: { audits: { delayMs: 0 }, ...limits },
+      });
+      return (await rates.standingsOf([CHEAT], hashOf('model'), PAY_NANO)).get(CHEAT)!.incentive.waiting;
+    };
+    const kept = { reexamineMs: PAY_DELAY_MS, retentionMs: PAY_DELAY_MS };
+    expect(await waiting(kept)).toBe(0);
+    await answered('unverified');
+    expect(await waiting(kept)).toBe(1);
+    expect(await waiting({})).toBeUndefined();
+    expect(await waiting({ ...kept, reexamineMs: 0 })).toBeUndefined();
+    // Forgotten before anybody comes to look.
+    expect(await waiting({ ...kept, retentionMs: PAY_DELAY_MS - 1 })).toBeUndefined();
+    const examination = {
+      examinationId: hashOf('first'),
+      provider: CHEAT,
+      operator: 'operator-c',
+      occasion: 'first',
+    } as const;
+    await store.withTx((tx) => insertExamination(tx, { ...examination, beganAtMs: 2_000, deadlineMs: 9_000 }, []));
+    expect(await waiting(kept)).toBeUndefined();
   });
 });
