@@ -1,7 +1,6 @@
 /** Every policy that could be seated now, with what it costs and is worth: what a quote's target chooses from (spec-money.md §11.12). Pure. */
 import type { AuditTerms } from '#protocol/audit';
 import type { SnapshotEntry } from '#protocol/draw';
-import type { Address } from '#protocol/hash';
 import { PPM } from '#protocol/log';
 import { POLICY_MODES_SERVED, type Policy, WITNESSED_AGREE_MIN } from '#protocol/policy';
 import { isAlone } from '#protocol/policy-values';
@@ -22,7 +21,7 @@ export interface OptionFacts {
   /** What the request asks for beside the policy: release, filter and the rest stay. */
   readonly policy: Policy;
   /** Of the operators that can be seated, one entry each, the weakest of its own. */
-  readonly entries: readonly (SnapshotEntry & { readonly address: Address })[];
+  readonly entries: readonly SnapshotEntry[];
   /** What audited answers could promise. */
   readonly audits: AuditOffer | null;
   /** The quote of the same request under another policy, with what it promises. @throws {ProtocolError} where no account could hold it */

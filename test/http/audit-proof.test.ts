@@ -8,7 +8,7 @@ import { type PromisedAnswer, proveAudits } from '#protocol/audit-proof';
 import { LOCAL_DOMAIN } from '#protocol/eip712';
 import { fromHex, toHex } from '#protocol/hash';
 import { type LogEntry, logEntryBytes, signCheckpoint, zLogEntry } from '#protocol/log';
-import { type OpenLog, openLogCopy } from '#protocol/log-copy';
+import { type LogCopy, type OpenLog, openLogCopy } from '#protocol/log-copy';
 import { leafHash, merkleRoot } from '#protocol/merkle';
 import { recoverNative } from '#protocol/signer-native';
 import { verifyResponse } from '#protocol/verify';
@@ -46,11 +46,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
+function copyOf(all: readonly LogEntry[]): LogCopy {
+  const root = toHex(merkleRoot(all.map((entry) => leafHash(logEntryBytes(entry)))));
+  return { checkpoint: signCheckpoint(LOCAL_DOMAIN, KEYS, { size: all.length, root }), entries: [...all] };
+}
+
 /** A log that a gateway could sign: these entries, whatever they say. */
 function logOf(all: readonly LogEntry[]): OpenLog {
-  const root = toHex(merkleRoot(all.map((entry) => leafHash(logEntryBytes(entry)))));
-  const checkpoint = signCheckpoint(LOCAL_DOMAIN, KEYS, { size: all.length, root });
-  const opened = openLogCopy({ checkpoint, entries: [...all] }, LOCAL_DOMAIN, KEYS, recoverNative);
+  const opened = openLogCopy(copyOf(all), LOCAL_DOMAIN, KEYS, recoverNative);
   if (typeof opened === 'string') throw new Error(opened);
   return opened;
 }
@@ -98,6 +101,38 @@ function restated(answer: PromisedAnswer, change: (wire: StatementWire) => State
   });
   return { answer: { ...answer, wire, statement }, changed };
 }
+
+describe('the item of the verifier', () => {
+  const itemOf = (text: string, log?: LogCopy) =>
+    verifyResponse({ response: text, ...(log ? { log } : {}), recover: recoverNative }).items.find(
+      ({ name }) => name === 'audits',
+    );
+
+  test('is proved of every answer by the whole log, with how many of its choices were drawn', () => {
+    const log = copyOf([...entries, LATER]);
+    for (const text of saved) {
+      const drawn = proveAudits(logOf([...entries, LATER]), promisedBy(text)).filter(({ status }) => status === 'done');
+      const choices = text === saved[0] ? 2 : 1;
+      expect(itemOf(text, log)).toMatchObject({
+        status: 'proved',
+        detail: `500000 of a million choices; ${drawn.length} of ${choices} drawn, all of them in the log`,
+      });
+    }
+  });
+
+  test('is pending without a log, while the key is not opened, and while an audit that was drawn has time left', () => {
+    for (const text of saved) expect(itemOf(text)).toMatchObject({ status: 'pending' });
+    const opened = entries.findIndex(({ type }) => type === 'audit');
+    for (const text of saved)
+      expect(itemOf(text, copyOf(entries.slice(0, opened)))).toMatchObject({ status: 'pending' });
+    const { promised, at } = audited();
+    const text = saved.find((one) => promisedBy(one).statement.requestId === promised.statement.requestId)!;
+    const without = entries.map((entry, i): LogEntry => (i === at ? { ...LATER, atMs: entry.atMs } : entry));
+    expect(itemOf(text, copyOf(without))).toMatchObject({ status: 'pending' });
+    // Once it is late it is missing.
+    expect(itemOf(text, copyOf([...without, LATER]))).toMatchObject({ status: 'failed' });
+  });
+});
 
 describe('a gateway that keeps its promise', () => {
   test('is believed for every choice: drawn ones have their audit, the others none', () => {
