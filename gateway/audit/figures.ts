@@ -40,7 +40,7 @@ export interface LoneCheat {
 /**
  * What a provider is expected to lose by each answer that it cheats on: penalty times the probability that it is convicted, less what it saves.
  * Negative where cheating pays, as in `single`. Where others compare it is found unless accomplices capture the committee that it sits in. What
- * audits make of a lone seat is `leastLossNano`.
+ * audits make of a lone seat is `worthOf`.
  */
 export function cheatLossNano(seats: Seats, pool: OperatorPool, cheat: LoneCheat): bigint {
   const penalty = penaltyNano('wrong_output', cheat.stakeNano);
