@@ -6,7 +6,7 @@ import { BETS, bet, detectorOf, WEALTH_AT_START, wealthOf } from '#protocol/weal
 import { responseFactors } from '../../gateway/judge/factors.ts';
 import { copiesNull } from '../bench/nulls/copies.ts';
 import { FastWealth } from '../bench/nulls/fast-wealth.ts';
-import { rareProbability } from '../bench/nulls/importance.ts';
+import { meanWeight, rareProbability } from '../bench/nulls/importance.ts';
 import { type Kind, MarginMaker, type MarginScenario, type Pool } from '../bench/nulls/margins.ts';
 import { playNulls } from '../bench/nulls/nulls.ts';
 import { OPENED_BETS, OpenedMaker } from '../bench/nulls/opened.ts';
@@ -94,6 +94,17 @@ test.each([
   expect(hits).toBeGreaterThan(20);
   expect(interval[0]).toBeLessThan(hits / nulls + 3 * error);
   expect(interval[1]).toBeGreaterThan(hits / nulls - 3 * error);
+});
+
+test.each([
+  ['margins', makerOf(independent)],
+  ['margins, most requests bought', makerOf(bought)],
+  ['opened evidence, independent ranges', new OpenedMaker(OPENED_SCENARIOS[0]!)],
+  ['opened evidence, ranges in common', new OpenedMaker(OPENED_SCENARIOS[3]!)],
+] as const)('%s: paths are drawn by the ratios that they count by, so that all weights together are 1', (_, maker) => {
+  const { mean, error } = meanWeight(maker, 48, 1_000);
+  expect(error).toBeLessThan(0.1);
+  expect(Math.abs(mean - 1)).toBeLessThan(3.5 * error);
 });
 
 test('a compensator of a tenth of the right one is noticed: the slice could fail', () => {

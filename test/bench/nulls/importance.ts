@@ -21,7 +21,7 @@ export function rareProbability(maker: NullMaker, responses: number, samples: nu
   const tilted = new TiltedPath(maker, responses);
   let [hits, sum, squares] = [0, 0, 0];
   for (let i = 0; i < samples; i++) {
-    const weight = tilted.play(target);
+    const weight = tilted.play((wealth) => wealth >= target);
     if (weight > 0) hits++;
     sum += weight;
     squares += weight * weight;
@@ -34,6 +34,15 @@ export function rareProbability(maker: NullMaker, responses: number, samples: nu
     probability,
     interval: [Math.max(0, probability - 1.96 * error), probability + 1.96 * error],
   };
+}
+
+/** Mean weight of whole paths, whatever they reach: 1 if ratios are what paths are drawn by. @returns it and its standard error */
+export function meanWeight(maker: NullMaker, responses: number, samples: number) {
+  const tilted = new TiltedPath(maker, responses);
+  const weights = Array.from({ length: samples }, () => tilted.play((_, made) => made === responses));
+  const mean = weights.reduce((sum, weight) => sum + weight, 0) / samples;
+  const squares = weights.reduce((sum, weight) => sum + (weight - mean) ** 2, 0);
+  return { mean, error: Math.sqrt(squares / samples / (samples - 1)) };
 }
 
 class TiltedPath {
@@ -50,8 +59,8 @@ class TiltedPath {
     this.#ratio = new FastWealth(maker.bets);
   }
 
-  /** @returns the path's weight, 0 where it did not reach the target */
-  play(target: number): number {
+  /** @returns the path's weight where it comes to its end, by its wealth after so many responses; 0 where it does not */
+  play(isOver: (wealth: number, made: number) => boolean): number {
     const { rng, bets, factors, ratios } = this.#maker;
     this.#path.reset();
     this.#ratio.reset();
@@ -65,7 +74,7 @@ class TiltedPath {
       else this.#maker.next(wealth);
       this.#path.bet(factors);
       this.#ratio.bet(ratios);
-      if (this.#path.wealth >= target) return 1 / this.#likelihood();
+      if (isOver(this.#path.wealth, response + 1)) return 1 / this.#likelihood();
     }
     return 0;
   }
