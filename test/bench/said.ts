@@ -1,4 +1,6 @@
 /** Everything that documents say word for word of a record: a test holds them to it, and `npm run bench:said` prints it. */
+import type { Economy } from '../economy/economy.ts';
+import { economySaid, type HonestEconomy } from '../economy/said.ts';
 import { calibrationTable } from './calibration-table.ts';
 import { aimSentence, forgedSentence, type ScoreFigures } from './detect/aims.ts';
 import { copiesPhrase, slipPhrases } from './detect/slips.ts';
@@ -34,6 +36,7 @@ export function allSaid(): Said[] {
     { file: JUDGE, text: copiesPhrase(detect) },
     { file: JUDGE, text: honestDetail(columns) },
     { file: JUDGE, text: OPTIONS_SENTENCE },
+    ...economySaid(newestRecord<Economy>('economy').record, newestRecord<HonestEconomy>('economy-honest').record),
     { file: JUDGE, text: nullsTable(nulls) },
   ];
 }
