@@ -59,16 +59,21 @@ async function makeTexts(cheat: LabName, orders: readonly Order[]): Promise<Scor
 const judgedAll = (texts: readonly ScoredText[]): JudgedText[] =>
   texts.map((text) => judged(text, pair, lab.real.info.vocabSize));
 
-/** Median responses to a slash under all rules, and tokens to 10^6 without caps; null where it does not come in 400 responses. */
-function slashOf(texts: readonly JudgedText[], kind: string) {
-  const rngs = Array.from({ length: PATHS }, (_, i) => new SeededRng(`${kind} ${i}`));
-  const full = rngs.map((rng) => accountPath(texts, rng, { responsesMax: 400 }));
-  const bare = rngs.map((rng) => barePath(texts, rng, 400));
+const rngsOf = (kind: string) => Array.from({ length: PATHS }, (_, i) => new SeededRng(`${kind} ${i}`));
+
+/** Median responses to quarantine and slash under all rules; null where it does not come in so many responses. */
+function slashOf(texts: readonly JudgedText[], kind: string, responsesMax = 400) {
+  const paths = rngsOf(kind).map((rng) => accountPath(texts, rng, { responsesMax }));
   return {
-    quarantine: spreadOf(full.map(({ quarantine }) => quarantine)).median?.responses ?? null,
-    slash: spreadOf(full.map(({ slash }) => slash)).median?.responses ?? null,
-    million: spreadOf(bare.map(({ slash }) => slash)).median?.tokens ?? null,
+    quarantine: spreadOf(paths.map(({ quarantine }) => quarantine)).median?.responses ?? null,
+    slash: spreadOf(paths.map(({ slash }) => slash)).median?.responses ?? null,
   };
+}
+
+/** Median tokens to 10^6 without caps; null where it does not come in 400 responses. */
+function millionOf(texts: readonly JudgedText[], kind: string): number | null {
+  const paths = rngsOf(kind).map((rng) => barePath(texts, rng, 400));
+  return spreadOf(paths.map(({ slash }) => slash)).median?.tokens ?? null;
 }
 
 describe('honest text by the same path', () => {
@@ -78,7 +83,8 @@ describe('honest text by the same path', () => {
       const texts = judgedAll(await textsBy('honest', temperature));
       expect(texts.map(({ vote }) => vote)).toEqual(texts.map(() => 'accept'));
       expect(texts.flatMap(({ conviction }) => conviction ?? [])).toEqual([]);
-      expect(slashOf(texts, 'honest')).toEqual({ quarantine: null, slash: null, million: null });
+      expect(slashOf(texts, 'honest')).toEqual({ quarantine: null, slash: null });
+      expect(millionOf(texts, 'honest')).toBeNull();
     },
   );
 });
@@ -96,12 +102,12 @@ describe('cheats that the account finds', () => {
   test.each(cheats)('%s, T = %i: quarantined, then slashed within %i answers', async (cheat, temperature, most) => {
     const texts = judgedAll(await textsBy(cheat, temperature));
     expect(texts.some(({ vote }) => vote === 'reject')).toBe(true);
-    const { quarantine, slash, million } = slashOf(texts, cheat);
+    const { quarantine, slash } = slashOf(texts, cheat);
     expect(quarantine).not.toBeNull();
     expect(slash).toBeLessThanOrEqual(most);
     // The three-response and growth caps only delay.
     expect(slash).toBeGreaterThanOrEqual(3);
-    expect(million).toBeLessThan(slash! * TOKENS_MAX);
+    expect(millionOf(texts, cheat)).toBeLessThan(slash! * TOKENS_MAX);
   });
 });
 
@@ -118,9 +124,8 @@ describe('cheats that one answer convicts', () => {
   test('raised evidence: claimed tokens that are lifted to win are far from what the referee sees', async () => {
     const texts = judgedAll(await textsBy('raised'));
     expect(texts.filter(({ conviction }) => conviction !== null).length).toBeGreaterThan(COUNT / 2);
-    const reasons = new Set(texts.flatMap(({ conviction }) => conviction ?? []));
-    expect(reasons).toContain('evidence_far_off');
-    expect(reasons).not.toContain('self_contradiction');
+    // The evidence was made to fit the claim, so it contradicts nothing in itself: it is what the referee sees that convicts.
+    for (const { vote, conviction } of texts) expect(conviction).toBe(vote === 'reject' ? 'evidence_far_off' : null);
   });
 
   test('wrong seeds and replays: tokens that do not win by the noise that was ordered', async () => {
@@ -245,15 +250,35 @@ describe('recorded answers of cheats that change little, scored afresh', () => {
     return orders.map((order, at) => ({ order, evidence: evidence[at]!, scored: evidence[at]! }));
   }
 
-  test.each(Object.keys(recorded))(
-    '%s: hardly an answer convicts, and the account is slashed all the same',
-    async (cheat) => {
+  /**
+   * Most tokens that are not what the scorer would take, as a share, and answers within which the median account is put into quarantine
+   * and slashed: about twice what was seen. Five tokens of the 2,087 under some wrong seeds differ.
+   */
+  const WEAK: readonly (readonly [LabName, number, number, number])[] = [
+    ['int8', 0.08, 20, 60],
+    ['warmer', 0.05, 40, 100],
+    ['drafts', 0.04, 40, 100],
+    ['hidden_prompt', 0.08, 40, 100],
+    ['cooler', 0.16, 20, 50],
+    ['some_seeds', 0.005, 1_000, 3_000],
+    ['mixed', 0.08, 40, 120],
+  ];
+
+  test('are of every cheat that is asked about', () => {
+    expect(WEAK.map(([cheat]) => cheat).sort()).toEqual(Object.keys(recorded).sort());
+  });
+
+  test.each(WEAK)(
+    '%s: a share of less than %f of its tokens is not what the scorer would take, and the account is slashed all the same',
+    async (cheat, share, quarantined, slashed) => {
       const texts = judgedAll(await scored(recorded[cheat]!));
       const tokens = texts.reduce((sum, text) => sum + text.tokens, 0);
-      expect(texts.reduce((sum, text) => sum + text.otherChoice, 0)).toBeLessThan(0.08 * tokens);
-      const { quarantine, slash } = slashOf(texts, cheat);
-      expect(quarantine).toBeLessThan(100);
-      expect(slash).toBeLessThan(250);
+      const others = texts.reduce((sum, text) => sum + text.otherChoice, 0);
+      expect(others).toBeGreaterThan(0);
+      expect(others).toBeLessThan(share * tokens);
+      const { quarantine, slash } = slashOf(texts, cheat, slashed);
+      expect(quarantine).toBeLessThan(quarantined);
+      expect(slash).toBeLessThan(slashed);
     },
   );
 });
