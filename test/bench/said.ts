@@ -2,7 +2,7 @@
 import type { Economy } from '../economy/economy.ts';
 import { economySaid, type HonestEconomy } from '../economy/said.ts';
 import { calibrationTable } from './calibration-table.ts';
-import { aimSentence, forgedSentence, type ScoreFigures } from './detect/aims.ts';
+import { aimSentence, forgedSentence } from './detect/aims.ts';
 import { copiesPhrase, slipPhrases } from './detect/slips.ts';
 import { type DetectRecord, page, readmeTable } from './detect/table.ts';
 import type { HonestRecord } from './honest/main.ts';
@@ -11,6 +11,7 @@ import { OPTIONS_SENTENCE } from './honest/table.ts';
 import { newestRecord, shippedCalibration } from './newest.ts';
 import type { NullsRecord } from './nulls/record.ts';
 import { nullsSentence, nullsTable } from './nulls/said.ts';
+import { costPhrases, type ScoreFigures } from './score/said.ts';
 
 export interface Said {
   readonly file: string;
@@ -31,6 +32,7 @@ export function allSaid(): Said[] {
     { file: README, text: aimSentence({ rows: detect.rows, score, columns }) },
     ...slipPhrases(detect).map((text) => ({ file: README, text })),
     { file: README, text: honestSentence(columns) },
+    ...costPhrases(score).map((text) => ({ file: README, text })),
     { file: README, text: nullsSentence(nulls) },
     { file: JUDGE, text: calibrationTable(shippedCalibration()) },
     { file: JUDGE, text: copiesPhrase(detect) },

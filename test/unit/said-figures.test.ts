@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { calibrationTable } from '../bench/calibration-table.ts';
-import { type AimedRecords, aimSentence, type ScoreFigures } from '../bench/detect/aims.ts';
+import { type AimedRecords, aimSentence } from '../bench/detect/aims.ts';
 import type { DetectRecord } from '../bench/detect/table.ts';
 import type { HonestRecord } from '../bench/honest/main.ts';
 import { poissonUpper } from '../bench/honest/table.ts';
@@ -11,6 +11,7 @@ import { newestRecord, shippedCalibration } from '../bench/newest.ts';
 import { allHold, isWithin, type NullsRecord } from '../bench/nulls/record.ts';
 import { nullsSentence, nullsTable } from '../bench/nulls/said.ts';
 import { allSaid, detectPage } from '../bench/said.ts';
+import { costPhrases, type ScoreFigures } from '../bench/score/said.ts';
 import { ROOT } from '../contract/program.ts';
 
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
@@ -55,8 +56,8 @@ const short = (changed: Partial<AimedRecords>) =>
 const met: AimedRecords = {
   rows: [],
   score: {
-    engine: { scoreOverGenerate: { alone: 0.05, fourAtOnce: 0.15 } },
-    bytesPerToken: { shortEvidenceInReveal: 8 },
+    engine: { scoreOverGenerate: { alone: 0.05, fourAtOnce: 0.15, runOfFourAtOnce: 0.1 } },
+    bytesPerToken: { shortEvidenceInReveal: 8, evidenceInScoreReply: 200 },
     gateway: { witnessOverSingle: { mean: 0.15 } },
   },
   columns: [],
@@ -75,16 +76,26 @@ test('a row beyond its aim, a forgery that does not convict, a dear score, heavy
   expect(short({ ...met, rows: [never] })).toBe(`${int4.title} (not found)`);
   const forged = { ...rowOf('forged'), responses: 100, rejected: 0.9, convicted: 0.89 };
   expect(short({ ...met, rows: [forged] })).toContain('(1 of 90 rejected answers do not convict)');
-  const dear = { ...met.score, engine: { scoreOverGenerate: { alone: 0.05, fourAtOnce: 0.151 } } };
+  const dear = {
+    ...met.score,
+    engine: { scoreOverGenerate: { ...met.score.engine.scoreOverGenerate, fourAtOnce: 0.151 } },
+  };
   expect(short({ ...met, score: dear })).toBe('a score in a batch of four (15.1% of a generation)');
   const witness = { ...met.score, gateway: { witnessOverSingle: { mean: 0.2 } } };
   expect(short({ ...met, score: witness })).toBe('a witness through the gateway (20% of a generation)');
-  const heavy = { ...met.score, bytesPerToken: { shortEvidenceInReveal: 8.1 } };
+  const heavy = { ...met.score, bytesPerToken: { ...met.score.bytesPerToken, shortEvidenceInReveal: 8.1 } };
   expect(short({ ...met, score: heavy })).toBe('evidence (8.1 bytes a token)');
   const column = { ...records.columns[0]!, generator: 'ort-1/a', scorer: 'ort-1/b', tokens: 999_999 };
   expect(short({ ...met, columns: [column] })).toBe('1 honest pairs of 1 (999,999 tokens or more)');
   const accused = { ...column, tokens: 1_000_000, quarantines: 1 };
   expect(short({ ...met, columns: [accused] })).toBe('ort-1/a by ort-1/b (accused although honest)');
+});
+
+test('what a score costs is told in whole percents of the record, half of one up', () => {
+  const [engine, run, witness] = costPhrases(met.score);
+  expect(engine).toMatch(/ takes 5% .* and 15% of /);
+  expect(run).toMatch(/is 10%\.$/);
+  expect(witness).toContain('15%');
 });
 
 test('no event in n tokens leaves a rate of three over n, and every event more leaves a higher one', () => {

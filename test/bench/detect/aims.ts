@@ -2,6 +2,7 @@
 import type { HonestColumn } from '../honest/honest-column.ts';
 import { HONEST_AIM, honestAimOf } from '../honest/said.ts';
 import { grouped } from '../markdown.ts';
+import type { ScoreFigures } from '../score/said.ts';
 import type { Row } from './rows.ts';
 
 /** Most tokens to wealth 10^6 at T = 1, without caps. */
@@ -26,13 +27,6 @@ const FORGED: Readonly<Record<string, string>> = {
   forged: 'forged evidence',
   raised: 'forged evidence with raised tokens',
 };
-
-/** What `bench:score` records, as far as it has an aim. */
-export interface ScoreFigures {
-  readonly engine: { readonly scoreOverGenerate: { readonly alone: number; readonly fourAtOnce: number } };
-  readonly bytesPerToken: { readonly shortEvidenceInReveal: number };
-  readonly gateway: { readonly witnessOverSingle: { readonly mean: number } };
-}
 
 /** The newest record of each bench. */
 export interface AimedRecords {
