@@ -1,6 +1,9 @@
 /** Prices, quotes and covers: what a job costs, and what must be held for it. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { GATEWAY_SETTINGS } from '../../gateway/config.ts';
 import { MONEY_MAX_NANO } from '../../gateway/ledger/accounts.ts';
 import type { CostShape } from '../../gateway/ledger/price.ts';
 import {
@@ -13,6 +16,7 @@ import {
   PRICE_MAX_NANO_PER_MTOK,
   quoteNano,
   scoringJobMaxNano,
+  surchargeNano,
 } from '../../gateway/ledger/price.ts';
 
 const PRICE = { inputNanoPerMtok: 2_000_000n, outputNanoPerMtok: 10_000_000n };
@@ -24,6 +28,32 @@ const shapeOf = (change: Partial<CostShape> = {}): CostShape => ({
   maxTokens: 100,
   ...change,
 });
+/** Of a single answer's price, that of an audited one, under the settings that ship. */
+function auditedMultiple(ppm: number, inputTokens: number, outputTokens: number): number {
+  const price = {
+    inputNanoPerMtok: GATEWAY_SETTINGS.inputNanoPerMtok.fallback!,
+    outputNanoPerMtok: GATEWAY_SETTINGS.outputNanoPerMtok.fallback!,
+  };
+  const audit = { ppm, regeneratePpm: GATEWAY_SETTINGS.auditRegeneratePpm.fallback!, withinMs: 1 };
+  const surcharge = surchargeNano(price, { inputTokens, outputTokens }, audit);
+  return 1 + Number(surcharge) / Number(jobPrice(price, { inputTokens, outputTokens, scoredTokens: 0 }).chargeNano);
+}
+
+test('README says what audited answers cost at the least and the highest rate, by the shape of prompt and answer', () => {
+  const row = readFileSync(path.resolve(import.meta.dirname, '../../README.md'), 'utf8').match(
+    /^\| `audited` .*$/m,
+  )![0];
+  const [floorPpm, ceilingPpm] = [GATEWAY_SETTINGS.auditFloorPpm.fallback!, GATEWAY_SETTINGS.auditCeilingPpm.fallback!];
+  const rangeOf = (ppm: number) => [auditedMultiple(ppm, 1, 100_000), auditedMultiple(ppm, 100_000, 1)];
+  const [cheap, dear] = [rangeOf(floorPpm), rangeOf(ceilingPpm)];
+  expect(row).toContain(`${cheap[0]!.toFixed(3)}–${cheap[1]!.toFixed(2)}× at the least rate of ${floorPpm / 10_000}%`);
+  expect(row).toContain(`${dear[0]!.toFixed(2)}–${dear[1]!.toFixed(2)}× at the highest of ${ceilingPpm / 10_000}%`);
+  expect(row).toContain(`${auditedMultiple(ceilingPpm, 1_000, 1_000).toFixed(3)}× where prompt and answer are as long`);
+  expect(row).toContain(
+    `${auditedMultiple(ceilingPpm, 5_000, 100).toFixed(2)}× where the prompt is fifty times as long`,
+  );
+});
+
 const tokens = fc.integer({ min: 0, max: JOB_TOKENS_MAX });
 const nano = fc.bigInt({ min: 0n, max: PRICE_MAX_NANO_PER_MTOK });
 const priceArb = fc.record({ inputNanoPerMtok: nano, outputNanoPerMtok: nano });
