@@ -14,14 +14,24 @@ const COUNTS = { model: TOY_MODEL.id, prompt_tokens: 200, max_tokens: 200 };
 
 type Security = Readonly<Record<string, string | number>>;
 
-async function securityOf(network: ToyNetwork, verification: string): Promise<Security> {
+interface Quote {
+  readonly security: Security;
+  readonly price: { readonly quote_nano: string };
+  readonly cheapest?: { readonly policy: object; readonly policy_text: string; readonly quote_nano: string } | null;
+}
+
+async function quoteOf(network: ToyNetwork, fields: object): Promise<Quote> {
   const reply = await network.call('/v1/quote', {
     method: 'POST',
     headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ ...COUNTS, verification }),
+    body: JSON.stringify({ ...COUNTS, ...fields }),
   });
   expect(reply.status).toBe(200);
-  return ((await reply.json()) as { security: Security }).security;
+  return (await reply.json()) as Quote;
+}
+
+async function securityOf(network: ToyNetwork, verification: string): Promise<Security> {
+  return (await quoteOf(network, { verification })).security;
 }
 
 /** A movement of the ledger; references name it once. */
@@ -84,6 +94,23 @@ test('the operator’s floor raises the rate, its ceiling cuts it and the quote 
   const { assay } = JSON.parse(saved) as { assay: { attestation: string } };
   expect(parseAttestation(assay.attestation)!.statement.audit).toMatchObject({ ppm: 60_000 });
   expect(headers.get('assay-security')).toContain('audit_rate=0.06');
+});
+
+test('a target that the providers’ own rates do not meet gets the least rate that does, for what it then costs', async () => {
+  const bounds = { floorPpm: 10_000, ceilingPpm: 60_000 };
+  const network = await open({ members: 5, limits: { audits: { ...AUDITS, bounds }, reexamineMs: 0 } });
+  await withdrawTo(network, 200n * 50_000n);
+  const own = await securityOf(network, 'audited');
+  expect(own).toMatchObject({ audit_rate: 0.06, finality_seconds: 3_600 });
+  expect(own.undeterred).toContain('int8');
+  const { cheapest } = await quoteOf(network, { target: { deters: true } });
+  // 0.3 · 64 / (40 - 0.024), by thousandths: a fifth of the stake, and nobody is examined here.
+  expect(cheapest!.policy).toMatchObject({ mode: 'audited', audit_rate: 0.481 });
+  const bought = await quoteOf(network, { verification: cheapest!.policy_text });
+  expect(bought.price.quote_nano).toBe(cheapest!.quote_nano);
+  expect(BigInt(bought.security.cheat_loss_nano!) > 0n).toBe(true);
+  const less = await securityOf(network, 'audited; audit_rate=0.48');
+  expect(BigInt(less.cheat_loss_nano!) <= 0n).toBe(true);
 });
 
 test('who answers with less at stake makes the answer’s own header say so', async () => {
