@@ -6,6 +6,7 @@ import { AuditDraw, auditSecret } from '#protocol/audit';
 import { pairOf } from '#protocol/calibration';
 import { ProtocolError } from '#protocol/errors';
 import { toHex } from '#protocol/hash';
+import type { Sampling } from '#protocol/sampling';
 import { patientPacing } from '../committee/deadlines.ts';
 import type { CountedEvidence } from '../evidence/counted.ts';
 import { COPY_PROBABILITY_MAX, copyProbability } from '../judge/copying.ts';
@@ -45,8 +46,7 @@ export async function tryCopier(
     bodyHash: request.bodyHash,
   });
   const mayTeach = result.verdict === 'agreed' || request.policy.mode === 'audited';
-  // Without noise the same tokens are the only right ones.
-  if (!mayTeach || plan.calibration === null || plan.sampling.temperature === 0) return;
+  if (!mayTeach || plan.calibration === null) return;
   if (!isReseededBy(draw, epoch.auditPpm)) return;
   const journal = lateJournalOf(deps, { ...running.choices[choice]!, policy: request.policy, choice });
   try {
@@ -69,15 +69,15 @@ async function compareSeeds(deps: LateDeps, running: Running, { choice, draw, se
   const { registry, journal } = deps;
   const { plan, attempt } = running.choices[choice]!;
   // The first of the order may be tried as a scorer, and must not see the prompt twice.
-  const [, seat, ...scorers] = await uninvolved(deps, running, choice, draw);
+  const other = reseeded(deps, plan);
+  const [, seat, ...scorers] = await uninvolved(deps, running, choice, draw, other.sampling);
   const referee = registry.referee(plan.modelDigest);
   if (seat === undefined || referee === null || scorers.length === 0 || served.claim === null) return;
   const known = await takeScore(deps, plan, { seat: referee, role: 'referee' }, targetOf(served), deps.stopping);
   await journal.payFor(null, known ? [known] : [], 'witness');
   const bounds = pairOf(plan.calibration!.calibration, seat.numericClass, referee.numericClass);
   if (known?.judgement.vote !== 'accept' || bounds === null) return;
-  if (copyProbability(known.reply.evidence, plan.sampling, bounds) > COPY_PROBABILITY_MAX) return;
-  const other = reseeded(deps, plan);
+  if (copyProbability(known.reply.evidence, other.sampling, bounds) > COPY_PROBABILITY_MAX) return;
   const { jobMs } = deps.pipeline;
   const limits = { ...deps.limits, roundTimeoutMs: jobMs };
   const wave = new Wave({ ...deps, limits, pacing: patientPacing(jobMs) }, other, deps.stopping);
@@ -107,11 +107,24 @@ async function compareSeeds(deps: LateDeps, running: Running, { choice, draw, se
   }
 }
 
-/** The same request as another one: other noise, and hashes that say nothing of the first. */
+/**
+ * The same request as another one: other noise, and hashes that say nothing of the first. Without noise the same tokens are the only right ones: there it
+ * gets some, and nothing that cuts tokens off, since evidence of temperature 0 does not say what would have been.
+ */
 function reseeded(deps: PipelineDeps, plan: AttemptPlan): AttemptPlan {
   const bytes = deps.rng.bytes(8);
   const seed = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
-  return { ...latePlan(deps, plan), chunkSizes: plan.chunkSizes, seed, nonce: toHex(deps.rng.bytes(32)) };
+  return {
+    ...latePlan(deps, plan),
+    chunkSizes: plan.chunkSizes,
+    seed,
+    sampling: noisy(plan.sampling),
+    nonce: toHex(deps.rng.bytes(32)),
+  };
+}
+
+function noisy(sampling: Sampling): Sampling {
+  return sampling.temperature > 0 ? sampling : { ...sampling, temperature: 1, topK: 0, topP: 1 };
 }
 
 function peerOf({ tokens, claim }: SealedMember, { scorer, reply }: TakenScore): CountedEvidence['peer'] {

@@ -2,16 +2,18 @@
 import type { AuditDraw } from '#protocol/audit';
 import { seatsFrom } from '#protocol/draw';
 import type { Address } from '#protocol/hash';
+import type { Sampling } from '#protocol/sampling';
 import type { Seat } from '../committee/seat.ts';
 import type { PipelineDeps, Running } from './accept.ts';
 import { ableEntries, admittedEntries } from './eligible.ts';
 
-/** Those of the audit's own order that could sit and score, one an operator. */
+/** Those of the audit's own order that could sit and score, one an operator. @param sampling of what they would answer */
 export async function uninvolved(
   deps: PipelineDeps,
   running: Running,
   choice: number,
   audit: AuditDraw,
+  sampling: Sampling = running.request.sampling,
 ): Promise<readonly Seat[]> {
   const { registry, skips, breakers } = deps;
   const { epoch, request, audit: terms } = running;
@@ -22,7 +24,7 @@ export async function uninvolved(
     providers: new Set(involved.map(({ address }) => address)),
     operators: new Set(involved.map(({ operator }) => operator)),
   };
-  const unable = [...(await skips.of(digest, request)), ...breakers.skips()];
+  const unable = [...(await skips.of(digest, { ...request, sampling })), ...breakers.skips()];
   const able = new Set(
     ableEntries(registry, admittedEntries(epoch.snapshot, digest, request.policy), digest, unable)
       .map(({ address }) => address)

@@ -51,7 +51,7 @@ interface Ran {
   readonly orders: Record<string, unknown>[];
 }
 
-async function run(engines: Readonly<Record<string, Engine>>, most: number): Promise<Ran> {
+async function run(engines: Readonly<Record<string, Engine>>, most: number, temperature = 1): Promise<Ran> {
   const orders: Record<string, unknown>[] = [];
   const wrap =
     (fetch: Fetch): Fetch =>
@@ -67,7 +67,9 @@ async function run(engines: Readonly<Record<string, Engine>>, most: number): Pro
   }
   network.gateway.epochs.renew();
   for (let at = 0; at < most && network.gateway.registry.excluded().length === 0; at++) {
-    await network.ask(`question ${at}`, { ...ASKED, seed: at });
+    // What it would cut off at temperature 1 it cuts off nowhere at 0.
+    const restricted = temperature === 0 ? { top_p: 0.9 } : {};
+    await network.ask(`question ${at}`, { ...ASKED, ...restricted, temperature, seed: at });
     await network.gateway.settled();
   }
   const scored = (await entriesOf(network)).flatMap((entry) => (entry.type === 'scored' ? [entry] : []));
@@ -75,40 +77,54 @@ async function run(engines: Readonly<Record<string, Engine>>, most: number): Pro
 }
 
 describe('a round under another seed', () => {
-  test('puts who sends what its accomplice had written into quarantine, and can be judged again', async () => {
-    const member = cartel();
-    const { network, scored } = await run({ p0: member(), p1: member(), p2: member() }, 150);
-    const cheats = ['p0', 'p1', 'p2'].map((name) => signerOf(name).address as string);
-    const excluded = network.gateway.registry.excluded();
-    expect(excluded.map(({ reason }) => reason)).toEqual(['quarantine:accumulated-evidence']);
-    expect(cheats).toContain(excluded[0]!.provider);
-    const copies = scored.filter(({ factors }) => factors[COPIED]! > ONE);
-    expect(copies.length).toBeGreaterThan(0);
-    for (const { provider, factors } of copies) {
-      expect(cheats).toContain(provider);
-      expect(factors[COPIED]).toBe(128 * ONE);
-    }
-    expect(scored.filter((entry) => !cheats.includes(entry.provider) && entry.stage !== 'clear')).toEqual([]);
-    await checkKept(network, scored);
-  });
+  test.each([
+    ['with noise', 1],
+    ['without noise, by asking for some', 0],
+  ])(
+    'puts who sends what its accomplice had written into quarantine, %s, and can be judged again',
+    async (_, temperature) => {
+      const member = cartel();
+      const { network, scored } = await run({ p0: member(), p1: member(), p2: member() }, 150, temperature);
+      const cheats = ['p0', 'p1', 'p2'].map((name) => signerOf(name).address as string);
+      const excluded = network.gateway.registry.excluded();
+      expect(excluded.map(({ reason }) => reason)).toEqual(['quarantine:accumulated-evidence']);
+      expect(cheats).toContain(excluded[0]!.provider);
+      const copies = scored.filter(({ factors }) => factors[COPIED]! > ONE);
+      expect(copies.length).toBeGreaterThan(0);
+      for (const { provider, factors } of copies) {
+        expect(cheats).toContain(provider);
+        expect(factors[COPIED]).toBe(128 * ONE);
+      }
+      expect(scored.filter((entry) => !cheats.includes(entry.provider) && entry.stage !== 'clear')).toEqual([]);
+      await checkKept(network, scored);
+    },
+  );
 
-  test('lets honest machines be, costs them nothing, and is ordered like any other job', async () => {
-    const { network, scored, orders } = await run({}, 40);
-    expect(network.gateway.registry.excluded()).toEqual([]);
-    expect(scored.length).toBeGreaterThan(0);
-    for (const { factors, stage } of scored) {
-      expect(stage).toBe('clear');
-      // What is at stake where nobody copies is 128 times a billionth at most.
-      expect(factors[COPIED]! / ONE).toBeGreaterThan(1 - 129 * COPY_PROBABILITY_MAX);
-      expect(factors[COPIED]! / ONE).toBeLessThanOrEqual(1);
-    }
-    const forms = orders.map(({ ticket, ...body }) => [Object.keys(body), Object.keys(ticket as object)]);
-    expect(new Set(forms.map((form) => JSON.stringify(form))).size).toBe(1);
-    // Another nonce and another seed: no hash of it is one of the first order.
-    const hashes = orders.map(({ ticket }) => (ticket as { requestHash: string }).requestHash);
-    expect(new Set(hashes).size).toBe(orders.length);
-    expect(orders.length).toBeGreaterThan(40);
-  });
+  test.each([1, 0])(
+    'lets honest machines be, costs them nothing, and is ordered like any other job (temperature %d)',
+    async (temperature) => {
+      const { network, scored, orders } = await run({}, 40, temperature);
+      expect(network.gateway.registry.excluded()).toEqual([]);
+      expect(scored.length).toBeGreaterThan(0);
+      for (const { factors, stage } of scored) {
+        expect(stage).toBe('clear');
+        // What is at stake where nobody copies is 128 times a billionth at most.
+        expect(factors[COPIED]! / ONE).toBeGreaterThan(1 - 129 * COPY_PROBABILITY_MAX);
+        expect(factors[COPIED]! / ONE).toBeLessThanOrEqual(1);
+      }
+      const forms = orders.map(({ ticket, ...body }) => [Object.keys(body), Object.keys(ticket as object)]);
+      expect(new Set(forms.map((form) => JSON.stringify(form))).size).toBe(1);
+      // Evidence of temperature 0 says nothing of what a restriction would cut off: such a round has none.
+      const noisy = orders.map(({ sampling }) => sampling as { temperature: number; topK: number; topP: number });
+      const rounds = temperature === 1 ? [] : noisy.filter((sampling) => sampling.temperature !== 0);
+      expect(rounds.length > 0).toBe(temperature === 0);
+      for (const sampling of rounds) expect(sampling).toMatchObject({ temperature: 1, topK: 0, topP: 1 });
+      // Another nonce and another seed: no hash of it is one of the first order.
+      const hashes = orders.map(({ ticket }) => (ticket as { requestHash: string }).requestHash);
+      expect(new Set(hashes).size).toBe(orders.length);
+      expect(orders.length).toBeGreaterThan(40);
+    },
+  );
 });
 
 /** What is kept of a round gives its entry again; the peer's words must be the peer's, and of another order. */
