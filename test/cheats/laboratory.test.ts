@@ -1,7 +1,7 @@
 /** The cheat laboratory at a size of seconds: each cheat is another thing than honesty, and is stopped as the table of bench:detect says. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type PairCalibration, parseCalibration } from '#protocol/calibration';
 import { LOGIT_SCALE } from '#protocol/evidence';
 import { perturbedScore } from '#protocol/sampler';
@@ -19,6 +19,9 @@ import { labOrders } from './lab/orders.ts';
 import { engineOf } from './lab/token-loop.ts';
 
 const FOLDER = fileURLToPath(new URL('../../provider/models/minnow/dist/minnow-5m/calibration/', import.meta.url));
+// Five models on a busy machine; nothing here asserts how long anything takes.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
+
 /** Answers of each cheat; the first of those that the bench asks for. */
 const COUNT = 10;
 const TOKENS_MAX = 24;

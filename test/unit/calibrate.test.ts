@@ -185,21 +185,30 @@ describe('assay calibrate', () => {
 });
 
 describe('the calibration that ships with minnow-1m', () => {
-  it('is of that model, and holds its reference class to the same ties; of other classes it says nothing', async () => {
+  it('is of that model, and holds onnxruntime, its WebAssembly and llama.cpp against each other; of other classes it says nothing', async () => {
     const { modelDigest } = await readModelFolder(MODEL);
     const shipped = await readCalibrations(folderReader(MODEL), modelDigest);
     const { calibration } = shipped.at(-1)!;
     const reference = 'ort-1.30.0/cpu/fp32/kv-fp32/model.onnx';
-    expect(tolerancesOf(calibration, reference, reference)).toEqual({
-      tie: 0.01,
-      border: 0.01,
-      reject: 0.05,
-      gross: 1,
-    });
-    for (const other of [
-      'ort-1.31.0/cpu/fp32/kv-fp32/model.onnx',
-      'ort-1.30.0/cpu/int8/kv-fp32/model_quantized.onnx',
-    ]) {
+    const wasm = 'ort-wasm-1.30.0/cpu/fp32/kv-fp32/model.onnx';
+    const llama = 'llamacpp-v0.5.0/cpu/fp16/kv-fp16/minnow-1m-f16.gguf';
+    for (const [a, b] of [
+      [reference, reference],
+      [reference, wasm],
+      [wasm, reference],
+      [wasm, wasm],
+    ] as const) {
+      expect(tolerancesOf(calibration, a, b)).toEqual({ tie: 0.01, border: 0.01, reject: 0.05, gross: 1 });
+    }
+    expect(tolerancesOf(calibration, llama, llama)!.tie).toBeLessThanOrEqual(0.01);
+    for (const other of [reference, wasm]) {
+      expect(tolerancesOf(calibration, llama, other)!.tie).toBeLessThanOrEqual(0.05);
+      expect(tolerancesOf(calibration, other, llama)!.tie).toBeLessThanOrEqual(0.05);
+    }
+    expect(calibration.pairs).toHaveLength(9);
+    const unknown = 'ort-1.31.0/cpu/fp32/kv-fp32/model.onnx';
+    const larger = 'llamacpp-v0.5.0/cpu/fp16/kv-fp16/minnow-5m-f16.gguf';
+    for (const other of [unknown, larger]) {
       expect(tolerancesOf(calibration, reference, other)).toBeNull();
       expect(tolerancesOf(calibration, other, other)).toBeNull();
     }
