@@ -2,11 +2,14 @@
 import { createRequire } from 'node:module';
 import { EngineError } from './engine.ts';
 
-/** How a package is installed without scripts and without files for GPUs; the versions are those that were tested. */
+/**
+ * How a package is installed without scripts and without files for GPUs; the versions are those that were tested. In a checkout npm leaves out
+ * what is only an optional peer there, and with it what the build needs: Node finds it in the folder above as well.
+ */
 export const OPTIONAL_PACKAGES = {
   'onnxruntime-web': 'npm install onnxruntime-web@1.30.0',
   'node-llama-cpp':
-    'npm install --ignore-scripts --omit=optional node-llama-cpp@3.22.1 @node-llama-cpp/<platform>@3.22.1',
+    'npm install --ignore-scripts --omit=optional node-llama-cpp@3.22.1 @node-llama-cpp/<platform>@3.22.1 (with --prefix .. in a checkout)',
 } as const;
 export type OptionalPackage = keyof typeof OPTIONAL_PACKAGES;
 
