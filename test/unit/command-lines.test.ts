@@ -188,7 +188,7 @@ describe('a line that people are told to type', () => {
 });
 
 /** npm's. */
-const FOREIGN = ['--foreground-scripts', '--ignore-scripts', '--omit'];
+const FOREIGN = ['--foreground-scripts', '--ignore-scripts', '--omit', '--prefix'];
 
 test('every flag that a document names is one of the commands’', async () => {
   const helps = [
