@@ -1,5 +1,5 @@
-/** The ledger after a soak: it balances, and what clients were charged and the reserve paid for trials of scorers is what providers earned. */
-import { eq } from 'drizzle-orm';
+/** The ledger after a soak: it balances, and what clients were charged and the reserve paid for is what providers earned. */
+import { eq, sum } from 'drizzle-orm';
 import { parseAccount } from '../../gateway/ledger/accounts.ts';
 import { checkBooks } from '../../gateway/ledger/check-books.ts';
 import { readBooks } from '../../gateway/store/ledger-repo.ts';
@@ -13,10 +13,14 @@ const RESERVE_NANO = 10n ** 12n;
 export async function checkMoney(databaseFile: string, chargedNano: bigint): Promise<string[]> {
   const store = openStore({ file: databaseFile });
   const books = await store.withTx(readBooks);
-  // Who is tried, or heard late, is paid by the reserve (SPEC.md §11.9).
-  const late = await store.read(({ db, tables: { transfers } }) =>
-    db.select({ id: transfers.id }).from(transfers).where(eq(transfers.reason, 'late')),
-  );
+  // Who is tried, or heard late, is paid by the reserve (SPEC.md §11.9), and so is who was asked about a split.
+  const { late, heardNano } = await store.read(async ({ db, tables: { jobs, transfers } }) => ({
+    late: await db.select({ id: transfers.id }).from(transfers).where(eq(transfers.reason, 'late')),
+    heardNano: await db
+      .select({ nano: sum(jobs.earnedNano) })
+      .from(jobs)
+      .where(eq(jobs.standing, 'witness')),
+  }));
   await store.close();
   const problems = checkBooks(books).map(({ kind, id }) => `books: ${kind} ${id}`);
   const sums = new Map<string, bigint>();
@@ -25,7 +29,7 @@ export async function checkMoney(databaseFile: string, chargedNano: bigint): Pro
     sums.set(kind, (sums.get(kind) ?? 0n) + balanceNano);
   }
   const sumOf = (kind: string) => sums.get(kind) ?? 0n;
-  const spentNano = late.length > 0 ? RESERVE_NANO - sumOf('reserve') : 0n;
+  const spentNano = late.length > 0 ? RESERVE_NANO - sumOf('reserve') : BigInt(heardNano[0]?.nano ?? 0);
   const expected: [string, bigint, bigint][] = [
     ['clients spent', CLIENT_NANO - sumOf('client'), chargedNano],
     ['providers earned, with what was rounded up,', sumOf('earnings') + sumOf('rounding'), chargedNano + spentNano],
