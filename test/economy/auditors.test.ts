@@ -4,23 +4,18 @@ import { C_NANO } from './answer-prices.ts';
 import { recordedAnswers } from './answers.ts';
 import { companyOf, lazyAuditor } from './auditors.ts';
 import { contest } from './contests.ts';
-import { COLLUSION_PPM } from './economy.ts';
 import { contendersOf, GRID, gridOf } from './grid.ts';
 import { gridSvg } from './grid-svg.ts';
 import { always, copying, honest } from './strategies.ts';
+import { TRIED_WORLD } from './tried-world.ts';
 import type { World } from './world.ts';
 
 const { honest: pool, cheats } = recordedAnswers();
 const world: World = {
   stakeNano: 100n * C_NANO,
   rate: { kind: 'fixed', ppm: 150_000 },
-  collusionPpm: COLLUSION_PPM,
-  confirmingPpm: COLLUSION_PPM,
-  lagMax: 8,
+  ...TRIED_WORLD,
   payDelay: 400,
-  unbonding: 9,
-  ownShare: 0.2,
-  clients: 20,
   honest: pool,
   horizon: 2_000,
   probes: 500,

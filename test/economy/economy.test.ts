@@ -13,6 +13,7 @@ import { meanOf } from './statistics.ts';
 import { always, hitAndRun, honest, repenting, sometimes } from './strategies.ts';
 import { svgOf } from './svg.ts';
 import { foundWithin, threshold } from './thresholds.ts';
+import { TRIED_WORLD } from './tried-world.ts';
 import { live, type World } from './world.ts';
 
 const { honest: pool, cheats } = recordedAnswers();
@@ -33,13 +34,8 @@ beforeAll(() => {
   world = {
     stakeNano: 1_000n * C_NANO,
     rate: { kind: 'fixed', ppm: 100_000 },
-    collusionPpm: COLLUSION_PPM,
-    confirmingPpm: COLLUSION_PPM,
-    lagMax: 8,
+    ...TRIED_WORLD,
     payDelay: 0,
-    unbonding: 9,
-    ownShare: 0.2,
-    clients: 20,
     honest: pool,
     horizon: 20_000,
     probes: 2_000,

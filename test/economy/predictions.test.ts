@@ -6,6 +6,7 @@ import { C_NANO } from './answer-prices.ts';
 import { halvesOf, recordedAnswers, resampled } from './answers.ts';
 import { COLLUSION_PPM } from './economy.ts';
 import { subjectsOf, withinOf } from './predictions.ts';
+import { TRIED_WORLD } from './tried-world.ts';
 import type { World } from './world.ts';
 
 const recorded = recordedAnswers();
@@ -50,13 +51,8 @@ test('each half predicts every cheat once; most of the other half is convicted o
   const world: World = {
     stakeNano: 1_000n * C_NANO,
     rate: { kind: 'fixed', ppm: 200_000 },
-    collusionPpm: COLLUSION_PPM,
-    confirmingPpm: COLLUSION_PPM,
-    lagMax: 8,
+    ...TRIED_WORLD,
     payDelay: 0,
-    unbonding: 9,
-    ownShare: 0.2,
-    clients: 20,
     honest: recorded.honest,
     horizon: 20_000,
     probes: 500,

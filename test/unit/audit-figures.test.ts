@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cheapestOf, type PolicyOption, type SecurityTarget } from '../../gateway/audit/cheapest.ts';
 import { captureOf, cheatLossNano } from '../../gateway/audit/figures.ts';
+import { NO_BOUND } from '../fixtures/no-bound.ts';
 
 const C = 1_000_000n;
 const lone = { seatNano: C, stakeNano: 1_000n * C };
@@ -57,15 +58,6 @@ const optionArb: fc.Arbitrary<PolicyOption> = fc.record({
   cheatLossNano: fc.bigInt({ min: -3n, max: 3n }),
   finalitySeconds: fc.constantFrom(0, 60),
 });
-const none: SecurityTarget = {
-  maxCostNano: null,
-  priceMultipleMax: null,
-  captureProbabilityMax: null,
-  stakeAtRiskMinNano: null,
-  isDeterring: false,
-  finalitySecondsMax: null,
-  colludingShare: 0.2,
-};
 const targetArb: fc.Arbitrary<SecurityTarget> = fc.record({
   maxCostNano: fc.option(fc.bigInt({ min: 0n, max: 20n })),
   priceMultipleMax: fc.option(fc.integer({ min: 1, max: 15 })),
@@ -107,9 +99,9 @@ describe('the cheapest policy', () => {
     const single = { ...base, captureProbability: 0.1, cheatLossNano: -1n };
     const audited = { ...base, quoteNano: 2n, captureProbability: 0.2, cheatLossNano: 5n };
     const quorum = { ...base, quoteNano: 9n, captureProbability: 0.01, cheatLossNano: 9n };
-    expect(cheapestOf([single, audited, quorum], { ...none, maxCostNano: 5n })).toBe(audited);
-    expect(cheapestOf([single, audited, quorum], { ...none, maxCostNano: 9n })).toBe(quorum);
-    expect(cheapestOf([single, audited, quorum], { ...none, captureProbabilityMax: 0.15 })).toBe(single);
-    expect(cheapestOf([single, audited, quorum], { ...none, isDeterring: true })).toBe(audited);
+    expect(cheapestOf([single, audited, quorum], { ...NO_BOUND, maxCostNano: 5n })).toBe(audited);
+    expect(cheapestOf([single, audited, quorum], { ...NO_BOUND, maxCostNano: 9n })).toBe(quorum);
+    expect(cheapestOf([single, audited, quorum], { ...NO_BOUND, captureProbabilityMax: 0.15 })).toBe(single);
+    expect(cheapestOf([single, audited, quorum], { ...NO_BOUND, isDeterring: true })).toBe(audited);
   });
 });

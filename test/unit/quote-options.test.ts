@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import type { Address } from '#protocol/hash';
 import { type Policy, policyOfText } from '#protocol/policy';
 import { type AuditOffer, type AuditStanding, auditOfferOf } from '../../gateway/audit/audit-terms.ts';
-import type { SecurityTarget } from '../../gateway/audit/cheapest.ts';
 import { worthOf } from '../../gateway/audit/cheat-loss.ts';
 import { auditCollusionPpm, poolOf } from '../../gateway/audit/collusion.ts';
 import { DEFAULT_DETECTION, RARE_PPM } from '../../gateway/audit/detection.ts';
@@ -12,6 +11,7 @@ import { quoteNano } from '../../gateway/ledger/price.ts';
 import { shapesOf } from '../../gateway/round/offer.ts';
 import { cheapestPolicy, type OptionFacts } from '../../gateway/round/quote-options.ts';
 import { finalitySecondsOf } from '../../gateway/round/security.ts';
+import { NO_BOUND } from '../fixtures/no-bound.ts';
 import { ppm } from './audit-rate-fixture.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -71,16 +71,6 @@ async function factsOf(providers: readonly Provider[]): Promise<OptionFacts> {
     finalitySecondsOf: (policy) => finalitySecondsOf(policy, { ...LIMITS, audits: AUDITS }),
   };
 }
-
-const NO_BOUND: SecurityTarget = {
-  maxCostNano: null,
-  priceMultipleMax: null,
-  captureProbabilityMax: null,
-  stakeAtRiskMinNano: null,
-  isDeterring: false,
-  finalitySecondsMax: null,
-  colludingShare: 0.2,
-};
 
 /** Every rate that can be asked for, one by one, with what it costs and whether it deters. */
 function everyRate({ audits, entries, quoteNanoOf }: OptionFacts, share: number) {
